@@ -1,0 +1,46 @@
+"""claver: name the actions in a video (CLAVER, Kronecker mask and interpretive prompts).
+
+The names below are imported when first used, so that `import claver` stays quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from claver.errors import CheckpointError, ClaverError, VideoError
+
+if TYPE_CHECKING:
+    from claver.attention import KroneckerMask, kronecker_attention
+    from claver.models import Claver, ClaverConfig, load
+    from claver.recognizer import Prediction, Recognizer
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Claver": "claver.models",
+    "ClaverConfig": "claver.models",
+    "KroneckerMask": "claver.attention",
+    "Prediction": "claver.recognizer",
+    "Recognizer": "claver.recognizer",
+    "kronecker_attention": "claver.attention",
+    "load": "claver.models",
+}
+
+__all__ = [
+    "CheckpointError",
+    "Claver",
+    "ClaverConfig",
+    "ClaverError",
+    "KroneckerMask",
+    "Prediction",
+    "Recognizer",
+    "VideoError",
+    "__version__",
+    "kronecker_attention",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'claver' has no attribute {name!r}")

@@ -1,0 +1,13 @@
+"""Errors meant for the person at the keyboard: one sentence that says what is wrong, where, and what would be right."""
+
+
+class ClaverError(ValueError):
+    """Bad input. The command line prints its message alone and exits with a code other than 0."""
+
+
+class VideoError(ClaverError):
+    """A video that cannot be read; the message names the file and the cause."""
+
+
+class CheckpointError(ClaverError):
+    """Weights or a model folder that cannot be used as asked."""

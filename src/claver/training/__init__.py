@@ -1,0 +1,1 @@
+"""Training: recipe, optimiser groups, engine and checkpoints."""
