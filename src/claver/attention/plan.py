@@ -1,0 +1,227 @@
+"""Choosing how to execute attention under a Kronecker mask: the cheapest exact plan, from the T×T grid of blocks.
+
+| plan       | when                                                      | pairs computed     | largest bias buffer |
+|------------|-----------------------------------------------------------|--------------------|---------------------|
+| factorised | each frame or each place by itself, or one set of keys    | the visible ones   | N×N or T×T, or none |
+|            | for all queries (spatial, pipeline, joint, class)         |                    |                     |
+| dense      | small clips, where one call beats T calls                 | S×S                | S×S, at most 1 MiB  |
+| flex       | on a GPU                                                  | visible blocks     | a list of tiles     |
+| sliced     | else: one call per query frame over its visible frames    | visible key frames | N×(2T−1)N           |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from claver.attention.mask import Blocks, KroneckerMask
+
+PlanKind = Literal["auto", "factorised", "sliced", "dense", "flex"]
+Axis = Literal["frame", "token", "keys"]
+
+_SMALL = 2**18
+"""Pairs below which one masked call beats T of them: a bias of at most 1 MiB in fp32."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """One query frame of a sliced plan.
+
+    Attributes:
+        keys: positions among the S keys that any of its queries sees; a `slice` where they are contiguous.
+        bias: makes what is to be added to the scores, [M, keys], or is None where all of `keys` is visible to all.
+    """
+
+    keys: slice | Tensor
+    bias: Callable[[torch.dtype, torch.device], Tensor] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How `kronecker_attention` will run, and what that costs.
+
+    Attributes:
+        kind: the executor.
+        pairs: query–key scores computed per head and clip (a dense mask computes (T·M)·(T·N)).
+        buffer: elements of the largest bias alive at a time.
+        axis: for `factorised`: attention within each `frame`, within each `token` place, or over common `keys`.
+        keys: for `factorised` over common keys: their positions [keys], or None for all.
+        bias: visible pairs as booleans for `factorised` and `dense`; None where everything is visible.
+        slices: for `sliced`: one per query frame.
+    """
+
+    kind: Literal["factorised", "sliced", "dense", "flex"]
+    pairs: int
+    buffer: int
+    axis: Axis | None = None
+    keys: Tensor | None = None
+    bias: Tensor | None = None
+    slices: tuple[Slice, ...] = ()
+
+
+@lru_cache(maxsize=128)
+def plan_attention(
+    mask: KroneckerMask,
+    frames: int,
+    tokens: int,
+    queries: int | None = None,
+    *,
+    kind: PlanKind = "auto",
+    gpu: bool = False,
+) -> Plan:
+    """Plan attention of the first `queries` tokens of each frame (all N if None) over T frames of N tokens.
+
+    Args:
+        mask: what may be seen.
+        frames: T.
+        tokens: N.
+        queries: M ≤ N, the tokens of each frame whose output is wanted; 1 asks for the class tokens only.
+        kind: `auto` picks; a name forces that plan.
+        gpu: whether FlexAttention's compiled kernel is available.
+
+    Raises:
+        ValueError: a token would have nothing to look at, or the forced plan does not fit the mask.
+    """
+    queries = tokens if queries is None else queries
+    if not 1 <= queries <= tokens:
+        raise ValueError(f"queries must be between 1 and the {tokens} tokens of a frame, not {queries}")
+    blocks = mask.blocks(frames, tokens)
+    _check_rows(mask, blocks, queries)
+    factorised = _by_frame(blocks, queries) or _by_token(blocks, queries) or _by_keys(blocks, queries)
+    if kind == "auto":
+        small = frames * queries * frames * tokens <= _SMALL
+        kind = "factorised" if factorised else "dense" if small else "flex" if gpu else "sliced"
+    if kind == "factorised":
+        if factorised is None:
+            raise ValueError(f"{mask} on {frames} frames of {tokens} tokens does not factorise; use plan='auto'")
+        return factorised
+    if kind == "dense":
+        return _dense(mask, frames, tokens, queries)
+    if kind == "flex":
+        visible = sum(int((blocks.codes == code).sum()) for code in blocks.patterns)
+        return Plan("flex", visible * queries * tokens, 0)
+    return _sliced(blocks, queries)
+
+
+def _check_rows(mask: KroneckerMask, blocks: Blocks, queries: int) -> None:
+    for frame, row in enumerate(blocks.codes.tolist()):
+        seen = [blocks.patterns[code][:queries].any(1) for code in set(row) if code in blocks.patterns]
+        blind = ~torch.stack(seen).any(0) if seen else torch.ones(queries, dtype=torch.bool)
+        if blind.any():
+            token = int(blind.int().argmax())
+            raise ValueError(
+                f"under {mask!r} token {token} of frame {frame} sees nothing; add SAME @ SAME to the union"
+            )
+
+
+def _by_frame(blocks: Blocks, queries: int) -> Plan | None:
+    """Block-diagonal with one pattern: each frame by itself, the frames a batch axis."""
+    frames = len(blocks.codes)
+    diagonal = blocks.codes.diagonal()
+    if int(diagonal[0]) not in blocks.patterns or not torch.equal(
+        blocks.codes, torch.diag(diagonal[:1].expand(frames))
+    ):
+        return None
+    pattern = blocks.patterns[int(diagonal[0])][:queries]
+    bias = None if pattern.all() else pattern
+    return Plan("factorised", frames * pattern.numel(), 0 if bias is None else bias.numel(), axis="frame", bias=bias)
+
+
+def _by_token(blocks: Blocks, queries: int) -> Plan | None:
+    """Every block is the identity or empty: each place by itself, the places a batch axis."""
+    if not all(torch.equal(pattern, torch.eye(len(pattern), dtype=torch.bool)) for pattern in blocks.patterns.values()):
+        return None
+    visible = blocks.codes != 0
+    bias = None if visible.all() else visible
+    return Plan("factorised", queries * visible.numel(), 0 if bias is None else bias.numel(), axis="token", bias=bias)
+
+
+def _by_keys(blocks: Blocks, queries: int) -> Plan | None:
+    """Every query sees the same keys: one call over those keys without any bias."""
+    if not bool((blocks.codes == blocks.codes[:1]).all()):
+        return None
+    empty = torch.zeros(_tokens(blocks), _tokens(blocks), dtype=torch.bool)
+    row = [blocks.patterns.get(code, empty) for code in blocks.codes[0].tolist()]
+    if not all(bool((pattern == pattern[:1]).all()) for pattern in row):
+        return None
+    seen = torch.cat([pattern[0] for pattern in row])
+    keys = None if seen.all() else seen.nonzero().flatten()
+    return Plan("factorised", len(blocks.codes) * queries * int(seen.sum()), 0, axis="keys", keys=keys)
+
+
+def _dense(mask: KroneckerMask, frames: int, tokens: int, queries: int) -> Plan:
+    visible = mask.matrix(frames, tokens).view(frames, tokens, -1)[:, :queries].flatten(0, 1)
+    bias = None if visible.all() else visible
+    return Plan("dense", visible.numel(), 0 if bias is None else visible.numel(), bias=bias)
+
+
+def _sliced(blocks: Blocks, queries: int) -> Plan:
+    ribbon = _ribbon(blocks, queries) if _is_toeplitz(blocks.codes) else None
+    slices = tuple(_slice(blocks, frame, queries, ribbon) for frame in range(len(blocks.codes)))
+    tokens, total = _tokens(blocks), len(blocks.codes) * _tokens(blocks)
+    lengths = [len(range(*s.keys.indices(total))) if isinstance(s.keys, slice) else len(s.keys) for s in slices]
+    buffer = queries * (2 * len(blocks.codes) - 1) * tokens if ribbon else queries * max(lengths)
+    return Plan("sliced", queries * sum(lengths), buffer if any(s.bias for s in slices) else 0, slices=slices)
+
+
+def _slice(blocks: Blocks, frame: int, queries: int, ribbon: Ribbon | None) -> Slice:
+    visible = _row(blocks, frame, queries)
+    seen = visible.any(0)
+    positions = seen.nonzero().flatten()
+    start, stop = int(positions[0]), int(positions[-1]) + 1
+    contiguous = stop - start == len(positions)
+    keys = slice(start, stop) if contiguous else positions
+    if visible[:, seen].all():
+        return Slice(keys, None)
+    if ribbon is not None and contiguous:
+        shift = (len(blocks.codes) - 1 - frame) * _tokens(blocks)
+        return Slice(keys, lambda dtype, device: ribbon.bias(dtype, device)[:, shift + start : shift + stop])
+    # Rebuilt at every call: kept, the rows of all frames would add up to the S×S buffer this plan is there to avoid.
+    return Slice(keys, lambda dtype, device: as_bias(_row(blocks, frame, queries)[:, positions], dtype, device))
+
+
+def _row(blocks: Blocks, frame: int, queries: int) -> Tensor:
+    """The rows of one query frame, booleans [M, S]."""
+    empty = torch.zeros(_tokens(blocks), _tokens(blocks), dtype=torch.bool)
+    row = [blocks.patterns.get(code, empty)[:queries] for code in blocks.codes[frame].tolist()]
+    return torch.cat(row, dim=1)
+
+
+class Ribbon:
+    """The rows of all query frames of a mask that depends on (key frame − query frame) alone, [M, (2T−1)·N].
+
+    Row t of the mask is the window of T·N columns that starts at (T−1−t)·N: a view, hence no copy per frame.
+    """
+
+    def __init__(self, visible: Tensor) -> None:
+        self.visible = visible
+        self._made: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+
+    def bias(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """The buffer as an additive bias; the last one made is kept."""
+        if (dtype, device) not in self._made:
+            self._made = {(dtype, device): as_bias(self.visible, dtype, device)}
+        return self._made[dtype, device]
+
+
+def _ribbon(blocks: Blocks, queries: int) -> Ribbon:
+    last, first = _row(blocks, len(blocks.codes) - 1, queries), _row(blocks, 0, queries)
+    return Ribbon(torch.cat([last, first[:, _tokens(blocks) :]], dim=1))
+
+
+def _is_toeplitz(codes: Tensor) -> bool:
+    return torch.equal(codes[1:, 1:], codes[:-1, :-1])
+
+
+def _tokens(blocks: Blocks) -> int:
+    return len(next(iter(blocks.patterns.values())))
+
+
+def as_bias(visible: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Booleans to an additive bias: 0 where visible, −∞ elsewhere."""
+    return torch.zeros(visible.shape, dtype=dtype, device=device).masked_fill_(~visible.to(device), float("-inf"))

@@ -1,0 +1,123 @@
+"""Every plan equals attention under the materialised mask, values and gradients, in float64."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from claver.attention import (
+    ALL,
+    CLASS,
+    EARLIER,
+    LATER,
+    MASKS,
+    OTHER,
+    SAME,
+    KroneckerMask,
+    Relation,
+    kronecker_attention,
+)
+from claver.attention.plan import plan_attention
+
+relations = [ALL, SAME, OTHER, EARLIER, LATER, CLASS, Relation.within(1), ~CLASS, EARLIER | SAME]
+composed = st.lists(st.tuples(st.sampled_from(relations), st.sampled_from(relations)), min_size=1, max_size=3).map(
+    lambda terms: KroneckerMask((*terms, (SAME, SAME)))
+)
+masks = st.sampled_from(list(MASKS.values())) | composed
+shapes = st.tuples(
+    st.integers(1, 2), st.integers(1, 2), st.integers(1, 5), st.integers(1, 6), st.sampled_from([1, 4, 8])
+)
+
+
+def reference(q: Tensor, k: Tensor, v: Tensor, mask: KroneckerMask) -> Tensor:
+    """The definition: scores of all pairs, −∞ where blocked, softmax, weighted sum."""
+    frames, tokens, width = k.shape[2:]
+    scores = q.flatten(2, 3) @ k.flatten(2, 3).transpose(-1, -2) / width**0.5
+    rows = mask.matrix(frames, tokens).view(frames, tokens, -1)[:, : q.shape[3]].flatten(0, 1)
+    weights = scores.masked_fill(~rows, float("-inf")).softmax(-1)
+    return (weights @ v.flatten(2, 3)).unflatten(2, (frames, q.shape[3]))
+
+
+def draw(shape: tuple[int, ...], queries: int, seed: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    made = [torch.randn(shape, dtype=torch.float64, generator=generator) for _ in range(3)]
+    made[0] = made[0][:, :, :, :queries].contiguous()
+    return [x.requires_grad_() for x in made]
+
+
+@settings(deadline=None, max_examples=150)
+@given(masks, shapes, st.sampled_from(["auto", "sliced", "dense"]), st.booleans(), st.integers(0, 2**31))
+def test_plans_equal_the_materialised_mask(
+    mask: KroneckerMask, shape: tuple[int, ...], plan: str, class_only: bool, seed: int
+) -> None:
+    q, k, v = draw(shape, 1 if class_only else shape[3], seed)
+    expected = reference(q, k, v, mask)
+    actual = kronecker_attention(q, k, v, mask, plan=plan)
+    torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-11)
+    weight = torch.randn_like(expected)
+    for mine, theirs in zip(
+        torch.autograd.grad((actual * weight).sum(), (q, k, v)),
+        torch.autograd.grad((expected * weight).sum(), (q, k, v)),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
+@settings(deadline=None, max_examples=25)
+@given(masks, shapes, st.integers(0, 2**31))
+def test_the_flex_predicate_equals_the_materialised_mask(
+    mask: KroneckerMask, shape: tuple[int, ...], seed: int
+) -> None:
+    """Without a GPU FlexAttention runs uncompiled and forward only; the predicate is what is tested."""
+    q, k, v = (x.detach() for x in draw(shape, shape[3], seed))
+    torch.testing.assert_close(kronecker_attention(q, k, v, mask, plan="flex"), reference(q, k, v, mask))
+
+
+@pytest.mark.parametrize("name", sorted(MASKS))
+def test_large_clips_never_get_a_bias_as_large_as_the_dense_mask(name: str) -> None:
+    frames, tokens = 8, 197
+    plan = plan_attention(MASKS[name], frames, tokens)
+    assert plan.kind in ("factorised", "sliced")
+    assert plan.buffer <= tokens * (2 * frames - 1) * tokens < (frames * tokens) ** 2 / 4
+
+
+def test_the_plans_of_the_paper_s_masks_compute_what_they_must() -> None:
+    frames, tokens = 8, 197
+    pairs = {name: plan_attention(MASKS[name], frames, tokens).pairs for name in MASKS}
+    every = (frames * tokens) ** 2
+    assert pairs["joint"] == every
+    assert pairs["kmct"] == every * (frames + 1) // (2 * frames)
+    assert pairs["spatial"] == frames * tokens**2
+    assert pairs["pipeline"] == tokens * frames**2
+    assert pairs["class"] == frames * tokens * frames
+    assert plan_attention(MASKS["kmct"], 4, 17).kind == "dense", "small clips take one call"
+
+
+def test_masks_that_differ_from_frame_to_frame_are_sliced_exactly() -> None:
+    """Not Toeplitz: the rows cannot come from one shared buffer."""
+    odd = Relation("odd keys", lambda query, key: (key % 2 == 1) & (query >= 0))
+    mask = odd @ ~SAME | SAME @ SAME
+    q, k, v = draw((1, 1, 4, 3, 8), 3, 0)
+    torch.testing.assert_close(kronecker_attention(q, k, v, mask, plan="sliced"), reference(q, k, v, mask))
+
+
+def test_half_precision_keeps_its_type() -> None:
+    q, k, v = (x.detach().bfloat16() for x in draw((1, 2, 3, 4, 8), 4, 0))
+    out = kronecker_attention(q, k, v, MASKS["kmct"], plan="sliced")
+    assert out.dtype == torch.bfloat16
+    expected = reference(q.double(), k.double(), v.double(), MASKS["kmct"])
+    torch.testing.assert_close(out.double(), expected, rtol=0.05, atol=0.05)
+
+
+def test_bad_input_is_named() -> None:
+    q = torch.randn(1, 1, 2, 3, 4)
+    with pytest.raises(ValueError, match="token 0 of frame 0 sees nothing"):
+        kronecker_attention(q, q, q, EARLIER @ ALL)
+    with pytest.raises(ValueError, match="do not fit together"):
+        kronecker_attention(q, q[:, :, :1], q, MASKS["joint"])
+    with pytest.raises(ValueError, match="does not factorise"):
+        kronecker_attention(q, q, q, MASKS["kmt"], plan="factorised")
+    with pytest.raises(ValueError, match="between 1 and the 3 tokens"):
+        plan_attention(MASKS["joint"], 2, 3, 4)
