@@ -17,8 +17,9 @@ centres of a 24-frame clip are exactly the 8-frame clip.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from claver.data.motion_chance import SPLITS, Chance, chance_for
-from claver.data.motion_files import write_clip
+from claver.data.motion_files import write_clip, write_folder
 from claver.data.motion_render import COLOURS, SHAPES, Scene, draw
 from claver.data.motion_verbs import VERBS, Path, Pose, Verb, find_verbs, leaders, verb_names, verb_pair
 from claver.errors import ClaverError
@@ -49,7 +50,10 @@ __all__ = [
     "verb_names",
     "verb_pair",
     "write_clip",
+    "write_clips",
 ]
+
+_WRITTEN_AT_ONCE = 48  # clips held in memory while a folder is written
 
 Indices = Sequence[int] | NDArray[np.integer[Any]]
 
@@ -124,6 +128,8 @@ def render_clips(
     """
     _check_extent(frames, size)
     chosen, number = find_verbs(verbs), _checked(indices)
+    if not chosen:
+        raise ClaverError("Motion clips need at least one verb.")
     labels = number % len(chosen)
     scene_numbers, which = np.unique(number - labels + leaders(chosen)[labels], return_inverse=True)
     chance = chance_for("clips", seed, split, scene_numbers)
@@ -202,6 +208,39 @@ class MotionDataset(Dataset[tuple[torch.Tensor, int]]):
             raise IndexError(f"positions {indices} of a dataset of length {self.length}")
         clips = self.render([index % self.length for index in indices])
         return list(zip(torch.from_numpy(clips.frames), clips.labels.tolist(), strict=True))
+
+
+def write_clips(
+    folder: str | FilePath,
+    *,
+    split: str,
+    count: int,
+    seed: int = 0,
+    size: int = 128,
+    frames: int = 24,
+    fps: int = 8,
+    verbs: Sequence[Verb | str] = VERBS,
+) -> FilePath:
+    """Write clips 0 … count − 1 as MP4 files, a folder per verb, and return the manifest (CSV: path, label).
+
+    The folder appears whole or not at all; a folder that holds anything else is refused with a ClaverError.
+    """
+    if count < 1 or fps < 1 or size % 2:
+        raise ClaverError(
+            f"Motion files need count and fps of at least 1 and an even size, not {count}, {fps}, {size}."
+        )
+    dataset = MotionDataset(split, count, seed=seed, frames=frames, size=size, verbs=verbs)
+    settings = {"split": split, "count": count, "seed": seed, "size": size, "frames": frames, "fps": fps}
+    settings["verbs"] = list(verb_names(dataset.verbs))
+
+    def files() -> Iterator[tuple[str, str, NDArray[np.uint8]]]:
+        for start in range(0, count, _WRITTEN_AT_ONCE):
+            numbers = range(start, min(start + _WRITTEN_AT_ONCE, count))
+            clips = dataset.render(numbers)
+            for number, label, pixels in zip(numbers, clips.labels, clips.frames, strict=True):
+                yield dataset.verbs[label].name, f"{split}_{number:05d}", pixels
+
+    return write_folder(folder, files(), fps, settings)
 
 
 def _moving(chance: Chance, paths: list[Path], frames: int) -> tuple[Scene, NDArray[np.int64]]:

@@ -1,11 +1,15 @@
-"""Motion clips as real video files."""
+"""Clips as real video files: one, or a folder of them by class with a manifest."""
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import tempfile
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,20 +17,27 @@ from numpy.typing import NDArray
 
 from claver.errors import ClaverError
 
+MANIFEST = "manifest.csv"
+_SETTINGS = "motion.json"  # how a folder was made: by it a folder of ours is told from anything else
+
 
 def write_clip(path: str | Path, frames: NDArray[np.uint8], fps: int = 8) -> Path:
     """Write frames [T, H, W, 3] as H.264 in MP4, nearly lossless; the file appears whole or not at all."""
     path = Path(path)
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
-        raise ClaverError(f"A clip is uint8 frames [T, H, W, 3], not {frames.dtype} {list(frames.shape)}.")
-    if frames.shape[1] % 2 or frames.shape[2] % 2:
-        raise ClaverError(f"H.264 needs an even height and width, not {frames.shape[1]} × {frames.shape[2]}.")
+    _check_frames(frames)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         unfinished = Path(folder) / "clip.mp4"
         _encode(unfinished, frames, fps)
         os.replace(unfinished, path)
     return path
+
+
+def _check_frames(frames: NDArray[np.uint8]) -> None:
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
+        raise ClaverError(f"A clip is uint8 frames [T, H, W, 3], not {frames.dtype} {list(frames.shape)}.")
+    if frames.shape[1] % 2 or frames.shape[2] % 2:
+        raise ClaverError(f"H.264 needs an even height and width, not {frames.shape[1]} × {frames.shape[2]}.")
 
 
 def _encode(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
@@ -37,3 +48,48 @@ def _encode(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
         for image in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")))
         container.mux(stream.encode())
+
+
+def write_folder(
+    folder: str | Path, clips: Iterable[tuple[str, str, NDArray[np.uint8]]], fps: int, settings: dict[str, Any]
+) -> Path:
+    """Write clips (label, file stem, frames) as `folder/label/stem.mp4` and list them in a manifest, which is returned.
+
+    The folder appears whole or not at all. One that was written with the same settings is left as it is; anything else
+    that is already there is an error, and nothing of it is touched.
+    """
+    folder = Path(folder)
+    if _already_written(folder, settings):
+        return folder / MANIFEST
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as unfinished:
+        staged = Path(unfinished) / folder.name
+        staged.mkdir()
+        rows = []
+        for label, stem, frames in clips:
+            path = staged / label.replace(" ", "_") / f"{stem}.mp4"
+            path.parent.mkdir(exist_ok=True)
+            _encode(path, frames, fps)
+            rows.append((path.relative_to(staged).as_posix(), label))
+        _write_manifest(staged, rows, settings)
+        if folder.is_dir():
+            folder.rmdir()  # empty, or _already_written would have said so
+        os.rename(staged, folder)
+    return folder / MANIFEST
+
+
+def _already_written(folder: Path, settings: dict[str, Any]) -> bool:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    try:
+        if json.loads((folder / _SETTINGS).read_text()) == settings:
+            return True
+    except (OSError, ValueError):
+        raise ClaverError(f"{folder} exists and holds something else: choose a new or an empty folder.") from None
+    raise ClaverError(f"{folder} holds motion clips made with other settings: choose a new or an empty folder.")
+
+
+def _write_manifest(folder: Path, rows: list[tuple[str, str]], settings: dict[str, Any]) -> None:
+    with (folder / MANIFEST).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("path", "label"), *rows])
+    (folder / _SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")

@@ -68,7 +68,7 @@ def _heart(x: Plane, y: Plane) -> Plane:
     x = np.abs(x)
     discs = np.hypot(x - np.float32(0.4), y + np.float32(0.3)) - np.float32(0.52)
     wedge = x * np.float32(0.7536) + y * np.float32(0.6574) - np.float32(0.6245)
-    return np.minimum(discs, np.maximum(wedge, np.float32(0.042) - y))
+    return np.asarray(np.minimum(discs, np.maximum(wedge, np.float32(0.042) - y)))
 
 
 _OUTLINES: dict[str, Callable[[Plane, Plane], Plane]] = {
@@ -186,4 +186,4 @@ def _textures(chance: Chance, size: int) -> Callable[[NDArray[np.int64]], Plane]
 
 def _muted_colours(chance: Chance) -> Plane:
     """Dim and nearly grey [B, 3]: no background passes for a named colour or for the white tip."""
-    return (chance.uniform(0.14, 0.46) + chance.uniform(-0.06, 0.06, 3)).astype(np.float32)
+    return (chance.uniform(0.12, 0.40) + chance.uniform(-0.06, 0.06, 3)).astype(np.float32)
