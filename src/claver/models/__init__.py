@@ -1,0 +1,24 @@
+"""The model of the paper: towers, similarity, loss, checkpoints."""
+
+from claver.models.claver import Claver, ClaverOutput
+from claver.models.config import SIZES, ClaverConfig, ImageConfig, TemporalConfig, TextConfig, named_config
+from claver.models.load import load
+from claver.models.objective import class_scores, interpretive_loss, similarity, video_embedding
+from claver.models.tokenizer import Tokenizer
+
+__all__ = [
+    "SIZES",
+    "Claver",
+    "ClaverConfig",
+    "ClaverOutput",
+    "ImageConfig",
+    "TemporalConfig",
+    "TextConfig",
+    "Tokenizer",
+    "class_scores",
+    "interpretive_loss",
+    "load",
+    "named_config",
+    "similarity",
+    "video_embedding",
+]

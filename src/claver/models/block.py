@@ -1,0 +1,86 @@
+"""The one transformer block of all three towers: CLIP's pre-norm block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from claver.models.config import Activation
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Attention on q [..., M, H, d], k and v [..., L, H, d]; returns [..., M, H, d]. The tower decides who sees whom."""
+Select = Callable[[Tensor], Tensor]
+"""Picks the tokens whose output is wanted, [..., L, D] to [..., M, D]."""
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """x·σ(1.702 x), as SiLU with its argument scaled: one pass over memory less than the product written out."""
+    return F.silu(1.702 * x) / 1.702
+
+
+class Block(nn.Module):
+    """`x + attention(norm1(x))`, then `x + mlp(norm2(x))`.
+
+    Shapes carry any leading axes: the image tower has [B·T, N, D], the temporal tower [B, T, N, D], the text tower
+    [C, L, D].
+    """
+
+    def __init__(self, width: int, heads: int, *, activation: Activation = "quick_gelu", eps: float = 1e-5) -> None:
+        super().__init__()
+        self.heads = heads
+        self.activation = quick_gelu if activation == "quick_gelu" else F.gelu
+        self.norm1 = nn.LayerNorm(width, eps)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width, eps)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, attend: Attend, select: Select | None = None) -> Tensor:
+        """Run the block.
+
+        Args:
+            x: tokens [..., L, D].
+            attend: attention, see `Attend`.
+            select: if given, only these tokens are computed; keys and values still come from all.
+
+        Returns:
+            [..., L, D], or [..., M, D] with `select`.
+        """
+        normed = self.norm1(x)
+        if select is None:
+            q, k, v = self.qkv(normed).unflatten(-1, (3, self.heads, -1)).unbind(-3)
+        else:
+            x = select(x)
+            q, k, v = self._selected_qkv(normed, select)
+        x = x + self.out(attend(q, k, v).flatten(-2))
+        return x + self.down(self.activation(self.up(self.norm2(x))))
+
+    def _selected_qkv(self, normed: Tensor, select: Select) -> tuple[Tensor, Tensor, Tensor]:
+        width = normed.shape[-1]
+        q = F.linear(select(normed), self.qkv.weight[:width], self.qkv.bias[:width]).unflatten(-1, (self.heads, -1))
+        kv = F.linear(normed, self.qkv.weight[width:], self.qkv.bias[width:])
+        k, v = kv.unflatten(-1, (2, self.heads, -1)).unbind(-3)
+        return q, k, v
+
+
+@torch.no_grad()
+def initialise_block(block: Block, *, layers: int, zero_outputs: bool = False) -> None:
+    """CLIP's initialisation of a block in a tower of `layers`.
+
+    With `zero_outputs` both residual branches start at zero and the block starts as the identity.
+    """
+    width = block.out.in_features
+    inner, branch = width**-0.5, width**-0.5 * (2 * layers) ** -0.5
+    deviation = {block.qkv: inner, block.out: branch, block.up: (2 * width) ** -0.5, block.down: branch}
+    if zero_outputs:
+        deviation |= {block.out: 0.0, block.down: 0.0}
+    for linear, std in deviation.items():
+        nn.init.normal_(linear.weight, std=std)
+        nn.init.zeros_(linear.bias)
+    for norm in (block.norm1, block.norm2):
+        nn.init.ones_(norm.weight)
+        nn.init.zeros_(norm.bias)

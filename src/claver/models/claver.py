@@ -1,0 +1,139 @@
+"""CLAVER: the three towers joined."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from claver.models.config import Aggregate, ClaverConfig
+from claver.models.image import ImageTower
+from claver.models.objective import similarity, video_embedding
+from claver.models.temporal import TemporalTower
+from claver.models.text import TextTower
+from claver.models.tokenizer import Tokenizer
+
+MAX_LOGIT_SCALE = math.log(100)
+
+
+@dataclass
+class ClaverOutput:
+    """What a forward pass saw.
+
+    Attributes:
+        logits: scaled similarities [B, K, C].
+        frame_embeddings: class tokens after temporal tower and projection, not normalised [B, T, E].
+        video_embedding: their mean [B, E]; with the released arithmetic, the mean of the unit vectors.
+        text_embeddings: as the text tower gives them, not normalised [K, C, E].
+    """
+
+    logits: Tensor
+    frame_embeddings: Tensor
+    video_embedding: Tensor
+    text_embeddings: Tensor
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name}={tuple(value.shape)}" for name, value in vars(self).items())
+        return f"ClaverOutput({shapes})"
+
+
+class Readout(nn.Module):
+    """CLIP's `ln_post` and visual projection: [..., D] to [..., E]."""
+
+    def __init__(self, config: ClaverConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.image.width, config.norm_eps)
+        self.projection = nn.Parameter(torch.empty(config.image.width, config.embedding))
+        nn.init.normal_(self.projection, std=config.image.width**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise and project."""
+        return self.norm(x) @ self.projection
+
+
+class Claver(nn.Module):
+    """The model of the paper: frames → image tower → temporal tower → read-out, against texts (Sec. 3.1).
+
+    Attributes:
+        config: every size.
+        tokenizer: the checkpoint's own; None for a model made from a config alone.
+    """
+
+    def __init__(self, config: ClaverConfig, tokenizer: Tokenizer | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.tokenizer = tokenizer
+        self.image = ImageTower(config)
+        self.temporal = TemporalTower(config)
+        self.readout = Readout(config)
+        self.text = TextTower(config)
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    def forward(self, video: Tensor, tokens: Tensor, *, aggregate: Aggregate | None = None) -> ClaverOutput:
+        """Compare clips with the texts of classes.
+
+        Args:
+            video: normalised pixels [B, T, 3, h, w].
+            tokens: ids [K, C, L], K texts of each of C classes, anything after each EOT being ignored.
+            aggregate: `paper` or `released` arithmetic; the config's if None.
+        """
+        aggregate = aggregate or self.config.aggregate
+        frames = self.encode_video(video)
+        texts = self.encode_text(tokens)
+        embedding = video_embedding(frames, aggregate)
+        return ClaverOutput(similarity(embedding, texts, self.scale, aggregate), frames, embedding, texts)
+
+    @property
+    def scale(self) -> Tensor:
+        """exp(logit_scale), at most 100."""
+        return self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters live."""
+        return self.logit_scale.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type the towers compute in."""
+        return self.readout.projection.dtype
+
+    def image_tokens(self, video: Tensor) -> Tensor:
+        """Raw tokens of every frame, [B, T, 3, h, w] to [B, T, N, D]; N = 1 if only class tokens are ever read."""
+        class_only = self.temporal.kind in ("class", "mean")
+        return self.image(video.flatten(0, 1), class_only=class_only).unflatten(0, video.shape[:2])
+
+    def encode_tokens(self, tokens_BTND: Tensor) -> Tensor:
+        """Raw tokens [B, T, N, D] to frame embeddings [B, T, E]: the part above a frozen image tower."""
+        return self.readout(self.temporal(tokens_BTND))
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        """Clips [B, T, 3, h, w] to frame embeddings [B, T, E], not normalised (Eq. 1 and 2 before the mean)."""
+        return self.encode_tokens(self.image_tokens(video))
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """Token ids [..., L] to embeddings [..., E], not normalised."""
+        return self.text(tokens.flatten(0, -2)).unflatten(0, tokens.shape[:-1])
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write `config.json`, `model.safetensors` and, where there is one, `tokenizer.json`; each appears whole or not."""
+        from claver.models.folder import write_folder
+
+        write_folder(self, Path(folder))
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, **settings: Any) -> Claver:
+        """The same as `claver.load(source, **settings)`."""
+        from claver.models.load import load
+
+        return load(source, **settings)
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+        """Upload the model's folder to the Hugging Face Hub, creating the repository if need be; returns its address."""
+        from claver.models.folder import push_folder
+
+        return push_folder(self, repo_id, private=private, token=token)

@@ -1,0 +1,136 @@
+"""Sizes and settings of a CLAVER model, and nothing else: every number the towers need stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from claver.errors import ClaverError
+from claver.video.transforms import Preprocess
+
+Temporal = Literal["kmt", "kmct", "joint", "pipeline", "class", "mean"]
+"""How frames speak to each other: the paper's KMTA and KMCTA, its four baselines (Table 7)."""
+Aggregate = Literal["paper", "released"]
+"""Whose arithmetic joins frames and texts: the paper's, or that of the released code, for published checkpoints."""
+Activation = Literal["quick_gelu", "gelu"]
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """The image tower, a ViT."""
+
+    size: int = 224  # pixels of a square frame
+    patch: int = 16  # pixels of a square patch
+    width: int = 768  # D
+    layers: int = 12
+    heads: int = 12
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side."""
+        return self.size // self.patch
+
+    @property
+    def tokens(self) -> int:
+        """N: patches and the class token."""
+        return self.grid**2 + 1
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """The text tower, a causal transformer."""
+
+    context: int = 77  # L, the longest text in tokens
+    vocabulary: int = 49408
+    eot: int = 49407  # id of the end-of-text token, whose place is read out
+    width: int = 512
+    layers: int = 12
+    heads: int = 8
+
+
+@dataclass(frozen=True)
+class TemporalConfig:
+    """The temporal tower, made of the image tower's blocks."""
+
+    kind: Temporal = "kmt"
+    layers: int = 4  # one third of the image tower's
+    frames: int = 8  # T, length of the learned temporal embedding
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Temporal):
+            raise ClaverError(f"temporal must be one of {', '.join(get_args(Temporal))}, not {self.kind!r}")
+
+
+@dataclass(frozen=True)
+class ClaverConfig:
+    """A whole model: three towers, the joint space, and how pixels are to be prepared for it."""
+
+    image: ImageConfig = field(default_factory=ImageConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    embedding: int = 512  # E
+    activation: Activation = "quick_gelu"
+    norm_eps: float = 1e-5
+    aggregate: Aggregate = "paper"
+    preprocess: Preprocess = field(default_factory=Preprocess)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as in `config.json`."""
+        return {"model_type": "claver", **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ClaverConfig:
+        """The inverse of `to_dict`; a key nobody knows is an error.
+
+        Raises:
+            ClaverError: an unknown key or temporal kind.
+        """
+        parts = {"image": ImageConfig, "text": TextConfig, "temporal": TemporalConfig, "preprocess": Preprocess}
+        known = {f.name for f in fields(cls)}
+        given = {key: value for key, value in values.items() if key != "model_type"}
+        if unknown := set(given) - known:
+            raise ClaverError(f"config has unknown keys {sorted(unknown)}; known are {sorted(known)}")
+        made = {key: _part(parts[key], key, value) if key in parts else value for key, value in given.items()}
+        return cls(**made)
+
+    def with_temporal(self, kind: Temporal, frames: int | None = None, layers: int | None = None) -> ClaverConfig:
+        """The same model with another temporal tower; its depth is a third of the image tower's unless given."""
+        chosen = layers if layers is not None else max(1, self.image.layers // 3)
+        return replace(self, temporal=TemporalConfig(kind, chosen, frames or self.temporal.frames))
+
+
+def _part(kind: Any, name: str, values: Mapping[str, Any]) -> Any:
+    known = {f.name for f in fields(kind)}
+    if unknown := set(values) - known:
+        raise ClaverError(f"config section {name!r} has unknown keys {sorted(unknown)}; known are {sorted(known)}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+def _clip(size: int, patch: int, *, large: bool = False) -> ClaverConfig:
+    image = ImageConfig(size, patch, *((1024, 24, 16) if large else (768, 12, 12)))
+    text = TextConfig(width=768, heads=12) if large else TextConfig()
+    temporal = TemporalConfig(layers=image.layers // 3)
+    short_side = round(size * 256 / 224)
+    preprocess = Preprocess(size=size, short_side=short_side)
+    return ClaverConfig(image, text, temporal, embedding=text.width, preprocess=preprocess)
+
+
+SIZES: dict[str, ClaverConfig] = {
+    "B/32": _clip(224, 32),
+    "B/16": _clip(224, 16),
+    "L/14": _clip(224, 14, large=True),
+    "L/14-336": _clip(336, 14, large=True),
+}
+"""The paper's sizes (Appendix D; its temporal depths there are misprinted, §4.1 and Table 1 say one third)."""
+
+
+def named_config(name: str, temporal: Temporal = "kmt", frames: int = 8) -> ClaverConfig:
+    """A size by name, `B/32`, `B/16`, `L/14` or `L/14-336`.
+
+    Raises:
+        ClaverError: an unknown name.
+    """
+    if name not in SIZES:
+        raise ClaverError(f"there is no size {name!r}; the sizes are {', '.join(SIZES)}")
+    return SIZES[name].with_temporal(temporal, frames)

@@ -1,0 +1,91 @@
+"""Our own model folder: `config.json`, `model.safetensors`, `tokenizer.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from claver.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from claver.models.claver import Claver
+
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+
+
+def write_folder(model: Claver, folder: Path) -> None:
+    """Write a model; every file is completed beside its place and then moved into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
+        made = Path(temporary)
+        state = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
+        save_file(state, made / WEIGHTS, metadata={"format": "pt"})
+        if model.tokenizer is not None and model.tokenizer.json is not None:
+            (made / TOKENIZER).write_text(model.tokenizer.json, encoding="utf-8")
+        (made / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
+        for file in sorted(made.iterdir(), key=lambda file: file.name == CONFIG):
+            os.replace(file, folder / file.name)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """`config.json` of a folder.
+
+    Raises:
+        CheckpointError: there is none, or it is not JSON.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise CheckpointError(f"{folder} is no model folder: it has no {CONFIG}")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} should hold one JSON object")
+    return values
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a folder: safetensors, whole or in shards, else `pytorch_model.bin` read without running it.
+
+    Raises:
+        CheckpointError: no weights, or damaged ones.
+    """
+    files = sorted(folder.glob("model*.safetensors"))
+    if files:
+        return {key: value for file in files for key, value in read_safetensors(file).items()}
+    if (folder / "pytorch_model.bin").is_file():
+        from claver.models.unpickle import read_pickled_state
+
+        return read_pickled_state(folder / "pytorch_model.bin")
+    raise CheckpointError(f"{folder} has no weights: neither {WEIGHTS} nor pytorch_model.bin")
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of one safetensors file.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read as safetensors: {error}") from error
+
+
+def push_folder(model: Claver, repo_id: str, *, private: bool, token: str | None) -> str:
+    """Write the model to a temporary folder and upload that."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    with tempfile.TemporaryDirectory() as folder:
+        write_folder(model, Path(folder))
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload CLAVER model"))

@@ -1,0 +1,85 @@
+"""The image tower f: every frame by itself, to its raw tokens (Eq. 1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from claver.models.block import Block, initialise_block
+from claver.models.config import ClaverConfig
+from claver.models.notice import say_once
+
+
+class ImageTower(nn.Module):
+    """CLIP's ViT without its read-out: frames to the tokens of the last block."""
+
+    def __init__(self, config: ClaverConfig) -> None:
+        super().__init__()
+        image = config.image
+        self.patch = nn.Conv2d(3, image.width, image.patch, stride=image.patch, bias=False)
+        self.class_token = nn.Parameter(torch.empty(image.width))
+        self.position = nn.Parameter(torch.empty(image.tokens, image.width))
+        self.norm_pre = nn.LayerNorm(image.width, config.norm_eps)
+        self.blocks = nn.ModuleList(
+            Block(image.width, image.heads, activation=config.activation, eps=config.norm_eps) for _ in range(image.layers)
+        )
+        self.initialise()
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """CLIP's random initialisation."""
+        scale = self.class_token.numel() ** -0.5
+        nn.init.normal_(self.class_token, std=scale)
+        nn.init.normal_(self.position, std=scale)
+        nn.init.normal_(self.patch.weight, std=self.patch.weight[0].numel() ** -0.5)
+        for block in self.blocks:
+            initialise_block(block, layers=len(self.blocks))
+
+    def forward(self, frames_FCHW: Tensor, *, class_only: bool = False) -> Tensor:
+        """Frames to the raw tokens of the last block.
+
+        Args:
+            frames_FCHW: any number of frames, normalised pixels; on another grid of patches than the model's the
+                position embedding is interpolated.
+            class_only: compute no more than the class token of the last block.
+
+        Returns:
+            [F, N, D], the class token first; [F, 1, D] with `class_only`.
+        """
+        patches = self.patch(frames_FCHW.to(self.patch.weight.dtype))  # [F, D, h/p, w/p]
+        rows, columns = patches.shape[2:]
+        tokens = patches.flatten(2).transpose(1, 2)  # [F, N-1, D]
+        class_token = self.class_token.expand(len(tokens), 1, -1)
+        x = torch.cat([class_token, tokens], dim=1) + self.position_on(rows, columns)
+        x = self.norm_pre(x)
+        for block in self.blocks[:-1]:
+            x = block(x, attend_within)
+        return self.blocks[-1](x, attend_within, select_class if class_only else None)
+
+    def position_on(self, rows: int, columns: int) -> Tensor:
+        """The position embedding [1 + rows·columns, D], interpolated (bicubic) if the grid is not the model's."""
+        grid = round((len(self.position) - 1) ** 0.5)
+        if (rows, columns) == (grid, grid):
+            return self.position
+        say_once(f"position embedding interpolated from {grid}×{grid} to {rows}×{columns} patches")
+        return resize_position(self.position, rows, columns)
+
+
+def attend_within(q_FNHd: Tensor, k_FNHd: Tensor, v_FNHd: Tensor) -> Tensor:
+    """Attention among the tokens of one frame (Eq. 4), frames being the batch axis."""
+    q, k, v = (x.transpose(1, 2) for x in (q_FNHd, k_FNHd, v_FNHd))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+
+
+def select_class(x_FND: Tensor) -> Tensor:
+    """The class token of each frame, [F, 1, D]."""
+    return x_FND[:, :1]
+
+
+def resize_position(position: Tensor, rows: int, columns: int) -> Tensor:
+    """A position embedding [1 + g², D] on another grid, [1 + rows·columns, D]; the class token's stays."""
+    grid = round((len(position) - 1) ** 0.5)
+    places = position[1:].float().T.reshape(1, -1, grid, grid)
+    resized = F.interpolate(places, (rows, columns), mode="bicubic", align_corners=False)
+    return torch.cat([position[:1], resized.flatten(2)[0].T.to(position.dtype)])

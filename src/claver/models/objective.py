@@ -1,0 +1,44 @@
+"""Similarity, the loss of Eq. 9 and the score of Eq. 10, each in the paper's and in the released arithmetic."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from claver.models.config import Aggregate
+
+
+def video_embedding(frames_BTE: Tensor, aggregate: Aggregate = "paper") -> Tensor:
+    """Mean over frames, [B, E]; the released code normalises every frame first."""
+    return (frames_BTE if aggregate == "paper" else F.normalize(frames_BTE, dim=-1)).mean(1)
+
+
+def similarity(video_BE: Tensor, text_KCE: Tensor, scale: Tensor | float, aggregate: Aggregate = "paper") -> Tensor:
+    """Scaled cosines [B, K, C] of Eq. 3; the released code does not normalise the mean of its unit frames again."""
+    video = F.normalize(video_BE, dim=-1) if aggregate == "paper" else video_BE
+    text = F.normalize(text_KCE, dim=-1).to(video.dtype)
+    return scale * (video @ text.flatten(0, 1).T).unflatten(1, text.shape[:2])
+
+
+def interpretive_loss(logits_BKC: Tensor, labels: Tensor) -> Tensor:
+    """Eq. 9: cross entropy over classes, for every clip and each of the K' texts drawn, averaged.
+
+    Args:
+        logits_BKC: similarities to K' texts of C classes.
+        labels: int64 [B], or a distribution over classes [B, C] (smoothing, mixup, cutmix).
+
+    Returns:
+        The scalar −1/(B·K') Σ_i Σ_k Σ_c y_ic log softmax_c(sim).
+    """
+    log_shares = logits_BKC.float().log_softmax(-1).mean(1)  # [B, C]
+    if labels.ndim == 1:
+        return F.nll_loss(log_shares, labels)
+    return -(labels * log_shares).sum(-1).mean()
+
+
+def class_scores(logits_BKC: Tensor, aggregate: Aggregate = "paper") -> Tensor:
+    """Eq. 10: the sum over a class's texts, [B, C]; the released code averages softmaxes over classes instead.
+
+    Scores of several views of one clip are to be added.
+    """
+    return logits_BKC.sum(1) if aggregate == "paper" else logits_BKC.softmax(-1).mean(1)

@@ -1,0 +1,137 @@
+"""Text to token ids: the checkpoint's own `tokenizer.json`, or CLIP's vocabulary from wherever it can be had."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from claver.errors import CheckpointError
+from claver.models.notice import say_once
+
+CLIP_MERGES = 49152 - 256 - 2
+"""CLIP keeps this many merges of its file."""
+SOT, EOT = "<|startoftext|>", "<|endoftext|>"
+CLIP_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
+
+class Tokenizer:
+    """Texts to ids with start and end of text.
+
+    Attributes:
+        context: the longest row, start and end included.
+        json: the `tokenizer.json` to save with a model; None when the vocabulary came without one.
+    """
+
+    def __init__(self, encode: Callable[[str], list[int]], context: int, json: str | None = None) -> None:
+        self._encode = encode
+        self.context = context
+        self.json = json
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of one text from start to end of text, of any length."""
+        return self._encode(text)
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """Ids [C, L] of C texts, zeros after the end; a text longer than the context is cut, and that is said."""
+        rows = [self._fit(text, self.encode(text)) for text in texts]
+        length = max((len(row) for row in rows), default=0)
+        return torch.tensor([row + [0] * (length - len(row)) for row in rows], dtype=torch.int64).view(len(rows), length)
+
+    def _fit(self, text: str, ids: list[int]) -> list[int]:
+        if len(ids) <= self.context:
+            return ids
+        say_once(f"text of {len(ids)} tokens cut to {self.context}: {text[:60]!r}…")
+        return ids[: self.context - 1] + ids[-1:]
+
+    @classmethod
+    def from_json(cls, text: str, context: int) -> Tokenizer:
+        """From the contents of a `tokenizer.json`."""
+        import tokenizers
+
+        backend = tokenizers.Tokenizer.from_str(text)
+        backend.no_padding()
+        backend.no_truncation()
+        return cls(lambda sentence: backend.encode(sentence).ids, context, text)
+
+
+def find_tokenizer(folder: Path, context: int, explicit: str | Path | None = None) -> Tokenizer | None:
+    """The tokenizer of a checkpoint.
+
+    Looked for in this order: `explicit` (a folder, `tokenizer.json` or CLIP's `bpe_simple_vocab_16e6.txt.gz`), the
+    checkpoint's folder, and the package `instant-clip-tokenizer` (extra `clip-vocabulary`), which carries CLIP's.
+
+    Returns:
+        None if there is none; a model can still be fed token ids.
+
+    Raises:
+        CheckpointError: `explicit` was given but holds no tokenizer.
+    """
+    if explicit is not None:
+        found = _tokenizer_at(Path(explicit), context)
+        if found is None:
+            raise CheckpointError(f"{explicit} holds no tokenizer: give a tokenizer.json or bpe_simple_vocab_16e6.txt.gz")
+        return found
+    return _tokenizer_at(folder, context) or packaged_clip_tokenizer(context)
+
+
+def _tokenizer_at(place: Path, context: int) -> Tokenizer | None:
+    if place.is_dir():
+        names = ("tokenizer.json", "vocab.json", "bpe_simple_vocab_16e6.txt.gz")
+        found = next((place / name for name in names if (place / name).is_file()), None)
+        return None if found is None else _tokenizer_at(found, context)
+    if not place.is_file():
+        return None
+    if place.name.endswith(".gz"):
+        merges = gzip.decompress(place.read_bytes()).decode().split("\n")[1 : CLIP_MERGES + 1]
+        return Tokenizer.from_json(clip_tokenizer_json(merges), context)
+    if place.name == "vocab.json":
+        merges = (place.parent / "merges.txt").read_text(encoding="utf-8").strip().split("\n")[1:]
+        return Tokenizer.from_json(clip_tokenizer_json(merges, json.loads(place.read_text(encoding="utf-8"))), context)
+    return Tokenizer.from_json(place.read_text(encoding="utf-8"), context)
+
+
+def clip_tokenizer_json(merges: Sequence[str], vocabulary: dict[str, int] | None = None) -> str:
+    """A `tokenizer.json` for CLIP's byte-pair encoding, given its merges in order."""
+    from tokenizers import Regex, normalizers, pre_tokenizers, processors
+    from tokenizers import Tokenizer as Backend
+    from tokenizers.models import BPE
+
+    vocabulary = vocabulary or clip_vocabulary(merges)
+    pairs = [(first, second) for first, second in (merge.split() for merge in merges)]
+    backend: Any = Backend(BPE(vocabulary, pairs, end_of_word_suffix="</w>", unk_token=EOT))
+    steps = [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    backend.normalizer = normalizers.Sequence(steps)
+    split = pre_tokenizers.Split(Regex(CLIP_PATTERN), behavior="removed", invert=True)
+    backend.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    backend.add_special_tokens([SOT, EOT])
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{SOT} $0 {EOT}", special_tokens=[(name, vocabulary[name]) for name in (SOT, EOT)]
+    )
+    return str(backend.to_str())
+
+
+def clip_vocabulary(merges: Sequence[str]) -> dict[str, int]:
+    """CLIP's token ids: 256 bytes, the same ending a word, one token per merge, start and end of text."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    characters = [chr(byte) for byte in printable] + [chr(256 + place) for place in range(len(others))]
+    tokens = characters + [character + "</w>" for character in characters]
+    tokens += ["".join(merge.split()) for merge in merges] + [SOT, EOT]
+    return {token: index for index, token in enumerate(tokens)}
+
+
+def packaged_clip_tokenizer(context: int = 77) -> Tokenizer | None:
+    """CLIP's tokenizer from the package `instant-clip-tokenizer`, or None where that is not installed."""
+    try:
+        from instant_clip_tokenizer import Tokenizer as Backend
+    except ImportError:
+        return None
+    backend = Backend()
+    start, end = backend.start_of_text, backend.end_of_text
+    return Tokenizer(lambda text: [start, *backend.encode(" ".join(text.lower().split())), end], context)
