@@ -1,0 +1,27 @@
+"""Video: chosen frames read exactly and fast, sampling in time, and the way from pixels to the model's input."""
+
+from claver.video.reader import DamagedVideoError, VideoInfo, VideoReader
+from claver.video.sampling import clip_indices, dense_indices, indices_at, sparse_indices, view_indices
+from claver.video.source import Source
+from claver.video.transforms import Preprocess, center_crop, normalize, resize_short_side, three_crops
+from claver.video.views import load_views, read_video, sample_frames
+
+__all__ = [
+    "DamagedVideoError",
+    "Preprocess",
+    "Source",
+    "VideoInfo",
+    "VideoReader",
+    "center_crop",
+    "clip_indices",
+    "dense_indices",
+    "indices_at",
+    "load_views",
+    "normalize",
+    "read_video",
+    "resize_short_side",
+    "sample_frames",
+    "sparse_indices",
+    "three_crops",
+    "view_indices",
+]

@@ -1,0 +1,138 @@
+"""Decoding chosen packets of a stream: sparsely where that is exact, plainly from the start where it may not be.
+
+Frames are recognised by the number of their packet (see `tagged_packets`), never by counting.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+
+from claver.video.packets import Bools, Ints, tagged_packets
+
+# A jump empties the decoder's pipeline, which costs about as much as decoding this many packets.
+WORTH_A_JUMP = 8
+# Decoders that can be told to pass over a frame without disturbing the next. (MPEG-4 Part 2 in AVI packs two frames
+# in a packet, and loses track.)
+SKIPPING_DECODERS = ("h264", "hevc")
+# 16384 × 8192: a damaged header must not make the decoder ask for all memory.
+MAX_PIXELS = 2**27
+
+
+class InexactError(Exception):
+    """Sparse decoding met something it cannot vouch for; decode plainly instead. Never reaches the user."""
+
+
+@dataclass
+class Segment:
+    """Packets `start` (a key frame, or 0) to the last of `wanted` are fed; frames of `wanted` are taken."""
+
+    start: int
+    wanted: list[int]
+
+
+def plan(wanted: Iterable[int], key: Bools, rank: Ints) -> list[Segment]:
+    """Split packet numbers into segments, starting each at the last key frame from which it decodes exactly.
+
+    `key` [P] marks key frames, `rank` [P] is each packet's place in presentation order, -1 for a packet not shown.
+    """
+    segments: list[Segment] = []
+    keys = np.flatnonzero(key & (rank >= 0))
+    for packet in sorted(wanted):
+        start = _entry(packet, keys, rank)
+        if segments and start < segments[-1].wanted[-1] + WORTH_A_JUMP:
+            segments[-1].wanted.append(packet)
+        else:
+            segments.append(Segment(start, [packet]))
+    return segments
+
+
+def _entry(packet: int, keys: Ints, rank: Ints) -> int:
+    """The last key frame at or before `packet` that is also shown before it: open GOPs have frames shown earlier."""
+    for key in reversed(keys[: np.searchsorted(keys, packet, side="right")].tolist()):
+        if rank[key] <= rank[packet]:
+            return int(key)
+    return 0
+
+
+def decode_sparse(context: Any, packets: Iterable[Any], segments: Sequence[Segment]) -> Iterator[Any]:
+    """Decode the segments, not spending time on unwanted frames that no other frame refers to.
+
+    Yields the wanted frames, in no particular order; `packets` come in their order, from 0. Raises `InexactError` at
+    any sign that the pixels might differ from those of a full decode.
+    """
+    numbered = enumerate(packets)
+    for segment in segments:
+        missing = set(segment.wanted)
+        for frame in _decode_segment(context, numbered, segment):
+            if frame.is_corrupt or frame.pts is None:
+                raise InexactError
+            if frame.pts in missing:
+                missing.remove(frame.pts)
+                yield frame
+        if missing:
+            raise InexactError
+
+
+def _decode_segment(context: Any, numbered: Iterator[tuple[int, Any]], segment: Segment) -> Iterator[Any]:
+    wanted, last = frozenset(segment.wanted), segment.wanted[-1]
+    entered = segment.start == 0
+    if context.is_open:
+        context.flush_buffers()
+    for frame in _feed(context, numbered, segment.start, wanted, last):
+        # A packet that is only called a key frame would give pictures made of missing references.
+        entered = entered or (frame.pts == segment.start and frame.key_frame)
+        if frame.pts in wanted and not entered:
+            raise InexactError
+        yield frame
+
+
+def _feed(
+    context: Any, numbered: Iterator[tuple[int, Any]], start: int, wanted: frozenset[int], last: int
+) -> Iterator[Any]:
+    unwanted = "NONREF" if context.name in SKIPPING_DECODERS else "DEFAULT"
+    try:
+        for number, packet in numbered:
+            if number >= start:
+                context.skip_frame = "DEFAULT" if number in wanted or number == start else unwanted
+                yield from context.decode(packet)
+            if number == last:
+                yield from context.decode(None)
+                return
+    except (av.FFmpegError, ValueError) as error:
+        raise InexactError from error
+
+
+def sparse_context(stream: Any, threads: int) -> Any:
+    """The decoder of a stream, set to stop at damage rather than to conceal it."""
+    context = stream.codec_context
+    if not context.is_open:
+        context.thread_type = "AUTO"
+        context.thread_count = threads
+        context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+    return context
+
+
+def decode_plainly(container: Any, stream: Any) -> Iterator[Any]:
+    """Every frame a plain full decode delivers, in its order; damaged packets are passed over, damage is concealed."""
+    context = stream.codec_context
+    context.options = {"max_pixels": str(MAX_PIXELS)}
+    for packet, _ in _until_error(tagged_packets(container, stream)):
+        yield from _tolerant(context, packet)
+    yield from _tolerant(context, None)
+
+
+def _until_error(packets: Iterator[Any]) -> Iterator[Any]:
+    try:
+        yield from packets
+    except av.FFmpegError:
+        return
+
+
+def _tolerant(context: Any, packet: Any) -> Iterator[Any]:
+    try:
+        yield from context.decode(packet)
+    except (av.FFmpegError, ValueError):
+        return

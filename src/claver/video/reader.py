@@ -1,0 +1,203 @@
+"""Reading chosen frames of a video: exactly the pixels of a full decode, at a part of its cost."""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from claver.errors import VideoError
+from claver.video.decoding import InexactError, decode_plainly, decode_sparse, plan, sparse_context
+from claver.video.orientation import Orientation
+from claver.video.packets import FrameTable, list_packets, tagged_packets, video_stream
+from claver.video.source import Media, Source
+
+Frames = npt.NDArray[np.uint8]
+Tagged = Generator[tuple[int, Any], None, None]
+
+
+class DamagedVideoError(VideoError):
+    """A frame that the container lists cannot be decoded; the frames around it may still be readable."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video holds. Sizes are those of the upright picture, after rotation.
+
+    `fps` frames per second on average, `duration` seconds, `codec` FFmpeg's name, `rotation` degrees counter-clockwise
+    by which the stored picture was turned, `timestamps` [frames] seconds from the first frame, increasing.
+    """
+
+    frames: int
+    height: int
+    width: int
+    fps: float
+    duration: float
+    codec: str
+    rotation: int
+    timestamps: npt.NDArray[np.float64] = field(repr=False, compare=False)
+
+    @property
+    def variable_rate(self) -> bool:
+        """Whether some frame is off the regular beat by more than half a frame, so that indices misjudge time."""
+        if self.frames < 3:
+            return False
+        regular = np.linspace(0.0, self.timestamps[-1], self.frames)
+        return bool(np.abs(self.timestamps - regular).max() > 0.5 * regular[1])
+
+
+class VideoReader:
+    """Frames of one video by index: `with VideoReader("clip.mp4") as video: video.read([0, 10, 20])`.
+
+    Frame i is the i-th that a full decode shows. Opening demuxes the file once and decodes one frame; `read` decodes
+    only what the asked frames need. Where the container cannot be trusted to list the frames (AVI, damaged tables, ...),
+    opening decodes the file once to count them.
+
+    In a damaged file frames keep the index the container gives them, and reading one that does not decode raises
+    `VideoError`. With `survey=True` every file is decoded once on opening: `info.frames` counts the frames that do
+    decode, and all of them can be read.
+
+    Args:
+        source: path, bytes, or seekable binary stream.
+        survey: decode everything once to count the frames that exist.
+        threads: decoder threads, 0 for one per core.
+
+    Raises:
+        VideoError: no such file, not a video, sound only, or no frame that decodes. One sentence with path and cause.
+    """
+
+    info: VideoInfo
+
+    def __init__(self, source: Source | Media, *, survey: bool = False, threads: int = 0) -> None:
+        self._media = source if isinstance(source, Media) else Media(source)
+        self._threads = threads
+        self._container: Any = self._media.open()
+        try:
+            self._table = list_packets(self._container, video_stream(self._media, self._container))
+            self._frames = FrameTable.by_container(self._table)
+            first = self._first_frame() if self._table.trusted and not survey else None
+            first = first or self._survey()
+            self._orientation = Orientation.of_frame(first)
+            self._stored = {"width": first.width, "height": first.height}
+            self.info = self._describe()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "VideoReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file and the decoder. Reading again reopens them."""
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def read(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Frames:
+        """RGB frames `uint8 [T, H, W, 3]`, upright, in the order of `indices`, which may repeat.
+
+        A frame whose size differs from that of the first is scaled to it. Raises `VideoError` for an index outside
+        `0 ... info.frames - 1` and for a frame that cannot be decoded.
+        """
+        chosen = np.asarray(indices, dtype=np.int64).reshape(-1)
+        for index in chosen[(chosen < 0) | (chosen >= self.info.frames)][:1]:
+            raise self._media.error(f"there is no frame {index}; it has {self.info.frames}, counted from 0")
+        places: dict[int, list[int]] = {}
+        for place, tag in enumerate(self._frames.tags[chosen].tolist()):
+            places.setdefault(tag, []).append(place)
+        out = np.empty((len(chosen), self.info.height, self.info.width, 3), dtype=np.uint8)
+        missing = self._fill(out, places)
+        for index in chosen[[places[tag][0] for tag in missing][:1]]:
+            raise self._damaged(int(index))
+        return out
+
+    def _fill(self, out: Frames, places: dict[int, list[int]]) -> set[int]:
+        """Decode into `out`; returns the tags that no way of decoding delivers."""
+        if not self._frames.by_position:
+            try:
+                return self._take(self._sparse(places), out, places)
+            except InexactError:
+                self.close()
+        return self._take(self._plain(), out, places)
+
+    def _take(self, frames: Tagged, out: Frames, places: dict[int, list[int]]) -> set[int]:
+        missing = set(places)
+        with closing(frames):
+            while missing and (tagged := next(frames, None)):
+                tag, frame = tagged
+                if tag in missing:
+                    missing.remove(tag)
+                    out[places[tag]] = self._picture(frame)
+        return missing
+
+    def _sparse(self, tags: Iterable[int]) -> Tagged:
+        if self._container is None or self._table.packets is None:
+            self.close()
+            self._container = self._media.open()
+        stream = video_stream(self._media, self._container)
+        packets = self._table.packets or (packet for packet, _ in tagged_packets(self._container, stream))
+        segments = plan(tags, self._table.key, self._frames.rank)
+        for frame in decode_sparse(sparse_context(stream, self._threads), packets, segments):
+            yield frame.pts, frame
+
+    def _plain(self) -> Tagged:
+        for position, frame in enumerate(self._everything()):
+            yield position if self._frames.by_position else frame.pts, frame
+
+    def _everything(self) -> Iterator[Any]:
+        with closing(self._media.open()) as container:
+            yield from decode_plainly(container, video_stream(self._media, container))
+
+    def _picture(self, frame: Any) -> Frames:
+        return self._orientation.apply(frame.to_ndarray(format="rgb24", **self._stored))
+
+    def _first_frame(self) -> Any:
+        """The first frame, or None when it does not decode, which tells that the container is not to be trusted."""
+        try:
+            return next(self._sparse(self._frames.tags[:1].tolist()))[1]
+        except InexactError:
+            self.close()
+            return None
+
+    def _survey(self) -> Any:
+        """Count the frames that decode; returns the first."""
+        self.close()
+        tags: list[int | None] = []
+        first = None
+        for frame in self._everything():
+            first = first or frame
+            tags.append(frame.pts)
+        if first is None:
+            raise self._media.error("no frame of it decodes; it is damaged, truncated or not a video")
+        self._frames = FrameTable.by_survey(self._table, tags)
+        return first
+
+    def _describe(self) -> VideoInfo:
+        times = self._frames.seconds(self._table)
+        fps = (len(times) - 1) / float(times[-1]) if len(times) > 1 else self._table.rate
+        turned = self._orientation.transpose
+        width, height = self._stored["width"], self._stored["height"]
+        return VideoInfo(
+            frames=len(times),
+            height=width if turned else height,
+            width=height if turned else width,
+            fps=fps,
+            duration=float(times[-1]) + 1 / fps,
+            codec=self._table.codec,
+            rotation=self._orientation.degrees,
+            timestamps=times,
+        )
+
+    def _damaged(self, index: int) -> DamagedVideoError:
+        return DamagedVideoError(
+            f"{self._media.name}: frame {index} of {self.info.frames} does not decode, the file is damaged there; "
+            "open it with survey=True to read the frames that do."
+        )

@@ -1,0 +1,85 @@
+"""From a video to the views the model answers on: every needed frame read once, resized once, then cropped."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from claver.errors import VideoError
+from claver.video.reader import DamagedVideoError, Frames, VideoReader
+from claver.video.sampling import clip_indices, view_indices
+from claver.video.source import Media, Source
+from claver.video.transforms import Crops, Preprocess
+
+VideoLike = Source | npt.NDArray[np.uint8] | Tensor
+
+
+def load_views(
+    source: VideoLike,
+    *,
+    frames: int,
+    temporal_views: int = 1,
+    crops: Crops = 1,
+    preprocess: Preprocess | None = None,
+    generator: np.random.Generator | None = None,
+    threads: int = 0,
+) -> Tensor:
+    """The views of a video, `float32 [V, T, 3, size, size]` with V = temporal_views · crops and T = `frames`.
+
+    View v·crops + c is crop c of the temporal view v. `source` is a path, bytes, an open binary stream, or the frames
+    themselves, `uint8 [T, H, W, 3]`. Of a damaged file the frames that decode are used. With a `generator` the frames
+    are drawn at random from their segments. Raises `VideoError` when the video cannot be read.
+    """
+    pixels, indices_VT = sample_frames(
+        source, frames=frames, temporal_views=temporal_views, generator=generator, threads=threads
+    )
+    prepared_CUhw = (preprocess or Preprocess())(pixels, crops)
+    return prepared_CUhw[:, torch.from_numpy(indices_VT)].transpose(0, 1).flatten(0, 1)
+
+
+def sample_frames(
+    source: VideoLike,
+    *,
+    frames: int,
+    temporal_views: int = 1,
+    generator: np.random.Generator | None = None,
+    threads: int = 0,
+) -> tuple[Frames | Tensor, npt.NDArray[np.int64]]:
+    """The distinct frames of all temporal views, `uint8 [U, H, W, 3]`, and each view's places among them, `[views, T]`."""
+    if isinstance(source, np.ndarray | Tensor):
+        _check_frames(source)
+        indices = view_indices(len(source), frames, temporal_views, generator=generator)
+        needed, inverse = np.unique(indices, return_inverse=True)
+        return source[needed], inverse.reshape(indices.shape)
+    media = Media(source)
+    try:
+        return _read(media, frames, temporal_views, generator, threads, survey=False)
+    except DamagedVideoError:
+        return _read(media, frames, temporal_views, generator, threads, survey=True)
+
+
+def read_video(source: VideoLike, indices: npt.ArrayLike | None = None, *, threads: int = 0) -> Frames:
+    """RGB frames `uint8 [T, H, W, 3]` of a video or of given frames, those of `indices` in that order, or all of them.
+
+    All frames of a long video need much memory: 3 · H · W bytes each. Raises `VideoError` as `VideoReader` does.
+    """
+    if isinstance(source, np.ndarray | Tensor):
+        _check_frames(source)
+        return np.asarray(source if indices is None else source[np.asarray(indices, dtype=np.int64)])
+    with VideoReader(source, threads=threads) as video:
+        return video.read(np.arange(video.info.frames) if indices is None else np.asarray(indices, dtype=np.int64))
+
+
+def _read(
+    media: Media, frames: int, views: int, generator: np.random.Generator | None, threads: int, *, survey: bool
+) -> tuple[Frames, npt.NDArray[np.int64]]:
+    with VideoReader(media, survey=survey, threads=threads) as video:
+        indices = clip_indices(video.info, frames, views=views, generator=generator)
+        needed, inverse = np.unique(indices, return_inverse=True)
+        return video.read(needed), inverse.reshape(indices.shape)
+
+
+def _check_frames(frames: npt.NDArray[np.uint8] | Tensor) -> None:
+    right = frames.ndim == 4 and frames.shape[-1] == 3 and str(frames.dtype).endswith("uint8") and len(frames) > 0
+    if not right:
+        raise VideoError(f"<array>: frames must be uint8 [T, H, W, 3], not {frames.dtype} {list(frames.shape)}.")
