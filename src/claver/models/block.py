@@ -68,19 +68,21 @@ class Block(nn.Module):
 
 
 @torch.no_grad()
-def initialise_block(block: Block, *, layers: int, zero_outputs: bool = False) -> None:
-    """CLIP's initialisation of a block in a tower of `layers`.
+def initialise_blocks(blocks: nn.ModuleList, *, zero_outputs: bool = False) -> None:
+    """CLIP's initialisation of a tower's blocks.
 
-    With `zero_outputs` both residual branches start at zero and the block starts as the identity.
+    With `zero_outputs` both residual branches start at zero, and every block as the identity.
     """
-    width = block.out.in_features
-    inner, branch = width**-0.5, width**-0.5 * (2 * layers) ** -0.5
-    deviation = {block.qkv: inner, block.out: branch, block.up: (2 * width) ** -0.5, block.down: branch}
-    if zero_outputs:
-        deviation |= {block.out: 0.0, block.down: 0.0}
-    for linear, std in deviation.items():
-        nn.init.normal_(linear.weight, std=std)
-        nn.init.zeros_(linear.bias)
-    for norm in (block.norm1, block.norm2):
-        nn.init.ones_(norm.weight)
-        nn.init.zeros_(norm.bias)
+    for block in blocks:
+        assert isinstance(block, Block)
+        width = block.out.in_features
+        inner, branch = width**-0.5, width**-0.5 * (2 * len(blocks)) ** -0.5
+        deviation = {block.qkv: inner, block.out: branch, block.up: (2 * width) ** -0.5, block.down: branch}
+        if zero_outputs:
+            deviation |= {block.out: 0.0, block.down: 0.0}
+        for linear, std in deviation.items():
+            nn.init.normal_(linear.weight, std=std)
+            nn.init.zeros_(linear.bias)
+        for norm in (block.norm1, block.norm2):
+            nn.init.ones_(norm.weight)
+            nn.init.zeros_(norm.bias)

@@ -120,7 +120,7 @@ class Claver(nn.Module):
         return self.text(tokens.flatten(0, -2)).unflatten(0, tokens.shape[:-1])
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `config.json`, `model.safetensors` and, where there is one, `tokenizer.json`; each appears whole or not."""
+        """Write `config.json`, `model.safetensors` and `tokenizer.json`, each of which appears whole or not at all."""
         from claver.models.folder import write_folder
 
         write_folder(self, Path(folder))
@@ -133,7 +133,7 @@ class Claver(nn.Module):
         return load(source, **settings)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
-        """Upload the model's folder to the Hugging Face Hub, creating the repository if need be; returns its address."""
+        """Upload the model's folder to the Hugging Face Hub, where `repo_id` is made if need be; returns its address."""
         from claver.models.folder import push_folder
 
         return push_folder(self, repo_id, private=private, token=token)

@@ -111,9 +111,7 @@ def _clip(size: int, patch: int, *, large: bool = False) -> ClaverConfig:
     image = ImageConfig(size, patch, *((1024, 24, 16) if large else (768, 12, 12)))
     text = TextConfig(width=768, heads=12) if large else TextConfig()
     temporal = TemporalConfig(layers=image.layers // 3)
-    short_side = round(size * 256 / 224)
-    preprocess = Preprocess(size=size, short_side=short_side)
-    return ClaverConfig(image, text, temporal, embedding=text.width, preprocess=preprocess)
+    return ClaverConfig(image, text, temporal, embedding=text.width, preprocess=Preprocess.paper(size))
 
 
 SIZES: dict[str, ClaverConfig] = {

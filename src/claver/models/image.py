@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from claver.models.block import Block, initialise_block
+from claver.models.block import Block, initialise_blocks
 from claver.models.config import ClaverConfig
 from claver.models.notice import say_once
 
@@ -22,7 +22,8 @@ class ImageTower(nn.Module):
         self.position = nn.Parameter(torch.empty(image.tokens, image.width))
         self.norm_pre = nn.LayerNorm(image.width, config.norm_eps)
         self.blocks = nn.ModuleList(
-            Block(image.width, image.heads, activation=config.activation, eps=config.norm_eps) for _ in range(image.layers)
+            Block(image.width, image.heads, activation=config.activation, eps=config.norm_eps)
+            for _ in range(image.layers)
         )
         self.initialise()
 
@@ -33,8 +34,7 @@ class ImageTower(nn.Module):
         nn.init.normal_(self.class_token, std=scale)
         nn.init.normal_(self.position, std=scale)
         nn.init.normal_(self.patch.weight, std=self.patch.weight[0].numel() ** -0.5)
-        for block in self.blocks:
-            initialise_block(block, layers=len(self.blocks))
+        initialise_blocks(self.blocks)
 
     def forward(self, frames_FCHW: Tensor, *, class_only: bool = False) -> Tensor:
         """Frames to the raw tokens of the last block.

@@ -138,7 +138,7 @@ def infer_config(state: Mapping[str, Tensor]) -> ClaverConfig:
     embedding = state["readout.projection"].shape[1]
     if "temporal.embedding" not in state:
         temporal = TemporalConfig(layers=max(1, image.layers // 3))
-        return ClaverConfig(image, text, temporal, embedding, preprocess=Preprocess.for_size(size))
+        return ClaverConfig(image, text, temporal, embedding, preprocess=Preprocess.paper(size))
     temporal = TemporalConfig("kmt", _depth(state, "temporal"), len(state["temporal.embedding"]))
     released = Preprocess.released(size)
     return ClaverConfig(image, text, temporal, embedding, aggregate="released", preprocess=released)
@@ -178,7 +178,7 @@ def config_from_hugging_face(values: Mapping[str, Any]) -> ClaverConfig:
         embedding=values.get("projection_dim", 512),
         activation=activation,
         norm_eps=vision.get("layer_norm_eps", 1e-5),
-        preprocess=Preprocess.for_size(image.size),
+        preprocess=Preprocess.paper(image.size),
     )
 
 

@@ -117,7 +117,9 @@ def _rename(state: Mapping[str, Tensor], table: Mapping[str, str]) -> State:
     for key, value in state.items():
         matches = [new for rule in rules if (new := rule(key))]
         if not matches:
-            raise CheckpointError(f"parameter {key!r} belongs to no CLIP or CLAVER tower; this is another kind of model")
+            raise CheckpointError(
+                f"parameter {key!r} belongs to no CLIP or CLAVER tower; this is another kind of model"
+            )
         renamed[matches[0]] = value
     return renamed
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from claver.attention import CLASS_ONLY, JOINT, KMCT, KMT, PIPELINE, KroneckerMask, kronecker_attention
-from claver.models.block import Block, initialise_block
+from claver.models.block import Block, initialise_blocks
 from claver.models.config import ClaverConfig, Temporal
 from claver.models.notice import say_once
 
@@ -56,8 +56,7 @@ class TemporalTower(nn.Module):
                 starts from little learn the order of frames at once.
             scale: root mean square of the sinusoid; the tokens' own is a good choice.
         """
-        for block in self.blocks:
-            initialise_block(block, layers=len(self.blocks), zero_outputs=how != "random")
+        initialise_blocks(self.blocks, zero_outputs=how != "random")
         if self.mask is None:
             return
         if how == "sinusoid":

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from claver.models.block import Block, initialise_block
+from claver.models.block import Block, initialise_blocks
 from claver.models.config import ClaverConfig
 
 _TOKENS_PER_BATCH = 4096
@@ -41,8 +41,7 @@ class TextTower(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.02)
         nn.init.normal_(self.position, std=0.01)
         nn.init.normal_(self.projection, std=self.projection.shape[0] ** -0.5)
-        for block in self.blocks:
-            initialise_block(block, layers=len(self.blocks))
+        initialise_blocks(self.blocks)
 
     def forward(self, tokens_CL: Tensor) -> Tensor:
         """Token ids [C, L], each row with an EOT and anything after it, to embeddings [C, E], not normalised.

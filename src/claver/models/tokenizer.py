@@ -41,7 +41,9 @@ class Tokenizer:
         """Ids [C, L] of C texts, zeros after the end; a text longer than the context is cut, and that is said."""
         rows = [self._fit(text, self.encode(text)) for text in texts]
         length = max((len(row) for row in rows), default=0)
-        return torch.tensor([row + [0] * (length - len(row)) for row in rows], dtype=torch.int64).view(len(rows), length)
+        return torch.tensor([row + [0] * (length - len(row)) for row in rows], dtype=torch.int64).view(
+            len(rows), length
+        )
 
     def _fit(self, text: str, ids: list[int]) -> list[int]:
         if len(ids) <= self.context:
@@ -75,7 +77,9 @@ def find_tokenizer(folder: Path, context: int, explicit: str | Path | None = Non
     if explicit is not None:
         found = _tokenizer_at(Path(explicit), context)
         if found is None:
-            raise CheckpointError(f"{explicit} holds no tokenizer: give a tokenizer.json or bpe_simple_vocab_16e6.txt.gz")
+            raise CheckpointError(
+                f"{explicit} holds no tokenizer: give a tokenizer.json or bpe_simple_vocab_16e6.txt.gz"
+            )
         return found
     return _tokenizer_at(folder, context) or packaged_clip_tokenizer(context)
 
@@ -108,7 +112,9 @@ def clip_tokenizer_json(merges: Sequence[str], vocabulary: dict[str, int] | None
     steps = [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
     backend.normalizer = normalizers.Sequence(steps)
     split = pre_tokenizers.Split(Regex(CLIP_PATTERN), behavior="removed", invert=True)
-    backend.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     backend.add_special_tokens([SOT, EOT])
     backend.post_processor = processors.TemplateProcessing(
         single=f"{SOT} $0 {EOT}", special_tokens=[(name, vocabulary[name]) for name in (SOT, EOT)]
@@ -133,5 +139,5 @@ def packaged_clip_tokenizer(context: int = 77) -> Tokenizer | None:
     except ImportError:
         return None
     backend = Backend()
-    start, end = backend.start_of_text, backend.end_of_text
+    start, end = backend.start_of_text(), backend.end_of_text()
     return Tokenizer(lambda text: [start, *backend.encode(" ".join(text.lower().split())), end], context)

@@ -92,7 +92,9 @@ def read_pickled_state(path: Path) -> dict[str, Tensor]:
     for key in ("model", "state_dict", "module"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
-    state = {key: value for key, value in loaded.items() if isinstance(value, Tensor)} if isinstance(loaded, dict) else {}
+    state = (
+        {key: value for key, value in loaded.items() if isinstance(value, Tensor)} if isinstance(loaded, dict) else {}
+    )
     if not state:
         raise CheckpointError(f"{path} holds no tensors by name; a checkpoint with a state dict is needed")
     return state

@@ -1,0 +1,10 @@
+"""Notices are said once per process; each test starts with all of them unsaid."""
+
+import pytest
+
+from claver.models.notice import say_once
+
+
+@pytest.fixture(autouse=True)
+def _unsaid() -> None:
+    say_once.cache_clear()
