@@ -112,7 +112,7 @@ def test_openai_layout_needs_a_published_digest(tmp_path: Path, monkeypatch: pyt
         place.register_buffer(name, value.half())
     path = tmp_path / "ViT-tiny.pt"
     torch.jit.save(torch.jit.script(bag), path)
-    with pytest.raises(CheckpointError, match="SHA-256 .* is none that OpenAI published"):
+    with pytest.raises(CheckpointError, match=r"SHA-256 .* is none that OpenAI published"):
         claver.load(path)
     digest = unpickling.hashlib.sha256(path.read_bytes()).hexdigest()
     monkeypatch.setitem(unpickling.OPENAI_SHA256, digest, "ViT-tiny.pt")
@@ -181,13 +181,13 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
         claver.load(path)
     torch.save({"model": openai_names(tiny_model("mean"))}, path)
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(CheckpointError, match="x.pth"):
+    with pytest.raises(CheckpointError, match=r"x\.pth"):
         claver.load(path)
     torch.save([1, 2], path)
     with pytest.raises(CheckpointError, match="no tensors by name"):
         claver.load(path)
     torch.save({"layer.weight": torch.ones(2)}, path)
-    with pytest.raises(CheckpointError, match="'layer.weight' belongs to no CLIP"):
+    with pytest.raises(CheckpointError, match=r"'layer\.weight' belongs to no CLIP"):
         claver.load(path)
     state = openai_names(tiny_model("mean"))
     del state["visual.transformer.resblocks.1.mlp.c_fc.bias"]

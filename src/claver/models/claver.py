@@ -133,7 +133,7 @@ class Claver(nn.Module):
         return load(source, **settings)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
-        """Upload the model's folder to the Hugging Face Hub, where `repo_id` is made if need be; returns its address."""
+        """Upload the model folder to the Hugging Face Hub, where `repo_id` is made if need be; returns its address."""
         from claver.models.folder import push_folder
 
         return push_folder(self, repo_id, private=private, token=token)

@@ -33,7 +33,7 @@ _REBUILDERS = {
 
 
 class Opaque:
-    """Stands for an object of a class we do not know (a training config, an optimiser): takes anything, does nothing."""
+    """Stands for an object of a class we do not know, such as a training config: takes anything, does nothing."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
