@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+import av
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +15,9 @@ from claver.video.decoding import InexactError, decode_plainly, decode_sparse, p
 from claver.video.orientation import Orientation
 from claver.video.packets import FrameTable, list_packets, tagged_packets, video_stream
 from claver.video.source import Media, Source
+
+# Frames decoded to count them are kept (as YUV) up to this size: the whole of a small AVI clip.
+KEEP_BYTES = 64 * 2**20
 
 Frames = npt.NDArray[np.uint8]
 Tagged = Generator[tuple[int, Any], None, None]
@@ -53,8 +57,8 @@ class VideoReader:
     """Frames of one video by index: `with VideoReader("clip.mp4") as video: video.read([0, 10, 20])`.
 
     Frame i is the i-th that a full decode shows. Opening demuxes the file once and decodes one frame; `read` decodes
-    only what the asked frames need. Where the container cannot be trusted to list the frames (AVI, damaged tables, ...),
-    opening decodes the file once to count them.
+    only what the asked frames need. Where the container cannot be trusted to list the frames (AVI, damaged
+    tables, ...), opening decodes the file once to count them.
 
     In a damaged file frames keep the index the container gives them, and reading one that does not decode raises
     `VideoError`. With `survey=True` every file is decoded once on opening: `info.frames` counts the frames that do
@@ -74,6 +78,7 @@ class VideoReader:
     def __init__(self, source: Source | Media, *, survey: bool = False, threads: int = 0) -> None:
         self._media = source if isinstance(source, Media) else Media(source)
         self._threads = threads
+        self._kept: list[Any] | None = None
         self._container: Any = self._media.open()
         try:
             self._table = list_packets(self._container, video_stream(self._media, self._container))
@@ -97,6 +102,10 @@ class VideoReader:
 
     def close(self) -> None:
         """Release the file and the decoder. Reading again reopens them."""
+        self._kept = None
+        self._stop_decoder()
+
+    def _stop_decoder(self) -> None:
         if self._container is not None:
             self._container.close()
             self._container = None
@@ -121,26 +130,29 @@ class VideoReader:
 
     def _fill(self, out: Frames, places: dict[int, list[int]]) -> set[int]:
         """Decode into `out`; returns the tags that no way of decoding delivers."""
+        if self._kept is not None:
+            return self._take(self._tagged(self._kept), out, places)
         if not self._frames.by_position:
             try:
                 return self._take(self._sparse(places), out, places)
             except InexactError:
-                self.close()
-        return self._take(self._plain(), out, places)
+                self._stop_decoder()
+        return self._take(self._tagged(self._everything()), out, places)
 
     def _take(self, frames: Tagged, out: Frames, places: dict[int, list[int]]) -> set[int]:
         missing = set(places)
         with closing(frames):
-            while missing and (tagged := next(frames, None)):
-                tag, frame = tagged
-                if tag in missing:
+            for tag, frame in frames:
+                if tag in missing and (picture := self._picture(frame)) is not None:
+                    out[places[tag]] = picture
                     missing.remove(tag)
-                    out[places[tag]] = self._picture(frame)
+                if not missing:
+                    break
         return missing
 
     def _sparse(self, tags: Iterable[int]) -> Tagged:
         if self._container is None or self._table.packets is None:
-            self.close()
+            self._stop_decoder()
             self._container = self._media.open()
         stream = video_stream(self._media, self._container)
         packets = self._table.packets or (packet for packet, _ in tagged_packets(self._container, stream))
@@ -148,36 +160,45 @@ class VideoReader:
         for frame in decode_sparse(sparse_context(stream, self._threads), packets, segments):
             yield frame.pts, frame
 
-    def _plain(self) -> Tagged:
-        for position, frame in enumerate(self._everything()):
+    def _tagged(self, frames: Iterable[Any]) -> Tagged:
+        for position, frame in enumerate(frames):
             yield position if self._frames.by_position else frame.pts, frame
 
     def _everything(self) -> Iterator[Any]:
         with closing(self._media.open()) as container:
             yield from decode_plainly(container, video_stream(self._media, container))
 
-    def _picture(self, frame: Any) -> Frames:
-        return self._orientation.apply(frame.to_ndarray(format="rgb24", **self._stored))
+    def _picture(self, frame: Any) -> Frames | None:
+        """The upright RGB picture of a frame; None for one so damaged that it cannot be converted."""
+        try:
+            return self._orientation.apply(frame.to_ndarray(format="rgb24", **self._stored))
+        except (av.FFmpegError, ValueError, MemoryError):
+            return None
 
     def _first_frame(self) -> Any:
         """The first frame, or None when it does not decode, which tells that the container is not to be trusted."""
         try:
             return next(self._sparse(self._frames.tags[:1].tolist()))[1]
         except InexactError:
-            self.close()
+            self._stop_decoder()
             return None
 
     def _survey(self) -> Any:
         """Count the frames that decode; returns the first."""
-        self.close()
+        self._stop_decoder()
         tags: list[int | None] = []
-        first = None
+        kept: list[Any] = []
+        first, size = None, 0
         for frame in self._everything():
             first = first or frame
             tags.append(frame.pts)
+            size += sum(plane.buffer_size for plane in frame.planes)
+            if size <= KEEP_BYTES:
+                kept.append(frame)
         if first is None:
             raise self._media.error("no frame of it decodes; it is damaged, truncated or not a video")
         self._frames = FrameTable.by_survey(self._table, tags)
+        self._kept = kept if len(kept) == len(tags) else None
         return first
 
     def _describe(self) -> VideoInfo:

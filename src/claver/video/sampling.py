@@ -88,8 +88,8 @@ def indices_at(timestamps: Floats, times: npt.ArrayLike) -> Ints:
 def clip_indices(video: Timed, frames: int, *, views: int = 1, generator: np.random.Generator | None = None) -> Ints:
     """Sparse sampling of a video, `int64 [views, frames]`, in segments of equal *time*.
 
-    At a constant rate these are `view_indices`; at a variable rate the frame on screen at each moment is looked up. With
-    a `generator` each view takes random places of its own.
+    At a constant rate these are `view_indices`; at a variable rate the frame on screen at each moment is looked up.
+    With a `generator` each view takes random places of its own.
     """
     positions = _view_positions(frames, views, generator)
     if not video.variable_rate:

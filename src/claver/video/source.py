@@ -51,8 +51,8 @@ class Media:
         return self._data
 
     def _options(self) -> dict[str, str]:
-        # A playlist on disk must not make FFmpeg go to the network.
-        return {"protocol_whitelist": "file"} if self._data is None else {}
+        # A playlist that names other addresses must not make FFmpeg go there.
+        return {"protocol_whitelist": "file" if self._data is None else "data"}
 
     def _check_path(self) -> None:
         path = Path(self.name)

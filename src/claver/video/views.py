@@ -45,7 +45,7 @@ def sample_frames(
     generator: np.random.Generator | None = None,
     threads: int = 0,
 ) -> tuple[Frames | Tensor, npt.NDArray[np.int64]]:
-    """The distinct frames of all temporal views, `uint8 [U, H, W, 3]`, and each view's places among them, `[views, T]`."""
+    """The distinct frames of all views, `uint8 [U, H, W, 3]`, and each view's places among them, `[views, T]`."""
     if isinstance(source, np.ndarray | Tensor):
         _check_frames(source)
         indices = view_indices(len(source), frames, temporal_views, generator=generator)

@@ -1,0 +1,77 @@
+"""Videos written for the tests, and the reference reader: PyAV decoding everything, in its simplest form."""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+Picture = npt.NDArray[np.uint8]
+
+
+def decode_all(source: Any) -> list[tuple[float | None, Picture]]:
+    """Time and upright RGB picture of every frame that a full decode delivers, damaged packets passed over."""
+    frames: list[tuple[float | None, Picture]] = []
+    with av.open(source, metadata_errors="ignore") as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1  # with more, damaged parts of H.264 show what was in memory before
+        try:
+            for packet in container.demux(stream):
+                try:
+                    decoded = packet.decode()
+                except (av.FFmpegError, ValueError):
+                    continue
+                frames += [(frame.time, _upright(frame)) for frame in decoded]
+        except av.FFmpegError:
+            pass
+    return frames
+
+
+def pictures(source: Any) -> list[Picture]:
+    return [picture for _, picture in decode_all(source)]
+
+
+def _upright(frame: Any) -> Picture:
+    return np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+
+
+def moving_pictures(count: int, height: int = 96, width: int = 128) -> Iterable[Picture]:
+    """`count` different pictures: a texture that slides, over it a square that moves the other way."""
+    noise = np.random.default_rng(7).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    texture = noise.repeat(8, axis=0).repeat(8, axis=1)
+    for number in range(count):
+        picture = np.roll(texture, 2 * number, axis=1)
+        left = (width - 24 - 3 * number) % (width - 24)
+        picture[30:54, left : left + 24] = (number * 5 % 256, 255, 0)
+        yield picture
+
+
+def write_video(
+    path: Path,
+    count: int,
+    *,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    ticks: Sequence[int] | None = None,
+    pix_fmt: str = "yuv420p",
+    size: tuple[int, int] = (96, 128),
+) -> Path:
+    """Write `count` moving pictures at 25 frames per second, or at `ticks` (1/1000 s)."""
+    if codec not in av.codecs_available:
+        pytest.skip(f"this build of FFmpeg has no {codec}")
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options or {})
+        stream.height, stream.width, stream.pix_fmt = *size, pix_fmt
+        if ticks is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for number, picture in enumerate(moving_pictures(count, *size)):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = number if ticks is None else ticks[number]
+            frame.time_base = Fraction(1, 25) if ticks is None else Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
