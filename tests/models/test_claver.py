@@ -18,7 +18,7 @@ from claver.models import (
     video_embedding,
 )
 from claver.models.image import resize_position
-from tests.models.tiny import EOT, random_texts, tiny_config, tiny_model
+from tests.tiny import EOT, random_texts, tiny_config, tiny_model
 
 KINDS = ["kmt", "kmct", "joint", "pipeline", "class", "mean"]
 TOLERANCE = {"rtol": 1e-5, "atol": 2e-6}

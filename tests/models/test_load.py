@@ -16,7 +16,7 @@ from claver.models import Claver
 from claver.models import unpickle as unpickling
 from claver.models.config import ClaverConfig
 from claver.models.unpickle import read_pickled_state
-from tests.models.tiny import random_texts, tiny_model
+from tests.tiny import random_texts, tiny_model
 
 
 class Config:

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from claver import __version__
 from claver.cli.quickstart import quickstart
-from claver.cli.recognize import recognize
+from claver.cli.recognize import EPILOG, recognize
 from claver.errors import ClaverError
 
 app = typer.Typer(
     name="claver",
     help="Name the actions in a video, in your own words or a benchmark's.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(recognize)
+app.command(epilog=EPILOG)(recognize)
 app.command()(quickstart)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"claver {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+]
+
+
+@app.callback(no_args_is_help=True)
+def _options(version: Version = False) -> None:
+    pass
 
 
 def main() -> None:
@@ -28,7 +45,11 @@ def main() -> None:
     try:
         app()
     except ClaverError as error:
-        Console(stderr=True).print(f"[bold red]claver:[/] {error}", soft_wrap=True, highlight=False)
+        typer.echo(f"claver: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read our output has had enough; Python would complain once more while closing it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 

@@ -1,0 +1,77 @@
+"""A journal beside the output file: what is done survives any interruption, and a second run goes on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from claver.errors import ClaverError
+
+
+class Journal:
+    """Records of finished files, one JSON line each, after a first line with the settings they were made with.
+
+    Attributes:
+        done: the records by path, those of an earlier run included.
+    """
+
+    def __init__(self, output: Path, settings: Mapping[str, Any]) -> None:
+        """Open or go on with `OUTPUT.partial`.
+
+        Raises:
+            ClaverError: it exists but was made with other settings, or cannot be written.
+        """
+        self.path = output.with_name(output.name + ".partial")
+        self.done: dict[str, dict[str, Any]] = {}
+        try:
+            self._read(settings)
+            self._file = self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise ClaverError(f"cannot write {self.path}: {error.strerror}; choose another --output") from error
+        if self._file.tell() == 0:
+            self._write({"settings": dict(settings)})
+
+    def _read(self, settings: Mapping[str, Any]) -> None:
+        if not self.path.exists():
+            return
+        with self.path.open("rb+") as file:
+            whole = file.read().rpartition(b"\n")
+            file.truncate(len(whole[0]) + len(whole[1]))  # a line cut short by the interruption
+        lines = [json.loads(line) for line in whole[0].decode().splitlines()]
+        if lines and (earlier := lines[0].get("settings")) != settings:
+            differing = [key for key in settings if earlier is None or earlier.get(key) != settings[key]]
+            raise ClaverError(
+                f"{self.path} is an unfinished run with another {' and '.join(differing) or 'setting'}; "
+                "repeat that command to finish it, or delete the file to start anew"
+            )
+        self.done = {record["path"]: record for record in lines[1:]}
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Note one finished file; on disk when this returns."""
+        self.done[record["path"]] = record
+        self._write(record)
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        try:
+            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise ClaverError(f"cannot write {self.path}: {error.strerror}; what it holds is kept") from error
+
+    def finish(self) -> None:
+        """Remove the journal: the output it stood in for is written."""
+        self._file.close()
+        self.path.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,212 @@
+"""`claver recognize`: name the actions in files, folders and patterns of files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from claver.cli.formats import Format, Record, render, write_whole
+from claver.cli.inputs import find_videos
+from claver.cli.journal import Journal
+from claver.errors import ClaverError
+
+if TYPE_CHECKING:
+    from claver.recognizer import Failure, Prediction, Recognizer
+
+Answerer = Callable[[Sequence[str]], "Iterator[Record]"]
+DEFAULT_MODEL = "openai/clip-vit-base-patch16"
+EPILOG = """
+[bold]Examples[/]
+
+claver recognize clip.mp4 --model runs/quickstart/kmct --actions "moves left, moves right, grows"\n
+claver recognize clips/ --model openai/clip-vit-base-patch16 --actions kinetics400 --top 3\n
+claver recognize "clips/**/*.mp4" --model MODEL --actions my_actions.csv --format jsonl --output answers.jsonl
+"""
+
+Videos = Annotated[
+    list[str], typer.Argument(metavar="FILE|FOLDER|GLOB…", show_default=False, help="What to recognise.")
+]
+ActionsOption = Annotated[
+    str,
+    typer.Option(
+        help="Words separated by commas, a .txt with an action a line, a .csv with a column 'action' (and perhaps "
+        "'text'), or kinetics400, kinetics600, ucf101, hmdb51."
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A Hugging Face id, a model folder, an OpenAI .pt or a released CLAVER .pth. "
+        f"Without it, {DEFAULT_MODEL} if that is in the local cache."
+    ),
+]
+TemporalOption = Annotated[
+    str | None, typer.Option(help="kmt, kmct, joint, pipeline, class or mean; the model's own if not given.")
+]
+ViewsOption = Annotated[str, typer.Option(help="Clips x crops looked at per video; 4x3 is the paper's test.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=0, help="Processes that decode ahead; by default one for two cores, at most 8.")
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(help="Write here, whole at the end; interrupted, the same command goes on where it stopped."),
+]
+
+
+def recognize(
+    videos: Videos,
+    actions: ActionsOption = "kinetics400",
+    model: ModelOption = None,
+    temporal: TemporalOption = None,
+    top: Annotated[int, typer.Option(min=1, help="Answers per video.")] = 5,
+    views: ViewsOption = "1x1",
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames per view; the model's own if not given.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="How to write the answers.")] = Format.table,
+    output: OutputOption = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; a GPU if there is one.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32, or bfloat16 on a GPU or a CPU with AMX.")] = "float32",
+    batch_size: Annotated[int, typer.Option(min=1, help="Views computed at once.")] = 8,
+    workers: WorkersOption = None,
+) -> None:
+    """Name the actions in videos: the ranked actions of a list, for every file.
+
+    Files that cannot be read are reported at the end, and the exit code is then 1.
+    """
+    paths = find_videos(videos)
+    settings: dict[str, Any] = {"model": str(model or DEFAULT_MODEL), "actions": _identity(actions), "top": top}
+    settings |= {"temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
+    if workers is None:
+        workers = min(8, max(1, (os.cpu_count() or 1) // 2)) if len(paths) > 1 else 0
+
+    def answer(wanted: Sequence[str]) -> Iterator[Record]:
+        recognizer = _recognizer(model, actions, temporal, frames, views, device, dtype)
+        for result in recognizer.stream(wanted, batch_size=batch_size, workers=workers):
+            yield _record(result, top)
+
+    try:
+        records = _to_stdout(paths, answer, form) if output is None else _to_file(paths, answer, form, output, settings)
+    except KeyboardInterrupt:
+        hint = "" if output is None else "; the same command goes on where it stopped"
+        typer.echo(f"claver: interrupted{hint}", err=True)
+        raise typer.Exit(130) from None
+    _report([record for record in records if "error" in record], len(records))
+
+
+def _to_stdout(paths: Sequence[str], answer: Answerer, form: Format) -> list[Record]:
+    """JSON lines go out one by one, for whoever reads them at the other end of a pipe; other forms as a whole."""
+    flowing = form is Format.jsonl
+    records = []
+    for record in _with_progress(answer(paths), len(paths), hidden=flowing and sys.stdout.isatty()):
+        records.append(record)
+        if flowing:
+            typer.echo(render([record], form), nl=False)
+    if not flowing:
+        typer.echo(render(records, form), nl=False)
+    return records
+
+
+def _to_file(
+    paths: Sequence[str], answer: Answerer, form: Format, output: Path, settings: dict[str, Any]
+) -> list[Record]:
+    """Through a journal, so that nothing is lost; files that failed in an earlier run are tried again."""
+    if not output.parent.is_dir():
+        raise ClaverError(f"cannot write {output}: the folder {output.parent} does not exist")
+    with Journal(output, settings) as journal:
+        missing = [path for path in paths if "top" not in journal.done.get(path, ())]
+        if len(missing) < len(paths):
+            typer.echo(f"claver: {len(paths) - len(missing)} of {len(paths)} files done before, going on", err=True)
+        for record in _with_progress(answer(missing) if missing else iter(()), len(missing)):
+            journal.add(record)
+        records = [journal.done[path] for path in paths]
+        write_whole(output, render(records, form))
+        journal.finish()
+    return records
+
+
+def _with_progress(records: Iterator[Record], total: int, *, hidden: bool = False) -> Iterator[Record]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("recognising"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    settings: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False, "transient": True}
+    with Progress(*columns, console=Console(stderr=True), disable=hidden or total < 2, **settings) as progress:
+        yield from progress.track(records, total=total)
+
+
+def _record(result: Prediction | Failure, top: int) -> Record:
+    from claver.recognizer import Failure
+
+    return {"path": result.source, "error": result.error} if isinstance(result, Failure) else result.to_dict(top)
+
+
+def _report(failed: Sequence[Record], total: int) -> None:
+    if not failed:
+        return
+    typer.echo(f"claver: {len(failed)} of {total} files could not be read:", err=True)
+    for record in failed:
+        typer.echo(f"  {record['error']}", err=True)
+    raise typer.Exit(1)
+
+
+def _identity(actions: str) -> str:
+    """What the actions are, not only what they are called: a file counts by its contents."""
+    path = Path(actions)
+    return f"{actions} {sha256(path.read_bytes()).hexdigest()[:12]}" if path.is_file() else actions
+
+
+def _recognizer(
+    model: str | None,
+    actions: str,
+    temporal: str | None,
+    frames: int | None,
+    views: str,
+    device: str | None,
+    dtype: str,
+) -> Recognizer:
+    from claver.models import load
+    from claver.prompts import read_actions
+    from claver.recognizer import Recognizer, Views
+
+    # Cheap mistakes first, before weights are read.
+    competing, looks = read_actions(actions), Views.parse(views)
+    place, kind = _device(device), _dtype(dtype)
+    source = model or _cached_default()
+    settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
+    return Recognizer(load(source, **settings), competing, views=looks, frames=frames)
+
+
+def _cached_default() -> str:
+    from huggingface_hub import try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(DEFAULT_MODEL, "config.json"), str):
+        return DEFAULT_MODEL
+    raise ClaverError(
+        f"no --model given, and {DEFAULT_MODEL} (600 MB) is not in the local cache: add --model {DEFAULT_MODEL} to "
+        "download it, or work offline with --model FOLDER (`claver quickstart` makes one in minutes)"
+    )
+
+
+def _device(name: str | None) -> str:
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ClaverError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+    return name
+
+
+def _dtype(name: str) -> Any:
+    import torch
+
+    if name not in ("float32", "bfloat16", "float16"):
+        raise ClaverError(f"dtype must be float32, bfloat16 or float16, not {name!r}")
+    return getattr(torch, name)

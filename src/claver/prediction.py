@@ -1,0 +1,99 @@
+"""What a recogniser answers: the ranked actions of one video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from claver.errors import ClaverError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Answer(NamedTuple):
+    """One action with its standing among all."""
+
+    action: str
+    probability: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one video.
+
+    Attributes:
+        source: what was recognised, a path or a word for what it was.
+        actions: the C actions that competed.
+        scores: Eq. 10 for each, [C]; the higher the better, comparable within one model.
+        probabilities: [C], softmax of the scores; what is likely *if* one of the actions is what happens.
+        frames: what the model saw of the video, uint8 [T, h, w, 3].
+    """
+
+    source: str
+    actions: tuple[str, ...]
+    scores: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    frames: npt.NDArray[np.uint8] = field(repr=False)
+
+    def top(self, k: int = 5) -> list[Answer]:
+        """The k best actions, best first; fewer if there are fewer.
+
+        Raises:
+            ClaverError: k below 1.
+        """
+        if k < 1:
+            raise ClaverError(f"top needs a number of at least 1, not {k}")
+        order = np.argsort(-self.scores, kind="stable")[:k]
+        return [Answer(self.actions[c], float(self.probabilities[c]), float(self.scores[c])) for c in order]
+
+    @property
+    def action(self) -> str:
+        """The best action."""
+        return self.top(1)[0].action
+
+    def to_dict(self, k: int = 5) -> dict[str, Any]:
+        """Plain values: the source and its k best actions."""
+        return {"path": self.source, "top": [answer._asdict() for answer in self.top(k)]}
+
+    def plot(self, k: int = 5, path: str | Path | None = None) -> Figure:
+        """The frames the model saw above bars of the k best actions (extra `explain`).
+
+        Args:
+            k: how many actions.
+            path: where to write the picture, if anywhere; its suffix gives the format.
+        """
+        from matplotlib.figure import Figure
+
+        shown, answers = self.frames[:: max(1, len(self.frames) // 8)][:8], self.top(k)
+        height = 0.4 + 0.32 * len(answers)
+        figure = Figure(figsize=(1.4 * max(len(shown), 4), 1.4 + height), layout="constrained")
+        grid = figure.add_gridspec(2, len(shown), height_ratios=[1.4, height])
+        for column, frame in enumerate(shown):
+            axes = figure.add_subplot(grid[0, column])
+            axes.imshow(frame)
+            axes.axis("off")
+        _draw_bars(figure.add_subplot(grid[1, :]), answers)
+        figure.suptitle(self.source, fontsize="medium")
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
+
+    def __str__(self) -> str:
+        lines = [f"{answer.probability:6.1%}  {answer.action}" for answer in self.top()]
+        return "\n".join([self.source, *lines])
+
+
+def _draw_bars(axes: Any, answers: Sequence[Answer]) -> None:
+    places = range(len(answers))
+    axes.barh(places, [answer.probability for answer in answers], color="tab:blue")
+    axes.set_yticks(places, [answer.action for answer in answers])
+    axes.set(xlim=(0, 1), xlabel="probability among the listed actions")
+    axes.invert_yaxis()
+    axes.spines[["top", "right"]].set_visible(False)

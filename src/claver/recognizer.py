@@ -1,0 +1,186 @@
+"""The user's object: actions encoded once, then video after video answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from claver.errors import ClaverError, VideoError
+from claver.models import Claver, load
+from claver.prediction import Answer, Prediction
+from claver.prompts.actions import Actions, read_actions
+from claver.prompts.templates import DEFAULT_TEMPLATES
+from claver.prompts.text_bank import TextBank
+from claver.video import Preprocess, load_views
+from claver.video.ahead import load_ahead
+
+__all__ = ["Answer", "Failure", "Prediction", "Recognizer", "Views"]
+
+
+Floats = npt.NDArray[np.float32]
+Loaded = tuple[str, Tensor | VideoError]
+
+
+@dataclass(frozen=True)
+class Views:
+    """How often a video is looked at: `temporal` clips of it, `crops` squares of each frame (1 or 3)."""
+
+    temporal: int = 1
+    crops: Literal[1, 3] = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Views:
+        """From `4x3` (the paper's test: 4 clips, 3 crops) or `1x1`.
+
+        Raises:
+            ClaverError: another form, or crops other than 1 and 3.
+        """
+        match = re.fullmatch(r"([1-9]\d?)[x×]([13])", text.strip())
+        if match is None:
+            raise ClaverError(f"views must be clips x crops with 1 or 3 crops, such as 4x3 or 1x1, not {text!r}")
+        return cls(int(match[1]), 3 if match[2] == "3" else 1)
+
+    def __str__(self) -> str:
+        return f"{self.temporal}x{self.crops}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A video that could not be read."""
+
+    source: str
+    error: str
+
+
+class Recognizer:
+    """Names the action in videos.
+
+    The texts of the actions are encoded when it is made; each video then costs the video towers alone.
+
+        >>> recognizer = Recognizer("openai/clip-vit-base-patch16", ["juggling", "knitting", "playing chess"])
+        >>> print(recognizer("clip.mp4").top(3))
+    """
+
+    def __init__(
+        self,
+        model: Claver | str | Path,
+        actions: str | Path | Sequence[str] | Mapping[str, Sequence[str]] | Actions,
+        *,
+        templates: Sequence[str] = DEFAULT_TEMPLATES,
+        views: Views | str = Views(),
+        frames: int | None = None,
+    ) -> None:
+        """Encode the actions' texts.
+
+        Args:
+            model: a model, or what `claver.load` takes.
+            actions: what `claver.prompts.read_actions` takes: a benchmark's name, a file, a list, a mapping to texts.
+            templates: forms for actions that come without texts.
+            views: `4x3` is the paper's test; `1x1` a twelfth of its cost.
+            frames: T, frames of each view; the model's own number if None.
+        """
+        self.model = model if isinstance(model, Claver) else load(model)
+        self.views = views if isinstance(views, Views) else Views.parse(views)
+        self.frames = frames or self.model.config.temporal.frames
+        self.bank = TextBank.encode(self.model, read_actions(actions, templates=templates))
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The actions that compete."""
+        return self.bank.actions.names
+
+    def __call__(self, source: Any) -> Prediction:
+        """Recognise one video.
+
+        Args:
+            source: a path, the bytes of a file, an open binary stream, or frames uint8 [T, H, W, 3].
+
+        Raises:
+            VideoError: it cannot be read.
+        """
+        name = str(source) if isinstance(source, str | Path) else str(getattr(source, "name", type(source).__name__))
+        views = self._load(source)
+        return self._predict(name, views, self._encode(views, len(views)))
+
+    def stream(
+        self, paths: Iterable[str | Path], *, batch_size: int = 8, workers: int = 0
+    ) -> Iterator[Prediction | Failure]:
+        """Recognise many files, in order, going on past those that cannot be read.
+
+        Args:
+            paths: the files.
+            batch_size: views the towers take at once, across files; answers do not depend on it.
+            workers: processes that decode ahead while the model computes. They are spawned, so a script that asks
+                for them needs the usual `if __name__ == "__main__":`.
+        """
+        waiting: list[Loaded] = []
+        preprocess, threads = self.model.config.preprocess, 1 if workers else 0
+        load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
+        for path, result in load_ahead((str(path) for path in paths), load_one, workers=workers):
+            loaded = torch.from_numpy(result) if isinstance(result, np.ndarray) else result
+            waiting.append((path, loaded))
+            if sum(len(views) for _, views in waiting if isinstance(views, Tensor)) >= batch_size:
+                yield from self._answer(waiting, batch_size)
+                waiting = []
+        yield from self._answer(waiting, batch_size)
+
+    def _answer(self, waiting: list[Loaded], batch_size: int) -> Iterator[Prediction | Failure]:
+        loaded = [views for _, views in waiting if isinstance(views, Tensor)]
+        encoded: Iterator[Tensor] = iter(())
+        if loaded:
+            encoded = iter(self._encode(torch.cat(loaded), batch_size).split([len(views) for views in loaded]))
+        for path, views in waiting:
+            if isinstance(views, VideoError):
+                yield Failure(path, str(views))
+            else:
+                yield self._predict(path, views, next(encoded))
+
+    def _load(self, source: Any) -> Tensor:
+        return load_views(
+            source,
+            frames=self.frames,
+            temporal_views=self.views.temporal,
+            crops=self.views.crops,
+            preprocess=self.model.config.preprocess,
+        )
+
+    @torch.inference_mode()
+    def _encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
+        parts = (part.to(self.model.device) for part in views_VTCHW.split(batch_size))
+        return torch.cat([self.model.encode_video(part).float() for part in parts])
+
+    @torch.inference_mode()
+    def _predict(self, name: str, views_VTCHW: Tensor, frames_VTE: Tensor) -> Prediction:
+        aggregate = self.model.config.aggregate
+        scores = self.bank.scores(frames_VTE, self.model.scale, aggregate)
+        # The released score is a sum of softmaxes already: dividing by its total makes it a distribution.
+        probabilities = scores.softmax(0) if aggregate == "paper" else scores / scores.sum()
+        seen = _to_pixels(views_VTCHW[len(views_VTCHW) // 2], self.model.config.preprocess)
+        return Prediction(name, self.actions, scores.cpu().numpy(), probabilities.cpu().numpy(), seen)
+
+    def __repr__(self) -> str:
+        return f"Recognizer({len(self.actions)} actions, {self.frames} frames, views {self.views})"
+
+
+def _load_views(path: str, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> Floats:
+    """What a worker does for one file; an array, because tensors between processes need open file handles."""
+    loaded = load_views(
+        path, frames=frames, temporal_views=views.temporal, crops=views.crops, preprocess=preprocess, threads=threads
+    )
+    return loaded.numpy()
+
+
+def _to_pixels(frames_TCHW: Tensor, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
+    """Undo the normalisation: uint8 [T, h, w, 3]."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (preprocess.mean, preprocess.std))
+    pixels = (frames_TCHW * std + mean).mul(255).round().clamp(0, 255).to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).contiguous().numpy()

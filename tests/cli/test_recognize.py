@@ -1,0 +1,149 @@
+"""`claver recognize` run as people run it: a process of its own, real files, interrupted, resumed, misused."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.tiny import talking_model
+from tests.videos import write_video
+
+ACTIONS = "waving,bowing,running"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    talking_model().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    (folder / "deeper").mkdir()
+    for seed in range(3):
+        write_video(folder / f"{seed}.mp4", seed=seed)
+    write_video(folder / "deeper" / "3.avi", seed=3)
+    (folder / "notes.txt").write_text("no video")
+    return folder
+
+
+def claver(*arguments: Any, **settings: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "claver", "recognize", *map(str, arguments)]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "100"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, **settings)
+
+
+def test_a_folder_as_json_lines_in_order(model: Path, videos: Path) -> None:
+    done = claver(videos, "--model", model, "--actions", ACTIONS, "--format", "jsonl", "--top", 2)
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(record["path"]).name for record in records] == ["0.mp4", "1.mp4", "2.mp4", "3.avi"]
+    for record in records:
+        assert [set(answer) for answer in record["top"]] == [{"action", "probability", "score"}] * 2
+        assert record["top"][0]["score"] >= record["top"][1]["score"]
+
+
+def test_a_table_for_one_file_and_a_pattern_as_csv(model: Path, videos: Path) -> None:
+    done = claver(videos / "0.mp4", "--model", model, "--actions", ACTIONS)
+    assert done.returncode == 0, done.stderr
+    assert str(videos / "0.mp4") in done.stdout
+    assert all(action in done.stdout for action in ACTIONS.split(","))
+    done = claver(f"{videos}/**/*.avi", "--model", model, "--actions", ACTIONS, "--format", "csv", "--top", 1)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(Path(row["path"]).name, row["rank"]) for row in rows] == [("3.avi", "1")]
+    assert 0 < float(rows[0]["probability"]) <= 1
+
+
+def test_bad_files_are_passed_over_and_reported_at_the_end(model: Path, videos: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes((videos / "0.mp4").read_bytes()[:300])
+    arguments = (bad, videos / "1.mp4", tmp_path / "missing.mp4", "--model", model, "--actions", ACTIONS)
+    done = claver(*arguments, "--format", "json", "--output", tmp_path / "out.json")
+    assert done.returncode == 1
+    assert "2 of 3 files could not be read" in done.stderr
+    assert f"{tmp_path / 'missing.mp4'}: there is no such file." in done.stderr
+    records = json.loads((tmp_path / "out.json").read_text())
+    assert ["error" in record for record in records] == [True, False, True]
+    assert not (tmp_path / "out.json.partial").exists()
+
+
+def test_interrupted_and_resumed_it_loses_and_repeats_nothing(model: Path, tmp_path: Path) -> None:
+    """Stopped by Ctrl-C in mid-run; the second run skips what is done and ends as an unbroken one does."""
+    for seed in range(16):
+        write_video(tmp_path / f"{seed:02}.mp4", frames=30, height=120, width=160, seed=seed)
+    options = ["--model", model, "--actions", ACTIONS, "--format", "jsonl", "--workers", 0, "--batch-size", 1]
+    options += ["--views", "4x1"]
+    output, journal = tmp_path / "out.jsonl", tmp_path / "out.jsonl.partial"
+    command = [sys.executable, "-m", "claver", "recognize", str(tmp_path), *map(str, options), "--output", str(output)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while (not journal.exists() or journal.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "the same command goes on where it stopped" in errors
+    assert not output.exists()
+    finished = journal.read_bytes().count(b"\n") - 1
+    assert 2 <= finished < 16
+    with journal.open("a") as file:
+        file.write('{"path": "cut short')
+
+    other = claver(tmp_path, *options, "--top", 1, "--output", output)
+    assert other.returncode == 1
+    assert "is an unfinished run with another top" in other.stderr
+
+    done = claver(tmp_path, *options, "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert f"{finished} of 16 files done before" in done.stderr
+    assert not journal.exists()
+    whole = claver(tmp_path, *options, "--output", tmp_path / "whole.jsonl")
+    assert whole.returncode == 0
+    assert output.read_text() == (tmp_path / "whole.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x.mp4"], "claver: no --model given, and openai/clip-vit-base-patch16"),
+        (["*.none"], "claver: no file matches *.none"),
+        (["x.mp4", "--model", "MODEL", "--actions", "nowhere.csv"], "claver: there is no file of actions nowhere.csv"),
+        (["x.mp4", "--model", "MODEL", "--views", "3"], "claver: views must be clips x crops"),
+        (["x.mp4", "--model", "MODEL", "--temporal", "kmta"], "claver: temporal must be one of kmt, kmct"),
+        (["x.mp4", "--model", "MODEL", "--dtype", "half"], "claver: dtype must be float32"),
+        (["x.mp4", "--model", "MODEL", "--device", "abacus"], "claver: device 'abacus' cannot be used here"),
+        (["x.mp4", "--model", "nowhere.pt"], "claver: there is no file or folder nowhere.pt"),
+        (["x.mp4", "--model", "MODEL", "--output", "no/such/folder.csv"], "the folder no/such does not exist"),
+    ],
+)
+def test_misuse_ends_in_one_sentence(model: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    environment = {"HF_HOME": str(tmp_path), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    command = [sys.executable, "-m", "claver", "recognize", *[str(model) if a == "MODEL" else a for a in arguments]]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=60)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    done = claver(tmp_path)
+    assert done.returncode == 1
+    assert f"the folder {tmp_path} holds no video file" in done.stderr
+
+
+def test_a_reader_that_stops_listening_is_no_error_message(model: Path, videos: Path) -> None:
+    command = (
+        f"{sys.executable} -m claver recognize {videos} --model {model} --actions {ACTIONS} --format jsonl | head -c 1"
+    )
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert done.stdout == "{"

@@ -1,0 +1,85 @@
+"""Lists of actions from names, files and words, and what is refused."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from claver.errors import ClaverError
+from claver.prompts import BENCHMARKS, DEFAULT_TEMPLATES, Actions, benchmark_classes, fill, read_actions
+from claver.prompts.actions import split_camel_case
+
+LABELS = {"kinetics400": "kinetics_400", "kinetics600": "kinetics_600", "ucf101": "ucf_101", "hmdb51": "hmdb_51"}
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("kinetics400", 400), ("kinetics600", 600), ("ucf101", 101), ("hmdb51", 51)]
+)
+def test_benchmarks_have_their_official_classes_in_order(name: str, count: int, shared: Path) -> None:
+    rows = csv.DictReader((shared / "meta" / f"{LABELS[name]}_labels.csv").open())
+    assert benchmark_classes(name, raw=True) == [row["name"] for row in rows]
+    actions = read_actions(name)
+    assert len(actions) == count
+    assert all(texts[0] == action for action, texts in zip(actions.names, actions.texts, strict=True))
+
+
+def test_ucf_names_become_words() -> None:
+    assert split_camel_case("ApplyEyeMakeup") == "apply eye makeup"
+    assert split_camel_case("YoYo") == "yo yo"
+    assert "handstand pushups" in read_actions("ucf101").names
+
+
+def test_words_lists_and_mappings() -> None:
+    assert read_actions("waving, shaking hands ,").names == ("waving", "shaking hands")
+    assert read_actions(["waving"]).texts == (fill("waving"),)
+    assert len(fill("waving")) == len(DEFAULT_TEMPLATES)
+    own = read_actions({"waving": ["a hand goes to and fro"], "bowing": ["a bow", "someone bends"]})
+    assert own.texts == (("a hand goes to and fro",), ("a bow", "someone bends"))
+    assert read_actions(own) is own
+    assert read_actions(["waving"], templates=["they are {}!"]).texts == (("they are waving!",),)
+
+
+def test_text_files_and_tables(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("waving\n\n shaking hands\n")
+    assert read_actions(tmp_path / "a.txt").names == ("waving", "shaking hands")
+    (tmp_path / "a.csv").write_text("\ufeffid,action,text\n0,waving,a hand moves\n1,bowing,\n0,waving,she waves\n")
+    actions = read_actions(str(tmp_path / "a.csv"))
+    assert actions.names == ("waving", "bowing")
+    assert actions.texts == (("a hand moves", "she waves"), fill("bowing"))
+    (tmp_path / "labels.csv").write_text('id,name\n0,"throw, catch"\n')
+    assert read_actions(tmp_path / "labels.csv").names == ("throw, catch",)
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        ("label,x\na,b\n", "one of them must be 'action'"),
+        ('action\nwaving\n""\n', "line 3: the action is empty"),
+        ("action\nwaving\nwaving\n", "line 3: action 'waving' is listed more than once"),
+        ("action\n", "the list of actions is empty"),
+    ],
+)
+def test_tables_that_are_wrong_say_where(tmp_path: Path, contents: str, message: str) -> None:
+    (tmp_path / "a.csv").write_text(contents)
+    with pytest.raises(ClaverError, match=message):
+        read_actions(tmp_path / "a.csv")
+
+
+def test_other_bad_lists(tmp_path: Path) -> None:
+    with pytest.raises(ClaverError, match="there is no file of actions"):
+        read_actions("missing.csv")
+    with pytest.raises(ClaverError, match="'waving' is listed more than once"):
+        read_actions("waving,waving")
+    with pytest.raises(ClaverError, match="empty"):
+        read_actions(" , ")
+    with pytest.raises(ClaverError, match="'waving' has no text"):
+        read_actions({"waving": []})
+    with pytest.raises(ClaverError, match=r"should hold \{\} once"):
+        read_actions("waving", templates=["a video"])
+    with pytest.raises(ClaverError, match="there is no benchmark 'k400'; known are kinetics400"):
+        benchmark_classes("k400")
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(ClaverError, match=r"not UTF-8 text \(byte 3\)"):
+        read_actions(tmp_path / "latin.txt")
+    assert isinstance(read_actions("ucf101"), Actions)
+    assert len(BENCHMARKS) == 4
