@@ -1,4 +1,4 @@
-"""The reader on real videos: many codecs, containers, sizes, rotations; equal to decoding everything, pixel by pixel."""
+"""The reader on real videos: many codecs, containers, sizes, rotations; equal to a full decode, pixel by pixel."""
 
 import csv
 from pathlib import Path

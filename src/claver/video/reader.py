@@ -134,19 +134,20 @@ class VideoReader:
             return self._take(self._tagged(self._kept), out, places)
         if not self._frames.by_position:
             try:
-                return self._take(self._sparse(places), out, places)
+                # To the end: a frame decoded for others, but shown after them, may tell of damage they inherited.
+                return self._take(self._sparse(places), out, places, to_the_end=True)
             except InexactError:
                 self._stop_decoder()
         return self._take(self._tagged(self._everything()), out, places)
 
-    def _take(self, frames: Tagged, out: Frames, places: dict[int, list[int]]) -> set[int]:
+    def _take(self, frames: Tagged, out: Frames, places: dict[int, list[int]], *, to_the_end: bool = False) -> set[int]:
         missing = set(places)
         with closing(frames):
             for tag, frame in frames:
                 if tag in missing and (picture := self._picture(frame)) is not None:
                     out[places[tag]] = picture
                     missing.remove(tag)
-                if not missing:
+                if not missing and not to_the_end:
                     break
         return missing
 
