@@ -1,0 +1,56 @@
+"""What README.md shows runs as it stands, on stand-ins for what `make quickstart` leaves behind."""
+
+import csv
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import talking_model
+from tests.videos import write_video
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
+COMMANDS = re.findall(r"^\.venv/bin/claver (recognize .*)$", README, re.M)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `runs/quickstart` in it: models of random weights, a clip, a list of actions."""
+    top = tmp_path_factory.mktemp("readme")
+    quickstart = top / "runs" / "quickstart"
+    for kind in ("kmt", "kmct"):
+        talking_model(kind).save_pretrained(quickstart / kind)  # type: ignore[arg-type]
+    write_video(quickstart / "clip.mp4")
+    with (quickstart / "actions.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["action"], ["moves left"], ["moves right"]])
+    return top
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
+def test_python(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib (extra explain) is not installed")
+    monkeypatch.chdir(folder)
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    if "kmcta" in names:
+        assert str(names["out"].shape) == "torch.Size([1, 12, 8, 197, 64])"  # type: ignore[attr-defined]
+    else:
+        assert (folder / "answer.png").is_file()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(command: str, folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "claver", *shlex.split(command)], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_there_is_something_to_run() -> None:
+    assert len(PYTHON) == 2
+    assert len(COMMANDS) == 3
