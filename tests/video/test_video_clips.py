@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from claver.errors import VideoError
-from claver.video import VideoReader, load_views
-from tests.video.video_files import decode_all, pictures
+from claver.video import VideoInfo, VideoReader, load_views
+from tests.video.video_files import decode_all, decode_some
 
 INDEX = Path(__file__).resolve().parents[3] / "shared" / "clips" / "INDEX.tsv"
 ROWS = list(csv.DictReader(INDEX.open(), delimiter="\t")) if INDEX.exists() else []
@@ -24,25 +24,22 @@ HEALTHY = [row for row in ROWS if not row["path"].endswith(DAMAGED)]
 
 @pytest.mark.parametrize("row", HEALTHY, ids=[row["path"].rsplit("/")[-1] for row in HEALTHY])
 def test_frames_equal_those_of_a_full_decode(clips: Path, row: dict[str, str]) -> None:
-    path = clips / row["path"]
-    expected = pictures(path)
-    rng = np.random.default_rng(len(expected))
-    with VideoReader(path) as video:
-        assert video.info.frames == len(expected)
-        asked = rng.integers(0, len(expected), 12)
-        for indices in (np.arange(8) * len(expected) // 8, asked, asked[:1], [len(expected) - 1, 0]):
+    with VideoReader(clips / row["path"]) as video:
+        total = video.info.frames
+        asked = np.random.default_rng(total).integers(0, total, 8)
+        groups = [np.arange(8) * total // 8, asked, asked[:1], [total - 1, 0]]
+        count, expected = decode_some(clips / row["path"], np.concatenate(groups).tolist())
+        assert total == count
+        for indices in groups:
             read = video.read(indices)
             assert all(np.array_equal(a, expected[i]) for a, i in zip(read, indices, strict=True))
+        check_info(video.info, Path(row["path"]).name, row)
 
 
-@pytest.mark.parametrize("row", HEALTHY, ids=[row["path"].rsplit("/")[-1] for row in HEALTHY])
-def test_info_agrees_with_the_index(clips: Path, row: dict[str, str]) -> None:
-    path = clips / row["path"]
-    with VideoReader(path) as video:
-        info = video.info
+def check_info(info: VideoInfo, name: str, row: dict[str, str]) -> None:
     # The UT-Interaction files have two to three packets that only say "as before".
     slack = 3 if row["dataset"].startswith("UT") else 0
-    count = EDITED.get(path.name, int(row["frames"]))
+    count = EDITED.get(name, int(row["frames"]))
     assert count - slack <= info.frames <= count
     size = (int(row["h"]), int(row["w"]))
     assert (info.height, info.width) == (size if info.rotation in (0, 180) else size[::-1])
@@ -50,7 +47,7 @@ def test_info_agrees_with_the_index(clips: Path, row: dict[str, str]) -> None:
     assert len(info.timestamps) == info.frames
     assert info.timestamps[0] == 0
     assert (np.diff(info.timestamps) > 0).all()
-    if path.name not in EDITED and not info.variable_rate:
+    if name not in EDITED and not info.variable_rate:
         assert info.fps == pytest.approx(float(row["fps"]), rel=2e-2)
         assert info.duration == pytest.approx(info.frames / info.fps)
 
@@ -100,14 +97,14 @@ def test_the_damaged_clip_gives_its_frames_or_an_error(clips: Path) -> None:
     with VideoReader(path) as video:
         assert video.info.frames == 50
         readable = 0
-        for index, time in enumerate(video.info.timestamps.round(4).tolist()):
+        for index, time in list(enumerate(video.info.timestamps.round(4).tolist()))[24:40]:
             if time in by_time:
                 assert np.array_equal(video.read([index])[0], by_time[time])
                 readable += 1
             else:
                 with pytest.raises(VideoError, match=f"corrupted.mp4: frame {index} of 50 does not decode"):
                     video.read([0, index])
-        assert readable == 49
+        assert readable == 15
     with VideoReader(path, survey=True) as video:
         assert video.info.frames == 49
         assert all(np.array_equal(a, b) for a, (_, b) in zip(video.read(range(49)), expected, strict=True))

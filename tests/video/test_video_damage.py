@@ -22,7 +22,7 @@ SMALL = (
     "ut_interaction_set1/pointing/set1_48_9_3.avi",
 )
 bounded = settings(
-    max_examples=8, deadline=30_000, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=30_000, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

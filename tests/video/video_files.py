@@ -31,12 +31,34 @@ def decode_all(source: Any) -> list[tuple[float | None, Picture]]:
     return frames
 
 
+def decode_some(path: Path, indices: Iterable[int]) -> tuple[int, dict[int, Picture]]:
+    """How many frames a full decode delivers, and the pictures of those at `indices`."""
+    wanted, found, count = set(indices), {}, 0
+    with av.open(path) as container:
+        for frame in container.decode(video=0):
+            if count in wanted:
+                found[count] = _upright(frame)
+            count += 1
+    return count, found
+
+
 def pictures(source: Any) -> list[Picture]:
     return [picture for _, picture in decode_all(source)]
 
 
 def _upright(frame: Any) -> Picture:
-    return np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+    """Each pixel moved to where the display matrix sends it, signs only: a quarter turn, a mirror image, or both."""
+    picture = frame.to_ndarray(format="rgb24")
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return picture
+    (a, b), (c, d) = np.frombuffer(data, dtype=np.int32, count=9).reshape(3, 3)[:2, :2].tolist()
+    turned = abs(a) + abs(d) < abs(b) + abs(c)
+    y, x = np.indices(picture.shape[:2])
+    xs, ys = (np.copysign(y, c), np.copysign(x, b)) if turned else (np.copysign(x, a), np.copysign(y, d))
+    upright = np.empty((picture.shape[1], picture.shape[0], 3) if turned else picture.shape, dtype=np.uint8)
+    upright[(ys - ys.min()).astype(int), (xs - xs.min()).astype(int)] = picture
+    return upright
 
 
 def moving_pictures(count: int, height: int = 96, width: int = 128) -> Iterable[Picture]:
