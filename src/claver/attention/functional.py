@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from claver.attention.halved import attend_in_parts
 from claver.attention.mask import KroneckerMask
 from claver.attention.plan import Plan, PlanKind, as_bias, plan_attention
 
@@ -23,7 +24,7 @@ def kronecker_attention(
         k_BHTNd: keys [B, H, T, N, d].
         v_BHTNd: values [B, H, T, N, d].
         mask: which keys each query sees.
-        plan: `auto`, or one of `factorised`, `sliced`, `dense`, `flex` to force it.
+        plan: `auto`, or one of `factorised`, `sliced`, `dense`, `flex`, `halved` to force it.
 
     Returns:
         [B, H, T, M, d].
@@ -35,11 +36,17 @@ def kronecker_attention(
     if k_BHTNd.shape != v_BHTNd.shape or q_BHTMd.shape[:3] != k_BHTNd.shape[:3] or q_BHTMd.ndim != 5:
         shapes = ", ".join(str(tuple(x.shape)) for x in (q_BHTMd, k_BHTNd, v_BHTNd))
         raise ValueError(f"q [B, H, T, M, d], k and v [B, H, T, N, d] do not fit together: {shapes}")
-    chosen = plan_attention(mask, frames, tokens, q_BHTMd.shape[3], kind=plan, gpu=_flex_compiles(q_BHTMd))
+    cpu = q_BHTMd.device.type == "cpu"
+    if plan == "halved" and not cpu:
+        raise ValueError("the halved plan needs the CPU's flash kernel; use plan='auto'")
+    gpu = _flex_compiles(q_BHTMd)
+    chosen = plan_attention(mask, frames, tokens, q_BHTMd.shape[3], kind=plan, gpu=gpu, cpu=cpu)
     if chosen.kind == "flex":
         if q_BHTMd.requires_grad and not q_BHTMd.is_cuda:
             raise ValueError("FlexAttention has no gradients on a CPU; use plan='auto'")
         return _flex(q_BHTMd, k_BHTNd, v_BHTNd, mask)
+    if chosen.kind == "halved":
+        return attend_in_parts(q_BHTMd, k_BHTNd, v_BHTNd, chosen.parts)
     run = {"factorised": _factorised, "dense": _dense, "sliced": _sliced}[chosen.kind]
     return run(q_BHTMd, k_BHTNd, v_BHTNd, chosen)
 

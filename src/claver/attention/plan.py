@@ -6,6 +6,8 @@
 |            | for all queries (spatial, pipeline, joint, class)         |                    |                     |
 | dense      | small clips, where one call beats T calls                 | S×S                | S×S, at most 1 MiB  |
 | flex       | on a GPU                                                  | visible blocks     | a list of tiles     |
+| halved     | on a CPU, itself and all or nothing of the other frames   | the visible ones   | none                |
+|            | (KMTA, KMCTA)                                             |                    |                     |
 | sliced     | else: one call per query frame over its visible frames    | visible key frames | N×(2T−1)N           |
 """
 
@@ -19,9 +21,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from claver.attention.halved import Part, halves
 from claver.attention.mask import Blocks, KroneckerMask
 
-PlanKind = Literal["auto", "factorised", "sliced", "dense", "flex"]
+PlanKind = Literal["auto", "factorised", "sliced", "dense", "flex", "halved"]
 Axis = Literal["frame", "token", "keys"]
 
 _SMALL = 2**18
@@ -53,15 +56,17 @@ class Plan:
         keys: for `factorised` over common keys: their positions [keys], or None for all.
         bias: visible pairs as booleans for `factorised` and `dense`; None where everything is visible.
         slices: for `sliced`: one per query frame.
+        parts: for `halved`: query frames and key frames of each call.
     """
 
-    kind: Literal["factorised", "sliced", "dense", "flex"]
+    kind: Literal["factorised", "sliced", "dense", "flex", "halved"]
     pairs: int
     buffer: int
     axis: Axis | None = None
     keys: Tensor | None = None
     bias: Tensor | None = None
     slices: tuple[Slice, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 @lru_cache(maxsize=128)
@@ -73,6 +78,7 @@ def plan_attention(
     *,
     kind: PlanKind = "auto",
     gpu: bool = False,
+    cpu: bool = False,
 ) -> Plan:
     """Plan attention of the first `queries` tokens of each frame (all N if None) over T frames of N tokens.
 
@@ -83,6 +89,7 @@ def plan_attention(
         queries: M ≤ N, the tokens of each frame whose output is wanted; 1 asks for the class tokens only.
         kind: `auto` picks; a name forces that plan.
         gpu: whether FlexAttention's compiled kernel is available.
+        cpu: whether the CPU's flash kernel is, which returns the log-sum-exp that `halved` needs.
 
     Raises:
         ValueError: a token would have nothing to look at, or the forced plan does not fit the mask.
@@ -95,11 +102,14 @@ def plan_attention(
     factorised = _by_frame(blocks, queries) or _by_token(blocks, queries) or _by_keys(blocks, queries)
     if kind == "auto":
         small = frames * queries * frames * tokens <= _SMALL
-        kind = "factorised" if factorised else "dense" if small else "flex" if gpu else "sliced"
-    if kind == "factorised":
-        if factorised is None:
-            raise ValueError(f"{mask} on {frames} frames of {tokens} tokens does not factorise; use plan='auto'")
-        return factorised
+        large: PlanKind = "halved" if cpu and _halved(blocks, queries) else "sliced"
+        kind = "factorised" if factorised else "dense" if small else "flex" if gpu else large
+    if kind in ("factorised", "halved"):
+        found = factorised if kind == "factorised" else _halved(blocks, queries)
+        if found is None:
+            verb = "factorise" if kind == "factorised" else "halve"
+            raise ValueError(f"{mask} on {frames} frames of {tokens} tokens does not {verb}; use plan='auto'")
+        return found
     if kind == "dense":
         return _dense(mask, frames, tokens, queries)
     if kind == "flex":
@@ -158,6 +168,32 @@ def _dense(mask: KroneckerMask, frames: int, tokens: int, queries: int) -> Plan:
     visible = mask.matrix(frames, tokens).view(frames, tokens, -1)[:, :queries].flatten(0, 1)
     bias = None if visible.all() else visible
     return Plan("dense", visible.numel(), 0 if bias is None else visible.numel(), bias=bias)
+
+
+def _halved(blocks: Blocks, queries: int) -> Plan | None:
+    """A token sees itself, of the earlier frames everything or nothing, and of the later ones likewise."""
+    frames, tokens = len(blocks.codes), _tokens(blocks)
+    own, below, above = (_uniform(blocks, side) for side in _sides(frames))
+    if own is None or below is None or above is None or not torch.equal(own, torch.eye(tokens, dtype=torch.bool)):
+        return None
+    if any(bool(side.any()) and not bool(side.all()) for side in (below, above)):
+        return None
+    parts = tuple(halves(0, frames, earlier=bool(below.any()), later=bool(above.any())))
+    rectangles = sum((q.stop - q.start) * (k.stop - k.start) for q, k in parts)
+    return Plan("halved", queries * (rectangles * tokens + frames), 0, parts=parts)
+
+
+def _sides(frames: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The diagonal, what is below it and what is above it, booleans [T, T]."""
+    every = torch.ones(frames, frames, dtype=torch.bool)
+    return torch.eye(frames, dtype=torch.bool), every.tril(-1), every.triu(1)
+
+
+def _uniform(blocks: Blocks, side: Tensor) -> Tensor | None:
+    """The one block that all places of a side have, or None if they differ; an empty side has the empty block."""
+    codes = set(blocks.codes[side].tolist()) or {0}
+    empty = torch.zeros(_tokens(blocks), _tokens(blocks), dtype=torch.bool)
+    return blocks.patterns.get(codes.pop(), empty) if len(codes) == 1 else None
 
 
 def _sliced(blocks: Blocks, queries: int) -> Plan:
