@@ -1,1 +1,6 @@
-"""Training: recipe, optimiser groups, engine and checkpoints."""
+"""Training: recipe, optimiser groups, tasks, engine and checkpoints."""
+
+from claver.training.engine import Trainer, TrainingError
+from claver.training.recipe import Recipe, find_recipe, load_recipe
+
+__all__ = ["Recipe", "Trainer", "TrainingError", "find_recipe", "load_recipe"]

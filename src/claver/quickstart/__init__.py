@@ -1,0 +1,5 @@
+"""The quickstart: everything from nothing to an answer about a video file, offline, in minutes."""
+
+from claver.quickstart.run import QuickstartReport, run_quickstart
+
+__all__ = ["QuickstartReport", "run_quickstart"]

@@ -1,0 +1,80 @@
+"""The task `clips`: actions from labelled clips by the loss of Eq. 9, above a frozen image tower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from claver.errors import ClaverError
+from claver.evaluation.metrics import top_k_accuracy
+from claver.models import Claver, Tokenizer, class_scores, interpretive_loss, similarity, video_embedding
+from claver.training.objectives import smooth_labels
+from claver.training.sampling import Rows
+from claver.training.tokens import TokenClips
+
+
+@dataclass(frozen=True)
+class ClipsTask:
+    """Clips against K' of the K texts of every class, drawn anew at each step, the same slots for all classes.
+
+    Attributes:
+        train: clips to learn from.
+        test: clips to be measured on.
+        texts: token ids [K, C, L].
+        texts_per_step: K'; all K where there are fewer.
+        label_smoothing: see `smooth_labels`.
+    """
+
+    train: TokenClips
+    test: TokenClips
+    texts: Tensor
+    texts_per_step: int = 5
+    label_smoothing: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
+        """Eq. 9."""
+        tokens, labels = self.train.take(torch.from_numpy(rows))
+        slots = chance.permutation(len(self.texts))[: self.texts_per_step]
+        texts = model.encode_text(self.texts[torch.from_numpy(slots)].to(model.device))
+        video = video_embedding(model.encode_tokens(tokens.to(model.device)), model.config.aggregate)
+        logits = similarity(video, texts, model.scale, model.config.aggregate)
+        soft = smooth_labels(labels, self.texts.shape[1], self.label_smoothing)
+        return interpretive_loss(logits, soft.to(model.device))
+
+    def evaluate(self, model: Claver) -> dict[str, float]:
+        """Top-1 accuracy on the test clips."""
+        scores, labels = score_clips(model, self.test, self.texts)
+        return {"top-1": top_k_accuracy(scores, labels)}
+
+
+@torch.no_grad()
+def score_clips(model: Claver, clips: TokenClips, texts_KCL: Tensor, batch: int = 128) -> tuple[Tensor, Tensor]:
+    """Scores [B, C] by Eq. 10 over all K texts, and labels [B]."""
+    texts, aggregate = model.encode_text(texts_KCL.to(model.device)), model.config.aggregate
+    scores, labels = [], []
+    for rows in torch.arange(len(clips)).split(batch):
+        tokens, label = clips.take(rows)
+        video = video_embedding(model.encode_tokens(tokens.to(model.device)), aggregate)
+        scores.append(class_scores(similarity(video, texts, model.scale, aggregate), aggregate).cpu())
+        labels.append(label)
+    return torch.cat(scores), torch.cat(labels)
+
+
+def tokenize_classes(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) -> Tensor:
+    """Token ids [K, C, L] of the K texts of each of C classes.
+
+    Raises:
+        ClaverError: classes with different numbers of texts.
+    """
+    if len({len(own) for own in texts.values()}) != 1:
+        raise ClaverError("every class needs the same number of texts")
+    count = len(next(iter(texts.values())))
+    ids = tokenizer([own[slot] for slot in range(count) for own in texts.values()])
+    return ids.view(count, len(texts), -1)

@@ -1,0 +1,113 @@
+"""What learns, and how fast: parameter groups, their table, and the learning rate as a function of the step."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+
+import torch
+from rich.table import Table
+from torch import nn
+
+from claver.errors import ClaverError
+from claver.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that learn alike; `lr` 0 marks frozen ones.
+
+    Attributes:
+        part: the part of the model they belong to.
+        names: their names in the model, in its order.
+        count: numbers in them.
+        lr: learning rate at the top of the schedule.
+        weight_decay: AdamW's.
+    """
+
+    part: str
+    names: tuple[str, ...]
+    count: int
+    lr: float
+    weight_decay: float
+
+
+def decays(name: str, parameter: nn.Parameter) -> bool:
+    """Whether weight decay belongs on a parameter: on matrices, and not on biases, norms, embeddings, scale (Table 14)."""
+    return parameter.ndim >= 2 and not {"embedding", "position"} & set(name.split("."))
+
+
+def freeze(model: nn.Module, parts: tuple[str, ...]) -> None:
+    """Set `requires_grad` of every parameter: off where its name begins with one of `parts`, on elsewhere.
+
+    Raises:
+        ClaverError: a part that the model does not have.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    for part in parts:
+        if not any(_belongs(name, part) for name in names):
+            known = sorted({name[: name.find(".")] if "." in name else name for name in names})
+            near = difflib.get_close_matches(part, known, n=1, cutoff=0.0)
+            raise ClaverError(f"freeze names {part!r}, which the model does not have; did you mean {near[0]!r}?")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not any(_belongs(name, part) for part in parts))
+
+
+def parameter_groups(model: nn.Module, recipe: Recipe) -> list[Group]:
+    """All parameters of a model in groups, frozen ones too: by part, and there by whether they decay."""
+    found: dict[tuple[str, bool, bool], list[tuple[str, nn.Parameter]]] = {}
+    for name, parameter in model.named_parameters():
+        key = (name.split(".")[0], parameter.requires_grad, parameter.requires_grad and decays(name, parameter))
+        found.setdefault(key, []).append((name, parameter))
+    groups = []
+    for (part, learns, decay), members in found.items():
+        lr = recipe.lr * (recipe.temporal_lr_factor if part == "temporal" else 1)
+        names, count = tuple(name for name, _ in members), sum(parameter.numel() for _, parameter in members)
+        groups.append(Group(part, names, count, lr if learns else 0.0, recipe.weight_decay if decay else 0.0))
+    return groups
+
+
+def make_optimizer(model: nn.Module, groups: list[Group], recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW over the groups that learn.
+
+    Raises:
+        ClaverError: everything is frozen.
+    """
+    parameters = dict(model.named_parameters())
+    settings = [
+        {"params": [parameters[name] for name in group.names], "lr": group.lr, "weight_decay": group.weight_decay}
+        for group in groups
+        if group.lr
+    ]
+    if not settings:
+        raise ClaverError("nothing is left to learn: freeze names every part of the model")
+    return torch.optim.AdamW(settings, betas=recipe.betas, fused=True)
+
+
+def groups_table(groups: list[Group], *, title: str = "What learns") -> Table:
+    """What learns, how much of it, and at which rate."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 2))
+    table.add_column("part")
+    for column in ("tensors", "parameters", "learning rate", "weight decay"):
+        table.add_column(column, justify="right")
+    for group in groups:
+        rate = f"{group.lr:.2g}" if group.lr else "[dim]frozen[/]"
+        decay = f"{group.weight_decay:g}" if group.lr else ""
+        table.add_row(group.part, str(len(group.names)), f"{group.count:,}", rate, decay)
+    return table
+
+
+def rate_at(step: int, *, total: int, warmup: int, floor: float) -> float:
+    """The learning rate of step 0 … total − 1 as a share of the top rate.
+
+    Linear from 1/warmup to 1 over the first `warmup` steps, then half a cosine that reaches `floor` at the last step.
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = (step - warmup) / max(1, total - 1 - warmup)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def _belongs(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.")

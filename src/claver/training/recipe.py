@@ -1,0 +1,181 @@
+"""Recipes: a training run as one validated YAML file, with `key=value` changes on top (the paper's Table 14)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from claver.errors import ClaverError
+from claver.models.config import Temporal
+
+
+class Section(BaseModel):
+    """A part of a recipe; a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NewModel(Section):
+    """Sizes of a model that starts from nothing; heads are 64 wide, as in every CLIP."""
+
+    size: int = Field(32, ge=8)  # pixels of a square frame
+    patch: int = Field(8, ge=1)
+    width: int = Field(128, multiple_of=64, ge=64)
+    layers: int = Field(4, ge=1)
+    text_width: int = Field(128, multiple_of=64, ge=64)
+    text_layers: int = Field(2, ge=1)
+    context: int = Field(48, ge=4)  # longest text in tokens
+    vocabulary: int = Field(512, ge=259)  # 256 bytes, start and end of text, merges
+    embedding: int = Field(128, ge=1)  # E, the joint space
+
+
+class TemporalSettings(Section):
+    """The temporal tower and its starting point."""
+
+    kind: Temporal = "kmt"
+    layers: int | None = Field(None, ge=1)  # a third of the image tower's if not given
+    frames: int = Field(8, ge=2)
+    init: Literal["zero", "random", "waves"] = "zero"
+
+
+class Data(Section):
+    """What is learned from, by number of samples."""
+
+    source: Literal["motion"] = "motion"
+    train: int = Field(ge=1)
+    test: int = Field(ge=1)
+
+
+class Recipe(Section):
+    """One training run; defaults are Table 14's where that has the field."""
+
+    task: Literal["stills", "clips"]
+    data: Data
+    model: NewModel | None = None
+    temporal: TemporalSettings = TemporalSettings()
+    freeze: tuple[str, ...] = ()  # parts of the model, by the beginning of their parameters' names
+
+    steps: int | None = Field(None, ge=1)  # either steps …
+    epochs: float | None = Field(None, gt=0)  # … or epochs
+    warmup: float = Field(5, ge=0)  # in the unit of the length: steps or epochs
+    batch_size: int = Field(128, ge=1)  # samples of one optimiser step
+    accumulation: int = Field(1, ge=1)  # parts a batch is computed in
+
+    lr: float = Field(12e-6, gt=0)
+    temporal_lr_factor: float = Field(10, gt=0)
+    min_lr_factor: float = Field(0.01, ge=0, le=1)
+    weight_decay: float = Field(0.001, ge=0)
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip_norm: float | None = Field(1.0, gt=0)
+
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    texts_per_step: int = Field(5, ge=1)  # K'
+
+    seed: int = Field(0, ge=0)
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    evaluate_every: int | None = Field(None, ge=1)  # steps
+    checkpoint_every: int | None = Field(None, ge=1)  # steps; always one at the end
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Recipe:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either steps or epochs")
+        if self.batch_size % self.accumulation:
+            raise ValueError(f"batch_size {self.batch_size} cannot be cut into {self.accumulation} equal parts")
+        return self
+
+    def total_steps(self, samples: int) -> int:
+        """Optimiser steps of the whole run over a training set of so many samples."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return max(1, round(self.epochs * samples / self.batch_size))
+
+    def warmup_steps(self, samples: int) -> int:
+        """Optimiser steps until the learning rate is reached."""
+        return round(self.warmup * (1 if self.steps is not None else samples / self.batch_size))
+
+
+def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        source: a YAML file, or the name of a recipe that comes with the package.
+        changes: `key=value` or `section.key=value`, later ones winning.
+
+    Raises:
+        ClaverError: no such file, not YAML, a wrong value, or an unknown key, answered with the nearest right one.
+    """
+    path = find_recipe(source)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ClaverError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ClaverError(f"recipe {path} should be a mapping of keys to values")
+    for change in changes:
+        _change(values, change)
+    return make_recipe(values, str(path))
+
+
+def make_recipe(values: dict[str, Any], name: str = "recipe") -> Recipe:
+    """Validate plain values; errors as in `load_recipe`."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise ClaverError(f"{name}: {_explain(error.errors()[0])}") from error
+
+
+def find_recipe(source: str | Path) -> Path:
+    """A recipe's file: the path itself, else the recipe of that name in the package, else in a source checkout.
+
+    Raises:
+        ClaverError: there is none; the message lists those that come with the package.
+    """
+    path = Path(source)
+    if path.is_file():
+        return path
+    package = Path(__file__).parents[1]
+    folders = [folder for folder in (package / "recipes", package.parents[1] / "recipes") if folder.is_dir()]
+    for folder in folders:
+        for found in (folder / path.name, folder / f"{path.name}.yaml"):
+            if path.parent == Path() and found.is_file():
+                return found
+    known = sorted({found.stem for folder in folders for found in folder.glob("*.yaml")})
+    raise ClaverError(f"there is no recipe {str(source)!r}; give a YAML file or one of {', '.join(known)}")
+
+
+def _change(values: dict[str, Any], change: str) -> None:
+    key, equals, value = change.partition("=")
+    if not equals or not key:
+        raise ClaverError(f"a change of a recipe is written key=value, not {change!r}")
+    *sections, last = key.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ClaverError(f"{section!r} in {change!r} is no section of the recipe")
+        values = inner
+    try:
+        values[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ClaverError(f"the value in {change!r} is not valid YAML") from error
+
+
+def _explain(error: Any) -> str:
+    place = [str(part) for part in error["loc"]]
+    if error["type"] != "extra_forbidden":
+        message = str(error["msg"]).removeprefix("Value error, ")
+        return f"{'.'.join(place)}: {message}" if place else message
+    known = _keys_at(place[:-1])
+    near = difflib.get_close_matches(place[-1], known, n=1, cutoff=0.0)
+    return f"unknown key {'.'.join(place)!r}; did you mean {'.'.join([*place[:-1], *near])!r}?"
+
+
+def _keys_at(sections: list[str]) -> list[str]:
+    parts: dict[str, type[Section]] = {"data": Data, "model": NewModel, "temporal": TemporalSettings}
+    return list((parts[sections[0]] if sections else Recipe).model_fields)
