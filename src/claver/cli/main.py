@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from claver import __version__
+from claver.cli.quickstart import EPILOG as QUICKSTART_EXAMPLES
 from claver.cli.quickstart import quickstart
-from claver.cli.recognize import EPILOG, recognize
+from claver.cli.recognize import EPILOG as RECOGNIZE_EXAMPLES
+from claver.cli.recognize import recognize
 from claver.errors import ClaverError
 
 app = typer.Typer(
@@ -20,8 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command(epilog=EPILOG)(recognize)
-app.command()(quickstart)
+app.command(epilog=RECOGNIZE_EXAMPLES)(recognize)
+app.command(epilog=QUICKSTART_EXAMPLES)(quickstart)
 
 
 def _print_version(wanted: bool) -> None:
