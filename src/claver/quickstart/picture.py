@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from claver.errors import ClaverError
-from claver.prediction import Prediction
 
-_FRAMES, _ANSWERS = 6, 3
-_RIGHT, _WRONG, _OTHER, _INK = "#1a7f5a", "#c2410c", "#d4d4d8", "#27272a"
+if TYPE_CHECKING:
+    from claver.prediction import Answer
+
+_FRAMES = 6
+_INCHES_WIDE, _INCHES_PER_CLIP = 13.6, 1.12
+_RIGHT, _WRONG, _OTHER, _INK, _PALE = "#12805c", "#d9480f", "#d4d4d8", "#27272a", "#71717a"
 
 
-def draw_picture(verbs: Sequence[str], predictions: Sequence[Prediction], path: Path) -> Path:
+class Shown(NamedTuple):
+    """A clip in the picture: what it shows, its frames uint8 [T, H, W, 3], and the best answers, best first."""
+
+    verb: str
+    frames: NDArray[np.uint8]
+    answers: Sequence[Answer]
+
+
+def draw_picture(clips: Sequence[Shown], path: Path) -> Path:
     """Frames in time order and bars of the best answers, two clips a row, so that reversed verbs stand side by side.
 
+    The bar of the right answer is green; a wrong best answer is orange.
+
     Args:
-        verbs: what each clip shows; its bar is green, a wrong best answer orange.
-        predictions: one per clip.
+        clips: in the order of reading.
         path: the suffix gives the format.
 
     Raises:
@@ -28,36 +43,37 @@ def draw_picture(verbs: Sequence[str], predictions: Sequence[Prediction], path: 
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ClaverError("pictures need matplotlib; pip install 'claver[train,explain]'") from error
-    rows = (len(verbs) + 1) // 2
-    figure = Figure(figsize=(14, 1.42 * rows + 0.5), facecolor="white")
-    grid = figure.add_gridspec(rows, 2, left=0.012, right=0.985, top=0.93, bottom=0.02, wspace=0.05, hspace=0.42)
-    for place, (verb, prediction) in enumerate(zip(verbs, predictions, strict=True)):
-        _draw_clip(figure, grid[place // 2, place % 2], verb, prediction)
-    figure.text(0.012, 0.975, "time →", fontsize=9, color="#71717a", va="center")
-    figure.savefig(path, dpi=130)
+    rows = (len(clips) + 1) // 2
+    height = _INCHES_PER_CLIP * rows + 0.35
+    figure = Figure(figsize=(_INCHES_WIDE, height), facecolor="white")
+    top = 1 - 0.45 / height
+    grid = figure.add_gridspec(rows, 2, left=0.008, right=0.995, top=top, bottom=0.012, wspace=0.03, hspace=0.36)
+    for place, clip in enumerate(clips):
+        _draw_clip(figure, grid[place // 2, place % 2], clip)
+    figure.text(0.008, 1 - 0.13 / height, "time →", fontsize=8.5, color=_PALE, va="center")
+    figure.savefig(path, dpi=120)
     return path
 
 
-def _draw_clip(figure: Any, place: Any, verb: str, prediction: Prediction) -> None:
-    widths = [1] * _FRAMES + [0.95, 1.9]
-    cells = place.subgridspec(1, _FRAMES + 2, width_ratios=widths, wspace=0.06)
-    count = len(prediction.frames)
+def _draw_clip(figure: Any, place: Any, clip: Shown) -> None:
+    cells = place.subgridspec(1, _FRAMES + 1, width_ratios=[1] * _FRAMES + [2.9], wspace=0.05)
     for column in range(_FRAMES):
         axes = figure.add_subplot(cells[column])
-        axes.imshow(prediction.frames[round(column * (count - 1) / (_FRAMES - 1))], interpolation="nearest")
+        axes.imshow(clip.frames[round(column * (len(clip.frames) - 1) / (_FRAMES - 1))])
         axes.set_axis_off()
         if column == 0:
-            axes.set_title(verb, fontsize=11, loc="left", color=_INK, fontweight="bold", pad=4)
-    _draw_answers(figure.add_subplot(cells[_FRAMES + 1]), verb, prediction)
+            axes.set_title(clip.verb, fontsize=10.5, loc="left", color=_INK, fontweight="bold", pad=3)
+    _draw_answers(figure.add_subplot(cells[_FRAMES]), clip)
 
 
-def _draw_answers(axes: Any, verb: str, prediction: Prediction) -> None:
-    answers = prediction.top(_ANSWERS)
-    best_is_wrong = answers[0].action != verb
-    colours = [_RIGHT if a.action == verb else _WRONG if i == 0 and best_is_wrong else _OTHER for i, a in enumerate(answers)]
-    axes.barh(range(len(answers)), [answer.probability for answer in answers], color=colours, height=0.62)
-    for place, answer in enumerate(answers):
-        axes.text(-0.04, place, answer.action, ha="right", va="center", fontsize=8.5, color=_INK)
-        axes.text(answer.probability + 0.03, place, f"{answer.probability:.0%}", va="center", fontsize=8, color=_INK)
-    axes.set(xlim=(0, 1.25), ylim=(_ANSWERS - 0.5, -0.5))
+def _draw_answers(axes: Any, clip: Shown) -> None:
+    """Each answer's words above its bar, so that words of any length have room."""
+    for place, answer in enumerate(clip.answers):
+        colour = _RIGHT if answer.action == clip.verb else _WRONG if place == 0 else _OTHER
+        axes.barh(place, 1, height=0.24, color="#f4f4f5")
+        axes.barh(place, answer.probability, height=0.24, color=colour)
+        style = {"fontsize": 8, "color": _INK if place == 0 else _PALE, "va": "bottom"}
+        axes.text(0, place - 0.18, answer.action, ha="left", **style)
+        axes.text(1, place - 0.18, f"{answer.probability:.0%}", ha="right", **style)
+    axes.set(xlim=(-0.06, 1.02), ylim=(len(clip.answers) - 0.75, -0.75))
     axes.set_axis_off()

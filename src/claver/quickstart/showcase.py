@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from claver.data.motion import VERBS, render_clips, write_clip
-from claver.prediction import Prediction
 from claver.models import Claver
-from claver.quickstart.picture import draw_picture
+from claver.quickstart.picture import Shown, draw_picture
 from claver.quickstart.stages import verb_class_texts
 from claver.recognizer import Recognizer
 
@@ -17,26 +18,25 @@ PICTURE = "quickstart.png"
 _FRAMES, _SIZE = 24, 128  # of the files: more and larger than what the model was trained on
 
 
-def show_videos(model: Claver, output: Path, console: Console, *, seed: int) -> list[Prediction]:
-    """Write an MP4 per verb from a split nothing was trained or measured on, recognise each, draw them all."""
-    files = write_videos(output / "clips", seed=seed)
+def show_videos(model: Claver, output: Path, console: Console, *, seed: int) -> list[Shown]:
+    """Write an MP4 per verb from a split nothing was trained or measured on, recognise each file, draw them all."""
     recognizer = Recognizer(model, actions=verb_class_texts())
-    predictions = [recognizer(path) for path in files.values()]
-    right = sum(p.action == verb for p, verb in zip(predictions, files, strict=True))
-    shown = predictions[4]
-    answers = ", ".join(f"{answer.action} {answer.probability:.0%}" for answer in shown.top(3))
-    console.print(f"Recognised from new files: {right} of {len(files)} right. {shown.source}: {answers}", soft_wrap=True)
-    draw_picture(list(files), predictions, output / PICTURE)
-    console.print(f"Frames and answers: {output / PICTURE}", soft_wrap=True)
-    return predictions
+    shown = []
+    for verb, frames in fresh_clips(seed).items():
+        path = write_clip(output / "clips" / f"{verb.replace(' ', '_')}.mp4", frames)
+        shown.append(Shown(verb, frames, recognizer(path).top(3)))
+        if verb == "grows":
+            answers = ", ".join(f"{answer.action} {answer.probability:.0%}" for answer in shown[-1].answers)
+            console.print(f"{path}: {answers}", soft_wrap=True, highlight=False)
+    right = sum(clip.answers[0].action == clip.verb for clip in shown)
+    console.print(f"Recognised from new video files: {right} of {len(shown)} right.", highlight=False)
+    picture = draw_picture(shown, output / PICTURE)
+    console.print(f"Frames and answers: {picture}", soft_wrap=True, highlight=False)
+    return shown
 
 
-def write_videos(folder: Path, *, seed: int) -> dict[str, Path]:
-    """`grows.mp4`, `moves_left.mp4`, …: the first clip of each verb in the validation split."""
-    numbers = [number + len(VERBS) * (number // 2) for number in range(len(VERBS))]  # another scene for each pair
+def fresh_clips(seed: int) -> dict[str, NDArray[np.uint8]]:
+    """A clip [T, H, W, 3] of each verb, each pair with a scene of its own."""
+    numbers = [number + len(VERBS) * (number // 2) for number in range(len(VERBS))]
     clips = render_clips(numbers, split="validation", seed=seed, frames=_FRAMES, size=_SIZE)
-    names = [VERBS[label].name for label in clips.labels]
-    return {
-        name: write_clip(folder / f"{name.replace(' ', '_')}.mp4", frames)
-        for name, frames in zip(names, clips.frames, strict=True)
-    }
+    return {VERBS[label].name: frames for label, frames in zip(clips.labels, clips.frames, strict=True)}

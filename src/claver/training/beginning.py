@@ -1,4 +1,4 @@
-"""Where a small model starts that has no CLIP to start from: its tokenizer, its sizes, its embeddings of space and time."""
+"""Where a small model starts that has no CLIP to start from: tokenizer, sizes, embeddings of space and time."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ class Trainer:
 
     def _note(self, rate: float) -> str:
         recent = self.losses[-20:]
-        return f"loss {sum(recent) / len(recent):.3f}  lr {rate:.1e}"
+        return f"loss {sum(recent) / len(recent):.2f} lr {rate:.0e}"
 
     def _display(self) -> AbstractContextManager[Progress]:
         return nullcontext(self.progress) if self.progress is not None else training_progress(self.console)
@@ -162,8 +162,8 @@ class Trainer:
 def training_progress(console: Console | None = None) -> Progress:
     """A display of runs: how far, how fast, and how the loss stands; silent without a console."""
     return Progress(
-        TextColumn("{task.description:<22}"),
-        BarColumn(bar_width=24),
+        TextColumn("{task.description:<12}"),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         SpeedColumn(""),
@@ -181,7 +181,7 @@ class SpeedColumn(TextColumn):
         from rich.text import Text
 
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:6.1f}/s" if speed else "", style="dim")
+        return Text(f"{speed:.1f}/s" if speed else "", style="dim")
 
 
 def _due(done: int, total: int, every: int | None) -> bool:

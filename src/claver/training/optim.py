@@ -34,7 +34,7 @@ class Group:
 
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
-    """Whether weight decay belongs on a parameter: on matrices, and not on biases, norms, embeddings, scale (Table 14)."""
+    """Whether weight decay belongs on a parameter: on matrices, not on biases, norms, embeddings or the scale."""
     return parameter.ndim >= 2 and not {"embedding", "position"} & set(name.split("."))
 
 

@@ -23,23 +23,23 @@ class Section(BaseModel):
 class NewModel(Section):
     """Sizes of a model that starts from nothing; heads are 64 wide, as in every CLIP."""
 
-    size: int = Field(32, ge=8)  # pixels of a square frame
-    patch: int = Field(8, ge=1)
-    width: int = Field(128, multiple_of=64, ge=64)
-    layers: int = Field(4, ge=1)
-    text_width: int = Field(128, multiple_of=64, ge=64)
-    text_layers: int = Field(2, ge=1)
-    context: int = Field(48, ge=4)  # longest text in tokens
-    vocabulary: int = Field(512, ge=259)  # 256 bytes, start and end of text, merges
-    embedding: int = Field(128, ge=1)  # E, the joint space
+    size: int = Field(default=32, ge=8)  # pixels of a square frame
+    patch: int = Field(default=8, ge=1)
+    width: int = Field(default=128, multiple_of=64, ge=64)
+    layers: int = Field(default=4, ge=1)
+    text_width: int = Field(default=128, multiple_of=64, ge=64)
+    text_layers: int = Field(default=2, ge=1)
+    context: int = Field(default=48, ge=4)  # longest text in tokens
+    vocabulary: int = Field(default=512, ge=259)  # 256 bytes, start and end of text, merges
+    embedding: int = Field(default=128, ge=1)  # E, the joint space
 
 
 class TemporalSettings(Section):
     """The temporal tower and its starting point."""
 
     kind: Temporal = "kmt"
-    layers: int | None = Field(None, ge=1)  # a third of the image tower's if not given
-    frames: int = Field(8, ge=2)
+    layers: int | None = Field(default=None, ge=1)  # a third of the image tower's if not given
+    frames: int = Field(default=8, ge=2)
     init: Literal["zero", "random", "waves"] = "zero"
 
 
@@ -60,26 +60,26 @@ class Recipe(Section):
     temporal: TemporalSettings = TemporalSettings()
     freeze: tuple[str, ...] = ()  # parts of the model, by the beginning of their parameters' names
 
-    steps: int | None = Field(None, ge=1)  # either steps …
-    epochs: float | None = Field(None, gt=0)  # … or epochs
-    warmup: float = Field(5, ge=0)  # in the unit of the length: steps or epochs
-    batch_size: int = Field(128, ge=1)  # samples of one optimiser step
-    accumulation: int = Field(1, ge=1)  # parts a batch is computed in
+    steps: int | None = Field(default=None, ge=1)  # either steps …
+    epochs: float | None = Field(default=None, gt=0)  # … or epochs
+    warmup: float = Field(default=5, ge=0)  # in the unit of the length: steps or epochs
+    batch_size: int = Field(default=128, ge=1)  # samples of one optimiser step
+    accumulation: int = Field(default=1, ge=1)  # parts a batch is computed in
 
-    lr: float = Field(12e-6, gt=0)
-    temporal_lr_factor: float = Field(10, gt=0)
-    min_lr_factor: float = Field(0.01, ge=0, le=1)
-    weight_decay: float = Field(0.001, ge=0)
+    lr: float = Field(default=12e-6, gt=0)
+    temporal_lr_factor: float = Field(default=10, gt=0)
+    min_lr_factor: float = Field(default=0.01, ge=0, le=1)
+    weight_decay: float = Field(default=0.001, ge=0)
     betas: tuple[float, float] = (0.9, 0.98)
-    clip_norm: float | None = Field(1.0, gt=0)
+    clip_norm: float | None = Field(default=1.0, gt=0)
 
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    texts_per_step: int = Field(5, ge=1)  # K'
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    texts_per_step: int = Field(default=5, ge=1)  # K'
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
-    evaluate_every: int | None = Field(None, ge=1)  # steps
-    checkpoint_every: int | None = Field(None, ge=1)  # steps; always one at the end
+    evaluate_every: int | None = Field(default=None, ge=1)  # steps
+    checkpoint_every: int | None = Field(default=None, ge=1)  # steps; always one at the end
 
     @model_validator(mode="after")
     def _lengths(self) -> Recipe:

@@ -1,4 +1,4 @@
-"""The task `stills`: an image–text model from nothing, contrastively, on motion stills and captions that name states."""
+"""The task `stills`: an image–text model from nothing, contrastively, on stills and captions that name states."""
 
 from __future__ import annotations
 

@@ -1,0 +1,171 @@
+"""The paper's test protocols: every clip of a test set scored once, by however many processes, views summed (Eq. 10)."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from claver.errors import ClaverError
+from claver.evaluation.metrics import confusion, per_class_accuracy, top_k_accuracy
+
+if TYPE_CHECKING:
+    from claver.recognizer import Recognizer
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Labelled clips of one split or draw.
+
+    Attributes:
+        name: what to call it.
+        classes: the C classes that compete, and no others.
+        paths: the clips.
+        labels: the class of each, an index into `classes`.
+    """
+
+    __test__ = False  # not for pytest
+
+    name: str
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model did on one test set.
+
+    Attributes:
+        test: what it was tested on.
+        scores: [B, C]; a clip that could not be read has −∞ everywhere and counts as wrong.
+        failures: the clips that could not be read, with the cause.
+    """
+
+    test: TestSet
+    scores: Tensor
+    failures: Mapping[str, str]
+
+    def top(self, k: int = 1) -> float:
+        """Top-k accuracy over all clips, unreadable ones included."""
+        labels = torch.tensor(self.test.labels)
+        readable = torch.isfinite(self.scores).all(1)
+        if not readable.any():
+            return 0.0
+        return top_k_accuracy(self.scores[readable], labels[readable], k) * int(readable.sum()) / len(labels)
+
+    def per_class(self) -> dict[str, float]:
+        """Top-1 accuracy of each class that has readable clips."""
+        readable = torch.isfinite(self.scores).all(1)
+        shares = per_class_accuracy(self.scores[readable], torch.tensor(self.test.labels)[readable])
+        return {name: share for name, share in zip(self.test.classes, shares.tolist(), strict=True) if share == share}
+
+    def confusions(self, most: int = 10) -> list[tuple[str, str, int]]:
+        """What is taken for what, most often first: (class, taken for, how often)."""
+        readable = torch.isfinite(self.scores).all(1)
+        counts = confusion(self.scores[readable], torch.tensor(self.test.labels)[readable]).fill_diagonal_(0)
+        order = counts.flatten().argsort(descending=True, stable=True)[:most].tolist()
+        pairs = [divmod(place, len(self.test.classes)) for place in order if counts.flatten()[place]]
+        return [(self.test.classes[a], self.test.classes[b], int(counts[a, b])) for a, b in pairs]
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation; None for a single value."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+Known = Mapping[str, Sequence[float] | str]
+"""Results of an earlier, interrupted run by path: scores of all actions, or the error."""
+
+
+def evaluate(
+    recognizer: Recognizer,
+    tests: Sequence[TestSet],
+    *,
+    batch_size: int = 8,
+    workers: int = 0,
+    known: Known | None = None,
+    on_result: Callable[[str, list[float] | str], None] = lambda path, result: None,
+) -> list[Evaluation]:
+    """Score every clip of the test sets.
+
+    A clip in several sets is read once. The score of an action does not depend on its competitors, so a set with
+    fewer classes (a zero-shot draw) takes its columns of the scores; the released arithmetic, a softmax over the
+    competitors, is the exception and is refused for sets of unlike classes.
+
+    Under `torch.distributed` each process takes its share of the clips; all get the whole result.
+
+    Args:
+        recognizer: knows at least the classes of every set, by name.
+        tests: one set, or several splits or draws.
+        batch_size: views computed at once.
+        workers: processes that decode ahead.
+        known: results of an earlier run, not computed again.
+        on_result: called with each new result of this process.
+
+    Raises:
+        ClaverError: a class the recogniser does not know, or unlike classes with the released arithmetic.
+    """
+    _check(recognizer, tests)
+    paths = list(dict.fromkeys(path for test in tests for path in test.paths))
+    results = dict(known or {})
+    for path, result in _run(recognizer, _share([path for path in paths if path not in results]), batch_size, workers):
+        results[path] = result
+        on_result(path, result)
+    results = _gather(results)
+    place = {name: column for column, name in enumerate(recognizer.actions)}
+    return [_pick(test, results, [place[name] for name in test.classes]) for test in tests]
+
+
+def _check(recognizer: Recognizer, tests: Sequence[TestSet]) -> None:
+    for test in tests:
+        if missing := [name for name in test.classes if name not in set(recognizer.actions)]:
+            raise ClaverError(f"{test.name} has class {missing[0]!r}, for which the recogniser has no text")
+        if recognizer.model.config.aggregate == "released" and set(test.classes) != set(recognizer.actions):
+            raise ClaverError(
+                f"{test.name} has other classes than the recogniser; with the released arithmetic, a softmax over the "
+                "competitors, evaluate such sets one by one"
+            )
+
+
+def _run(
+    recognizer: Recognizer, paths: Sequence[str], batch_size: int, workers: int
+) -> Iterator[tuple[str, list[float] | str]]:
+    from claver.recognizer import Failure
+
+    for result in recognizer.stream(paths, batch_size=batch_size, workers=workers):
+        yield result.source, result.error if isinstance(result, Failure) else result.scores.tolist()
+
+
+def _pick(test: TestSet, results: Known, columns: list[int]) -> Evaluation:
+    scores = np.full((len(test.paths), len(columns)), -np.inf, dtype=np.float32)
+    failures = {}
+    for row, path in enumerate(test.paths):
+        result = results[path]
+        if isinstance(result, str):
+            failures[path] = result
+        else:
+            scores[row] = np.asarray(result, dtype=np.float32)[columns]
+    return Evaluation(test, torch.from_numpy(scores), failures)
+
+
+def _share(paths: Sequence[str]) -> Sequence[str]:
+    """This process's part: every path in exactly one."""
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return paths
+    return paths[distributed.get_rank() :: distributed.get_world_size()]
+
+
+def _gather(results: dict[str, Sequence[float] | str]) -> dict[str, Sequence[float] | str]:
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return results
+    shares: list[dict[str, Sequence[float] | str]] = [{} for _ in range(distributed.get_world_size())]
+    distributed.all_gather_object(shares, results)
+    return {path: result for share in shares for path, result in share.items()}

@@ -1,0 +1,58 @@
+import json
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from claver.cli.quickstart import quickstart
+from claver.errors import ClaverError
+from claver.models import Claver
+
+SMALL = [
+    "stills.steps=4",
+    "stills.data.train=300",
+    "stills.data.test=50",
+    "stills.batch_size=32",
+    "motion.steps=3",
+    "motion.data.train=48",
+    "motion.data.test=24",
+]
+
+
+@pytest.fixture
+def app():
+    made = typer.Typer()
+    made.command()(quickstart)
+    return made
+
+
+@pytest.mark.slow
+def test_quickstart_from_beginning_to_end(tmp_path, app):
+    arguments = ["--output", str(tmp_path), "--seed", "3"] + [word for change in SMALL for word in ("--set", change)]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    for words in ("What learns: stills", "mean pooling", "KMTA", "KMCTA", "claver recognize"):
+        assert words in result.stdout
+    figures = json.loads((tmp_path / "results.json").read_text())
+    assert figures["seed"] == 3
+    assert set(figures["clips"]) == {"mean", "kmt", "kmct"}
+    assert figures["clips"]["mean"]["within_pair"] == pytest.approx(0.5, abs=0.1)
+    assert (tmp_path / "quickstart.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((tmp_path / "clips").glob("*.mp4"))) == 12
+    for kind in ("mean", "kmt", "kmct"):
+        model = Claver.from_pretrained(tmp_path / kind)
+        assert model.config.temporal.kind == kind
+        assert model.tokenizer is not None
+
+
+@pytest.mark.parametrize("change", ["steps=3", "video.steps=3", "motion.steps"])
+def test_a_change_that_no_recipe_takes(tmp_path, app, change):
+    with pytest.raises(ClaverError, match=r"stills\.KEY=VALUE or motion\.KEY=VALUE"):
+        CliRunner().invoke(app, ["--output", str(tmp_path), "--set", change], catch_exceptions=False)
+
+
+def test_a_missing_extra_is_said_with_its_remedy(tmp_path, app, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "accelerate" else sys)
+    with pytest.raises(ClaverError, match=r"needs accelerate; pip install 'claver\[train,explain\]'"):
+        CliRunner().invoke(app, ["--output", str(tmp_path)], catch_exceptions=False)

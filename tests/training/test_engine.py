@@ -1,0 +1,147 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tests.training.small import clips_problem, clips_recipe
+
+from claver.errors import CheckpointError
+from claver.models import Claver
+from claver.training import Trainer, TrainingError
+from claver.training import checkpoint as checkpoints
+
+ROOT = Path(__file__).parents[2]
+
+
+def train(folder=None, resume=False, **changes):
+    recipe = clips_recipe(**changes)
+    model, task = clips_problem(recipe)
+    trainer = Trainer(recipe, model, task, folder)
+    trainer.run(resume=resume)
+    return trainer
+
+
+def same_weights(one: Claver, other: Claver) -> bool:
+    mine, theirs = one.state_dict(), other.state_dict()
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[key], theirs[key]) for key in mine)
+
+
+def test_a_tiny_motion_problem_is_learned_and_what_is_frozen_stays():
+    recipe = clips_recipe(steps=80, evaluate_every=40, label_smoothing=0)
+    model, task = clips_problem(recipe)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    trainer = Trainer(recipe, model, task)
+    losses = trainer.run()
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
+    assert list(trainer.figures) == [40, 80]
+    assert trainer.figures[80]["top-1"] > 0.8
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]) == key.startswith("image."), key
+
+
+def test_mean_pooling_cannot_tell_a_pair_apart_however_it_is_trained():
+    temporal = {"kind": "mean", "layers": 1, "frames": 4}
+    trainer = train(steps=30, temporal=temporal, evaluate_every=30)
+    assert trainer.figures[30]["top-1"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first = train(steps=3)
+    assert same_weights(first.model, train(steps=3).model)
+    assert not same_weights(first.model, train(steps=3, seed=1).model)
+
+
+def test_accumulated_parts_give_the_whole_batchs_step():
+    # All K texts are used, so that each part draws the same ones; the learning rate shows differences at once.
+    whole, parts = (train(steps=1, warmup=0, texts_per_step=15, accumulation=n) for n in (1, 4))
+    assert whole.losses == pytest.approx(parts.losses, rel=1e-5)
+    torch.testing.assert_close(whole.model.readout.projection, parts.model.readout.projection, rtol=1e-3, atol=1e-5)
+
+
+def run_process(folder: Path, kill_after: int, *, resume: bool) -> int:
+    command = [
+        sys.executable,
+        "-m",
+        "tests.training.small",
+        str(folder),
+        str(kill_after),
+        "resume" if resume else "new",
+    ]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def test_killed_by_sigkill_and_resumed_a_run_ends_with_the_same_weights_bit_for_bit(tmp_path):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    assert run_process(killed, 8, resume=False) == -signal.SIGKILL
+    found = checkpoints.find_checkpoint(killed)
+    assert found is not None
+    assert '"step": 6' in (found / checkpoints.STATE).read_text()  # killed after 8, saved every 3
+    assert run_process(killed, 0, resume=True) == 0
+    assert run_process(whole, 0, resume=False) == 0
+    for name in ("model.safetensors", checkpoints.OPTIMIZER):
+        assert (killed / "last" / name).read_bytes() == (whole / "last" / name).read_bytes(), name
+    assert (killed / "last" / checkpoints.STATE).read_text() == (whole / "last" / checkpoints.STATE).read_text()
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_a_death_between_the_renames_leaves_a_whole_checkpoint(tmp_path, monkeypatch, moment):
+    class Death(BaseException):
+        pass
+
+    calls = []
+
+    def rename(source, target):
+        calls.append(source)
+        if len(calls) == 1 + moment:  # the first save makes one call, the second two
+            raise Death
+        os.replace(source, target)
+
+    monkeypatch.setattr(checkpoints.os, "rename", rename)
+    with pytest.raises(Death):
+        train(tmp_path, checkpoint_every=6)
+    monkeypatch.undo()
+    resumed = train(tmp_path, resume=True, checkpoint_every=6)
+    assert same_weights(resumed.model, train().model)
+    assert len(resumed.losses) == 12
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    first = train(tmp_path, steps=3)
+    again = train(tmp_path, steps=3, resume=True)
+    assert same_weights(first.model, again.model)
+    assert again.losses == first.losses
+
+
+def test_a_checkpoint_is_a_model_folder(tmp_path):
+    trainer = train(tmp_path, steps=2)
+    assert same_weights(Claver.from_pretrained(tmp_path / "last"), trainer.model)
+
+
+def test_resuming_with_another_recipe_or_a_damaged_file_is_refused(tmp_path):
+    train(tmp_path, steps=2)
+    with pytest.raises(CheckpointError, match=r"lr 0\.0002, but the recipe now says 0\.002"):
+        train(tmp_path, resume=True, steps=2, lr=2e-3)
+    file = tmp_path / "last" / checkpoints.OPTIMIZER
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        train(tmp_path, resume=True, steps=2)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_said_and_the_last_one_stays(tmp_path, monkeypatch):
+    train(tmp_path, steps=2)
+    monkeypatch.setattr(checkpoints, "save_file", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(CheckpointError, match="No space left"):
+        train(tmp_path, steps=2)
+    assert checkpoints.find_checkpoint(tmp_path) == tmp_path / "last"
+
+
+def test_a_loss_that_is_no_number_stops_the_run_at_its_step():
+    recipe = clips_recipe()
+    model, task = clips_problem(recipe)
+    task.train.tokens[:] = float("nan")
+    with pytest.raises(TrainingError, match="became nan at step 0"):
+        Trainer(recipe, model, task).run()
