@@ -1,4 +1,4 @@
-"""The paper's test protocols: every clip of a test set scored once, by however many processes, views summed (Eq. 10)."""
+"""The paper's test protocols: every clip scored once, by however many processes, views summed (Eq. 10)."""
 
 from __future__ import annotations
 
