@@ -60,13 +60,16 @@ def clips_problem(recipe: Recipe) -> tuple[Claver, ClipsTask]:
 
 
 def main(folder: str, kill_after: int, resume: bool) -> None:
-    """Train into a folder; after so many steps the process kills itself, by the signal that nothing can catch."""
+    """Train into a folder and print the steps made; after step `kill_after` the process ends by SIGKILL."""
     import os
     import signal
 
     from claver.training import Trainer
 
+    made = []
+
     def after_step(done: int) -> None:
+        made.append(done)
         if done == kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -74,6 +77,7 @@ def main(folder: str, kill_after: int, resume: bool) -> None:
     recipe = clips_recipe(checkpoint_every=3)
     model, task = clips_problem(recipe)
     Trainer(recipe, model, task, Path(folder), after_step=after_step).run(resume=resume)
+    print(made)
 
 
 if __name__ == "__main__":

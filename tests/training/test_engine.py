@@ -16,10 +16,10 @@ from claver.training import checkpoint as checkpoints
 ROOT = Path(__file__).parents[2]
 
 
-def train(folder=None, resume=False, **changes):
+def train(folder=None, resume=False, after_step=None, **changes):
     recipe = clips_recipe(**changes)
     model, task = clips_problem(recipe)
-    trainer = Trainer(recipe, model, task, folder)
+    trainer = Trainer(recipe, model, task, folder, after_step=after_step)
     trainer.run(resume=resume)
     return trainer
 
@@ -61,27 +61,18 @@ def test_accumulated_parts_give_the_whole_batchs_step():
     torch.testing.assert_close(whole.model.readout.projection, parts.model.readout.projection, rtol=1e-3, atol=1e-5)
 
 
-def run_process(folder: Path, kill_after: int, *, resume: bool) -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "tests.training.small",
-        str(folder),
-        str(kill_after),
-        "resume" if resume else "new",
-    ]
+def run_process(folder: Path, *, kill_after: int = 0, resume: bool = False) -> subprocess.CompletedProcess[str]:
+    arguments = [str(folder), str(kill_after), "resume" if resume else "new"]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    command = [sys.executable, "-m", "tests.training.small", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
 
 
 def test_killed_by_sigkill_and_resumed_a_run_ends_with_the_same_weights_bit_for_bit(tmp_path):
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    assert run_process(killed, 8, resume=False) == -signal.SIGKILL
-    found = checkpoints.find_checkpoint(killed)
-    assert found is not None
-    assert '"step": 6' in (found / checkpoints.STATE).read_text()  # killed after 8, saved every 3
-    assert run_process(killed, 0, resume=True) == 0
-    assert run_process(whole, 0, resume=False) == 0
+    assert run_process(killed, kill_after=8).returncode == -signal.SIGKILL
+    assert run_process(killed, resume=True).stdout.strip() == "[7, 8, 9, 10, 11, 12]"  # saved every 3 steps
+    assert run_process(whole).returncode == 0
     for name in ("model.safetensors", checkpoints.OPTIMIZER):
         assert (killed / "last" / name).read_bytes() == (whole / "last" / name).read_bytes(), name
     assert (killed / "last" / checkpoints.STATE).read_text() == (whole / "last" / checkpoints.STATE).read_text()
@@ -104,7 +95,9 @@ def test_a_death_between_the_renames_leaves_a_whole_checkpoint(tmp_path, monkeyp
     with pytest.raises(Death):
         train(tmp_path, checkpoint_every=6)
     monkeypatch.undo()
-    resumed = train(tmp_path, resume=True, checkpoint_every=6)
+    made = []
+    resumed = train(tmp_path, resume=True, checkpoint_every=6, after_step=made.append)
+    assert made == [7, 8, 9, 10, 11, 12]
     assert same_weights(resumed.model, train().model)
     assert len(resumed.losses) == 12
 

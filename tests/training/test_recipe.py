@@ -68,7 +68,7 @@ def test_length_and_warmup_count_in_the_same_unit():
 
 
 def test_a_recipe_that_is_not_there_or_not_yaml(tmp_path: Path):
-    with pytest.raises(ClaverError, match="no recipe 'moton'.*motion, motion_stills"):
+    with pytest.raises(ClaverError, match=r"no recipe 'moton'.*motion, motion_stills"):
         load_recipe("moton")
     for text, said in (("a: [", "not valid YAML"), ("- 1", "mapping of keys")):
         (tmp_path / "recipe.yaml").write_text(text)

@@ -62,9 +62,8 @@ def test_every_verb_has_as_many_texts_and_none_is_shared():
 def test_tokenizer_ends_with_the_largest_id_and_takes_any_bytes():
     own = tokenizer()
     start, *_, end = own.encode("a shape ünd 漢")
-    assert (
-        end == new_model(SIZES, own, seed=0).config.text.eot == new_model(SIZES, own, seed=0).config.text.vocabulary - 1
-    )
+    text = new_model(SIZES, own, seed=0).config.text
+    assert end == text.eot == text.vocabulary - 1
     assert start == end - 1
     assert own.encode("moves right") != own.encode("moves left")
 

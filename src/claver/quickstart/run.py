@@ -10,7 +10,6 @@ from time import perf_counter
 from rich.console import Console
 
 from claver.errors import ClaverError
-from claver.models import Claver
 from claver.quickstart.report import next_commands, print_results, print_words, write_actions, write_results
 from claver.quickstart.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs
 from claver.training.engine import training_progress
@@ -76,11 +75,6 @@ def run_quickstart(
     write_results(report.output, words, results, report.seconds, seed)
     next_commands(console, output, actions, report.seconds)
     return report
-
-
-def learned_models(output: Path) -> dict[str, Claver]:
-    """The models of a finished quickstart, by temporal kind."""
-    return {kind: Claver.from_pretrained(output / kind) for kind in KINDS}
 
 
 def _recipes(seed: int, changes: Sequence[str]) -> tuple[Recipe, Recipe]:
