@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
@@ -14,13 +13,25 @@ import typer
 from claver.cli.formats import Format, Record, render, write_whole
 from claver.cli.inputs import find_videos
 from claver.cli.journal import Journal
+from claver.cli.model import (
+    DEFAULT_MODEL,
+    BatchOption,
+    DeviceOption,
+    DtypeOption,
+    FramesOption,
+    ModelOption,
+    TemporalOption,
+    ViewsOption,
+    WorkersOption,
+    default_workers,
+    open_model,
+)
 from claver.errors import ClaverError
 
 if TYPE_CHECKING:
     from claver.recognizer import Failure, Prediction, Recognizer
 
 Answerer = Callable[[Sequence[str]], "Iterator[Record]"]
-DEFAULT_MODEL = "openai/clip-vit-base-patch16"
 EPILOG = """
 [bold]Examples[/]
 
@@ -39,20 +50,6 @@ ActionsOption = Annotated[
         "'text'), or kinetics400, kinetics600, ucf101, hmdb51."
     ),
 ]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        help="A Hugging Face id, a model folder, an OpenAI .pt or a released CLAVER .pth. "
-        f"Without it, {DEFAULT_MODEL} if that is in the local cache."
-    ),
-]
-TemporalOption = Annotated[
-    str | None, typer.Option(help="kmt, kmct, joint, pipeline, class or mean; the model's own if not given.")
-]
-ViewsOption = Annotated[str, typer.Option(help="Clips x crops looked at per video; 4x3 is the paper's test.")]
-WorkersOption = Annotated[
-    int | None, typer.Option(min=0, help="Processes that decode ahead; by default one for two cores, at most 8.")
-]
 OutputOption = Annotated[
     Path | None,
     typer.Option(help="Write here, whole at the end; interrupted, the same command goes on where it stopped."),
@@ -66,12 +63,12 @@ def recognize(
     temporal: TemporalOption = None,
     top: Annotated[int, typer.Option(min=1, help="Answers per video.")] = 5,
     views: ViewsOption = "1x1",
-    frames: Annotated[int | None, typer.Option(min=1, help="Frames per view; the model's own if not given.")] = None,
+    frames: FramesOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to write the answers.")] = Format.table,
     output: OutputOption = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; a GPU if there is one.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32, or bfloat16 on a GPU or a CPU with AMX.")] = "float32",
-    batch_size: Annotated[int, typer.Option(min=1, help="Views computed at once.")] = 8,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "float32",
+    batch_size: BatchOption = 8,
     workers: WorkersOption = None,
 ) -> None:
     """Name the actions in videos: the ranked actions of a list, for every file.
@@ -81,8 +78,7 @@ def recognize(
     paths = find_videos(videos)
     settings: dict[str, Any] = {"model": str(model or DEFAULT_MODEL), "actions": _identity(actions), "top": top}
     settings |= {"temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
-    if workers is None:
-        workers = min(8, max(1, (os.cpu_count() or 1) // 2)) if len(paths) > 1 else 0
+    workers = default_workers(len(paths)) if workers is None else workers
 
     def answer(wanted: Sequence[str]) -> Iterator[Record]:
         recognizer = _recognizer(model, actions, temporal, frames, views, device, dtype)
@@ -169,44 +165,10 @@ def _recognizer(
     device: str | None,
     dtype: str,
 ) -> Recognizer:
-    from claver.models import load
     from claver.prompts import read_actions
     from claver.recognizer import Recognizer, Views
 
     # Cheap mistakes first, before weights are read.
     competing, looks = read_actions(actions), Views.parse(views)
-    place, kind = _device(device), _dtype(dtype)
-    source = model or _cached_default()
-    settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
-    return Recognizer(load(source, **settings), competing, views=looks, frames=frames)
-
-
-def _cached_default() -> str:
-    from huggingface_hub import try_to_load_from_cache
-
-    if isinstance(try_to_load_from_cache(DEFAULT_MODEL, "config.json"), str):
-        return DEFAULT_MODEL
-    raise ClaverError(
-        f"no --model given, and {DEFAULT_MODEL} (600 MB) is not in the local cache: add --model {DEFAULT_MODEL} to "
-        "download it, or work offline with --model FOLDER (`claver quickstart` makes one in minutes)"
-    )
-
-
-def _device(name: str | None) -> str:
-    import torch
-
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ClaverError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
-    return name
-
-
-def _dtype(name: str) -> Any:
-    import torch
-
-    if name not in ("float32", "bfloat16", "float16"):
-        raise ClaverError(f"dtype must be float32, bfloat16 or float16, not {name!r}")
-    return getattr(torch, name)
+    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype)
+    return Recognizer(loaded, competing, views=looks, frames=frames)

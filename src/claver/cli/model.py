@@ -1,0 +1,86 @@
+"""The options by which a command is given its model, and the model they ask for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from claver.errors import ClaverError
+
+if TYPE_CHECKING:
+    from claver.models import Claver
+
+DEFAULT_MODEL = "openai/clip-vit-base-patch16"
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A Hugging Face id, a model folder, an OpenAI .pt or a released CLAVER .pth. "
+        f"Without it, {DEFAULT_MODEL} if that is in the local cache."
+    ),
+]
+TemporalOption = Annotated[
+    str | None, typer.Option(help="kmt, kmct, joint, pipeline, class or mean; the model's own if not given.")
+]
+ViewsOption = Annotated[str, typer.Option(help="Clips x crops looked at per video; 4x3 is the paper's test.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=0, help="Processes that decode ahead; by default one for two cores, at most 8.")
+]
+FramesOption = Annotated[int | None, typer.Option(min=1, help="Frames per view; the model's own if not given.")]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; a GPU if there is one.")]
+DtypeOption = Annotated[str, typer.Option(help="float32, or bfloat16 on a GPU or a CPU with AMX.")]
+BatchOption = Annotated[int, typer.Option(min=1, help="Views computed at once.")]
+
+
+def default_workers(files: int) -> int:
+    """Processes that decode ahead: one for two cores, at most 8; none for a single file."""
+    return min(8, max(1, (os.cpu_count() or 1) // 2)) if files > 1 else 0
+
+
+def open_model(
+    model: str | None, *, temporal: str | None, frames: int | None, device: str | None, dtype: str
+) -> Claver:
+    """The model that the options ask for.
+
+    Raises:
+        ClaverError: none given and none cached, or settings that cannot be used here.
+    """
+    from claver.models import load
+
+    place, kind = _device(device), _dtype(dtype)
+    settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
+    return load(model or cached_default(), **settings)
+
+
+def cached_default() -> str:
+    """The default model if it is in the local cache; nothing is downloaded that nobody asked for."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(DEFAULT_MODEL, "config.json"), str):
+        return DEFAULT_MODEL
+    raise ClaverError(
+        f"no --model given, and {DEFAULT_MODEL} (600 MB) is not in the local cache: add --model {DEFAULT_MODEL} to "
+        "download it, or work offline with --model FOLDER (`claver quickstart` makes one in minutes)"
+    )
+
+
+def _device(name: str | None) -> str:
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ClaverError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+    return name
+
+
+def _dtype(name: str) -> Any:
+    import torch
+
+    if name not in ("float32", "bfloat16", "float16"):
+        raise ClaverError(f"dtype must be float32, bfloat16 or float16, not {name!r}")
+    return getattr(torch, name)
