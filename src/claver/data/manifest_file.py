@@ -1,0 +1,201 @@
+"""Manifests as files: read with every mistake named by its line, written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from claver.data.classes import dataset_classes, nearest
+from claver.data.manifest import Manifest, Sample, check_duplicates, known_dataset, normal_split
+from claver.errors import ClaverError
+
+Row = dict[str, str]
+
+
+def read_manifest(
+    path: str | Path,
+    *,
+    root: str | Path | None = None,
+    split: str | None = None,
+    classes: Sequence[str] | None = None,
+) -> Manifest:
+    """Read a manifest.
+
+    Args:
+        path: a CSV file with a header, see `claver.data.manifest`.
+        root: what relative paths are relative to; the folder of the file if None.
+        split: only the clips of this split (train, val, test).
+        classes: the class list, where it is not to be that of the dataset named in the file, or of its labels.
+
+    Raises:
+        ClaverError: no such file, not a CSV in UTF-8, a missing column, an empty field, a label that is no class, a
+            clip listed twice, no clip at all. One sentence with file, line and what would be right.
+    """
+    path = Path(path)
+    rows, lines = _rows(path)
+    dataset = _dataset(path, rows, lines) if classes is None else ""
+    names = tuple(classes) if classes is not None else _class_names(rows, dataset)
+    place = {name: index for index, name in enumerate(names)}
+    samples = tuple(_sample(path, row, line, place) for row, line in zip(rows, lines, strict=True))
+    warnings = check_duplicates(samples, [f"{path}, line {line}" for line in lines])
+    base = path.parent if root is None else Path(root)
+    raw = _raw_names(path, rows, lines, names, dataset)
+    return Manifest(names, samples, base, dataset, raw, tuple(warnings)).select(split)
+
+
+def write_manifest(manifest: Manifest, path: str | Path, *, root: str | Path | None = None) -> Path:
+    """Write a manifest; the file appears whole or not at all.
+
+    Args:
+        manifest: what to write.
+        path: the file.
+        root: what to write the paths relative to; the folder of the file if None. Clips elsewhere get absolute paths.
+
+    Raises:
+        ClaverError: the file cannot be written, or holds no clip.
+    """
+    path = Path(path)
+    if not len(manifest):
+        raise ClaverError(f"{path} would list no clip at all")
+    placed = manifest.rooted(path.parent if root is None else root)
+    columns = ["path", "label"]
+    columns += ["split"] if any(placed.splits) else []
+    columns += ["raw_label"] if placed.raw_classes else []
+    columns += ["dataset"] if placed.dataset else []
+    file = io.StringIO()
+    file.write(",".join(columns) + "\n")
+    for sample in placed.samples:
+        values = {"path": sample.path, "label": placed.classes[sample.label], "split": sample.split}
+        values |= {"raw_label": placed.raw_name(sample.label), "dataset": placed.dataset}
+        file.write(",".join(_quoted(values[column]) for column in columns) + "\n")
+    write_bytes(path, file.getvalue().encode("utf-8", "surrogateescape"))
+    return path
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file that appears complete or not at all.
+
+    Raises:
+        ClaverError: it cannot be written.
+    """
+    beside: str | None = None
+    try:
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, 0o644)
+        os.replace(beside, path)
+    except OSError as error:
+        if beside is not None:
+            with suppress(OSError):
+                os.unlink(beside)
+        raise ClaverError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a list: UTF-8, perhaps with a mark; bytes that are not UTF-8 are kept, as file names may hold them.
+
+    Raises:
+        ClaverError: it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig", "surrogateescape")
+    except OSError as error:
+        raise ClaverError(f"cannot read {path}: {error.strerror}") from error
+
+
+def csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[Row, int]]]:
+    """The columns of a CSV file with a header, and its rows with their lines; blank lines are passed over."""
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restkey="", restval="")
+    try:
+        columns = [name.strip().lower() for name in reader.fieldnames or []]
+    except csv.Error as error:
+        raise ClaverError(f"{path}, line 1: it is not a CSV file ({error})") from error
+    reader.fieldnames = columns
+    return columns, _each_row(path, reader)
+
+
+def _each_row(path: Path, reader: csv.DictReader[str]) -> Iterator[tuple[Row, int]]:
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise ClaverError(f"{path}, line {line}: it is not CSV ({error})") from error
+        if row is None:
+            return
+        if "" in row:
+            raise ClaverError(
+                f'{path}, line {reader.line_num}: there are more fields than columns; put a name with a comma into "…"'
+            )
+        yield row, reader.line_num
+
+
+def _rows(path: Path) -> tuple[list[Row], list[int]]:
+    if path.is_dir() or not path.exists():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise ClaverError(f"the manifest {path} {what}; `claver data index FOLDER --output FILE.csv` makes one")
+    columns, rows = csv_rows(path)
+    for needed in ("path", "label"):
+        if needed not in columns:
+            raise ClaverError(
+                f"{path}, line 1: there is no column {needed!r} but {', '.join(map(repr, columns)) or 'nothing'}; the "
+                "first line should be path,label or path,label,split"
+            )
+    listed = list(rows)
+    if not listed:
+        raise ClaverError(f"{path} lists no clip; each line after the first should be path,label")
+    return [row for row, _ in listed], [line for _, line in listed]
+
+
+def _dataset(path: Path, rows: Sequence[Row], lines: Sequence[int]) -> str:
+    named = rows[0].get("dataset", "").strip()
+    for row, line in zip(rows, lines, strict=True):
+        if row.get("dataset", "").strip() != named:
+            raise ClaverError(f"{path}, line {line}: a manifest is of one dataset, and {named!r} stands above")
+    return known_dataset(named, f"{path}, line {lines[0]}")
+
+
+def _class_names(rows: Sequence[Row], dataset: str) -> tuple[str, ...]:
+    return dataset_classes(dataset) if dataset else tuple(sorted({row["label"].strip() for row in rows} - {""}))
+
+
+def _sample(path: Path, row: Row, line: int, place: dict[str, int]) -> Sample:
+    label = row["label"].strip()
+    if not row["path"].strip():
+        raise ClaverError(f"{path}, line {line}: the path is empty; it should name a video file")
+    if not label:
+        raise ClaverError(f"{path}, line {line}: the label is empty; it should name an action")
+    if not label.isprintable():
+        raise ClaverError(f"{path}, line {line}: the label {label!r} is not UTF-8 text; save the file as UTF-8")
+    if label not in place:
+        near = nearest(label, list(place))
+        raise ClaverError(f"{path}, line {line}: {label!r} is none of the {len(place)} classes{near}")
+    return Sample(row["path"], place[label], normal_split(row.get("split", "")))
+
+
+def _raw_names(
+    path: Path, rows: Sequence[Row], lines: Sequence[int], names: Sequence[str], dataset: str
+) -> tuple[str, ...]:
+    if not rows[0].get("raw_label"):
+        return ()
+    written = dict(zip(names, dataset_classes(dataset, raw=True) if dataset else names, strict=True))
+    seen: dict[str, str] = {}
+    for row, line in zip(rows, lines, strict=True):
+        label, raw = row["label"].strip(), row["raw_label"].strip()
+        if raw and seen.setdefault(label, raw) != raw:
+            raise ClaverError(f"{path}, line {line}: {label!r} has raw label {raw!r} here and {seen[label]!r} above")
+    return tuple((written | seen)[name] for name in names)
+
+
+def _quoted(value: str) -> str:
+    """A field of a CSV line; Python's writer leaves a lone carriage return bare, and its reader then stumbles."""
+    needed = any(sign in value for sign in ',"\r\n') or value != value.strip()
+    return '"' + value.replace('"', '""') + '"' if needed else value
