@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from claver import __version__
+from claver.cli.evaluate import EPILOG as EVALUATE_EXAMPLES
+from claver.cli.evaluate import evaluate
 from claver.cli.quickstart import EPILOG as QUICKSTART_EXAMPLES
 from claver.cli.quickstart import quickstart
 from claver.cli.recognize import EPILOG as RECOGNIZE_EXAMPLES
@@ -23,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(epilog=RECOGNIZE_EXAMPLES)(recognize)
+app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
 app.command(epilog=QUICKSTART_EXAMPLES)(quickstart)
 
 

@@ -114,7 +114,8 @@ def evaluate(
     _check(recognizer, tests)
     paths = list(dict.fromkeys(path for test in tests for path in test.paths))
     results = dict(known or {})
-    for path, result in _run(recognizer, _share([path for path in paths if path not in results]), batch_size, workers):
+    mine = [path for path in _share(paths) if path not in results]
+    for path, result in _run(recognizer, mine, batch_size, workers):
         results[path] = result
         on_result(path, result)
     results = _gather(results)
