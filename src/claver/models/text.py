@@ -13,6 +13,8 @@ from claver.models.block import Block, initialise_blocks
 from claver.models.config import ClaverConfig
 
 _TOKENS_PER_BATCH = 4096
+_TOKENS_ENOUGH = 256
+"""A batch of this many tokens has the full speed of matrix products on a CPU: better to end it than to pad it."""
 
 
 class TextTower(nn.Module):
@@ -64,11 +66,13 @@ class TextTower(nn.Module):
         return last
 
     def _batches(self, order: Tensor, last: Tensor) -> Iterator[Tensor]:
-        """Rows in batches of similar length, each of a bounded number of tokens."""
+        """Rows in batches of a bounded number of tokens, each of one length unless it would be too small."""
         lengths = (last[order] + 1).tolist()
         start = 0
         for stop in range(1, len(lengths) + 1):
-            if stop == len(lengths) or (stop + 1 - start) * lengths[stop] > _TOKENS_PER_BATCH:
+            longer = stop < len(lengths) and lengths[stop] > lengths[stop - 1]
+            enough = longer and (stop - start) * lengths[stop - 1] >= _TOKENS_ENOUGH
+            if enough or stop == len(lengths) or (stop + 1 - start) * lengths[stop] > _TOKENS_PER_BATCH:
                 yield order[start:stop]
                 start = stop
 
