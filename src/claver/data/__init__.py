@@ -1,1 +1,75 @@
-"""Datasets: the motion clips, from which everything can be learned and checked with no download."""
+"""Datasets: manifests, benchmark layouts and splits, shards, loading, and the motion clips that need no download.
+
+The names below are imported when first used: reading a list must not wait for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from claver.data.classes import DATASETS, K600_DRAWS, dataset_classes
+    from claver.data.clips import CenterCut, Clips, Reading, open_clips
+    from claver.data.layouts import LAYOUTS, detect_layout, index_folder
+    from claver.data.loading import Batch, ClipLoader, read_in_order
+    from claver.data.manifest import Manifest, Sample, overlap
+    from claver.data.manifest_file import read_manifest, write_manifest
+    from claver.data.shards import open_shards, verify_shards, write_shards
+    from claver.data.split import few_shot, k600_draw
+
+_HOME = {
+    "DATASETS": "classes",
+    "K600_DRAWS": "classes",
+    "LAYOUTS": "layouts",
+    "Batch": "loading",
+    "CenterCut": "clips",
+    "ClipLoader": "loading",
+    "Clips": "clips",
+    "Manifest": "manifest",
+    "Reading": "clips",
+    "Sample": "manifest",
+    "dataset_classes": "classes",
+    "detect_layout": "layouts",
+    "few_shot": "split",
+    "index_folder": "layouts",
+    "k600_draw": "split",
+    "open_clips": "clips",
+    "open_shards": "shards",
+    "overlap": "manifest",
+    "read_in_order": "loading",
+    "read_manifest": "manifest_file",
+    "verify_shards": "shards",
+    "write_manifest": "manifest_file",
+    "write_shards": "shards",
+}
+
+__all__ = [
+    "DATASETS",
+    "K600_DRAWS",
+    "LAYOUTS",
+    "Batch",
+    "CenterCut",
+    "ClipLoader",
+    "Clips",
+    "Manifest",
+    "Reading",
+    "Sample",
+    "dataset_classes",
+    "detect_layout",
+    "few_shot",
+    "index_folder",
+    "k600_draw",
+    "open_clips",
+    "open_shards",
+    "overlap",
+    "read_in_order",
+    "read_manifest",
+    "verify_shards",
+    "write_manifest",
+    "write_shards",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"claver.data.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'claver.data' has no attribute {name!r}")

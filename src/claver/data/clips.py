@@ -1,0 +1,166 @@
+"""Clips by number, from files or from shards: where the bytes of each are, and the frames they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from claver.data.manifest import Ints, Manifest
+from claver.data.manifest_file import read_manifest
+from claver.errors import ClaverError, VideoError
+from claver.video.reader import Frames
+from claver.video.transforms import Interpolation, resize_short_side
+from claver.video.views import sample_frames
+
+Cut = Callable[[Frames, np.random.Generator], Frames]
+"""Cuts clips to one size: frames uint8 [T, H, W, 3] and random numbers to uint8 [T, h, w, 3]. It must pickle."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the bytes of a clip are: a file, or `size` bytes at `offset` of one; `name` is what messages call it."""
+
+    name: str
+    file: str
+    offset: int = 0
+    size: int | None = None
+
+    def source(self) -> str | bytes:
+        """The file, or the bytes. Raises `VideoError` where they cannot be read."""
+        if self.size is None:
+            return self.file
+        try:
+            with open(self.file, "rb") as file:
+                file.seek(self.offset)
+                content = file.read(self.size)
+        except OSError as error:
+            raise VideoError(f"{self.name}: {self.file} cannot be read ({error.strerror}).") from error
+        if len(content) < self.size:
+            raise VideoError(f"{self.name}: {self.file} is cut short; write the shard again.")
+        return content
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Labelled clips with access to each, whether they are files or members of shards.
+
+    Attributes:
+        manifest: what they are, with its classes; row i is clip i.
+        places: where their bytes are.
+    """
+
+    manifest: Manifest
+    places: Sequence[Place]
+
+    @classmethod
+    def of_files(cls, manifest: Manifest) -> Clips:
+        """The files a manifest lists."""
+        return cls(manifest, [Place(path, path) for path in manifest.paths()])
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def labels(self) -> Ints:
+        """Class indices, int64 [N]."""
+        return self.manifest.labels
+
+    def read(self, row: int, reading: Reading, chance: np.random.Generator | None = None) -> Frames:
+        """The frames of one clip, see `Reading.frames_of`."""
+        return reading.frames_of(self.places[row], chance)
+
+
+def open_clips(source: str | Path | Manifest, *, split: str | None = None, root: str | Path | None = None) -> Clips:
+    """Clips of a manifest (a file, or read already) or of a folder of shards.
+
+    Raises:
+        ClaverError: neither is there, or it is malformed.
+    """
+    if isinstance(source, Manifest):
+        return Clips.of_files(source.select(split))
+    if Path(source).is_dir():
+        from claver.data.shards import open_shards
+
+        return open_shards(source, split=split)
+    return Clips.of_files(read_manifest(source, root=root, split=split))
+
+
+@dataclass(frozen=True)
+class CenterCut:
+    """The central square of each frame; `short_side` must not be less than it."""
+
+    size: int = 224
+
+    def __call__(self, frames: Frames, chance: np.random.Generator) -> Frames:
+        """uint8 [T, H, W, 3] to uint8 [T, size, size, 3]; draws nothing."""
+        height, width = frames.shape[1:3]
+        top, left = round((height - self.size) / 2), round((width - self.size) / 2)
+        if min(top, left) < 0:
+            raise ClaverError(f"a crop of {self.size} pixels does not fit into frames of {height} × {width}")
+        return frames[:, top : top + self.size, left : left + self.size]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a clip is read: frames sampled, resized, and cut to one size. It runs in worker processes, and pickles.
+
+    Attributes:
+        frames: T, one of each of as many equal segments of time.
+        short_side: pixels that the shorter side of each frame is resized to; None leaves frames as they are.
+        cut: cuts the clip, once for all its frames, to one size; None leaves it whole.
+        sampling: `random` places in the segments, or their `centre`.
+        views: samplings of one clip; view v has frames v·T … (v + 1)·T − 1 of the result.
+        interpolation: of the resizing.
+    """
+
+    frames: int
+    short_side: int | None = 256
+    cut: Cut | None = CenterCut()
+    sampling: Literal["random", "centre"] = "random"
+    views: int = 1
+    interpolation: Interpolation = "bicubic"
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or self.views < 1 or (self.short_side is not None and self.short_side < 1):
+            raise ClaverError("frames, views and short_side must be at least 1")
+
+    def frames_of(self, place: Place, chance: np.random.Generator | None = None) -> Frames:
+        """Read a clip: uint8 [views · T, h, w, 3], where h and w are up to `cut`.
+
+        Args:
+            place: where it is.
+            chance: random numbers for sampling and cut; without them the sampling is deterministic.
+
+        Raises:
+            VideoError: the clip cannot be read; one sentence that begins with its name.
+        """
+        if self.sampling == "random" and chance is None:
+            raise ClaverError("random sampling needs a generator of random numbers")
+        drawn = chance if self.sampling == "random" else None
+        pixels, indices = self._sampled(place, drawn)
+        clip = self._resized(np.asarray(pixels))[indices.reshape(-1)]
+        cut = clip if self.cut is None else self.cut(clip, chance if chance is not None else np.random.default_rng(0))
+        return np.ascontiguousarray(cut)
+
+    def _sampled(self, place: Place, chance: np.random.Generator | None) -> tuple[Frames, npt.NDArray[np.int64]]:
+        source = place.source()
+        try:
+            pixels, indices = sample_frames(
+                source, frames=self.frames, temporal_views=self.views, generator=chance, threads=1
+            )
+        except VideoError as error:
+            raise VideoError(f"{place.name}: {str(error).partition(': ')[2]}") from error
+        return np.asarray(pixels), indices
+
+    def _resized(self, frames: Frames) -> Frames:
+        if self.short_side is None:
+            return frames
+        pixels_TCHW = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        resized = resize_short_side(pixels_TCHW, self.short_side, self.interpolation)
+        return resized.permute(0, 2, 3, 1).numpy()

@@ -1,0 +1,333 @@
+"""Shards: clips packed into tar files in WebDataset form, with an index that leads to each clip's bytes.
+
+    shard-000000.tar        00000000.mp4, 00000000.json, 00000001.mp4, …
+    shard-000000.json       its size, sha256, and the offset and size of each clip in it
+    index.json              the classes and the shards
+
+The same manifest, seed and size give the same bytes. A shard stands under its name only when it is whole, with its
+own list beside it; interrupted, the same call goes on after the last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from claver.data.clips import Clips, Place
+from claver.data.manifest import Manifest, Sample
+from claver.data.manifest_file import write_bytes
+from claver.errors import ClaverError
+
+FORM = "claver shards 1"
+INDEX = "index.json"
+_CHUNK = 2**20
+_HEADER = 512  # bytes of a tar member before its contents; names are short enough for one header
+
+
+@dataclass(frozen=True)
+class Member:
+    """A clip in a shard: its row in the manifest, where it was, its class and split, and where its bytes are."""
+
+    row: int
+    path: str
+    label: int
+    split: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A tar file: its name, size in bytes, digest, and clips in their order."""
+
+    file: str
+    size: int
+    sha256: str
+    members: tuple[Member, ...]
+
+
+def write_shards(
+    manifest: Manifest,
+    folder: str | Path,
+    *,
+    size: int = 512 * 2**20,
+    seed: int = 0,
+    on_shard: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Pack the clips of a manifest, in an order shuffled by `seed`, into shards of about `size` bytes.
+
+    Args:
+        manifest: what to pack.
+        folder: where to; new, empty, or begun by the same call.
+        size: bytes that a shard's clips may fill; one clip that is larger gets a shard to itself.
+        seed: of the order, in which streams read the clips.
+        on_shard: called with the number of clips done, and of all, after each shard.
+
+    Returns:
+        The index.
+
+    Raises:
+        ClaverError: a clip that is missing or empty, a folder that holds something else, or no room on the disk.
+    """
+    folder = Path(folder)
+    sizes = [_size(manifest.path(row)) for row in range(len(manifest))]
+    plan = _plan(sizes, size, seed)
+    mark = _identity(manifest, sizes, plan)
+    _prepare(folder, mark)
+    shards, done = [], 0
+    for number, rows in enumerate(plan):
+        shard = _finished(folder, number, mark) or _write_shard(manifest, folder, number, rows, sizes, mark)
+        shards.append(shard)
+        done += len(rows)
+        on_shard(done, len(manifest))
+    index = {
+        "form": FORM,
+        "plan": mark,
+        "dataset": manifest.dataset,
+        "classes": list(manifest.classes),
+        "raw_classes": list(manifest.raw_classes),
+        "clips": len(manifest),
+        "shards": [{"file": s.file, "size": s.size, "sha256": s.sha256, "clips": len(s.members)} for s in shards],
+    }
+    write_bytes(folder / INDEX, _json(index))
+    return folder / INDEX
+
+
+def _size(path: str) -> int:
+    try:
+        size = os.stat(path).st_size
+    except OSError as error:
+        raise ClaverError(
+            f"{path}: {error.strerror}; `claver data check --write-good` leaves such clips out"
+        ) from error
+    if not size:
+        raise ClaverError(f"{path} is empty; `claver data check --write-good` leaves such clips out")
+    return size
+
+
+def _plan(sizes: Sequence[int], limit: int, seed: int) -> list[list[int]]:
+    """The rows of each shard."""
+    if not sizes:
+        raise ClaverError("there is no clip to pack into shards")
+    if limit < 1:
+        raise ClaverError(f"a shard's size must be at least 1 byte, not {limit}")
+    plan: list[list[int]] = [[]]
+    filled = 0
+    for row in np.random.default_rng([seed, len(sizes)]).permutation(len(sizes)).tolist():
+        if plan[-1] and filled + sizes[row] > limit:
+            plan.append([])
+            filled = 0
+        plan[-1].append(row)
+        filled += sizes[row]
+    return plan
+
+
+def _identity(manifest: Manifest, sizes: Sequence[int], plan: Sequence[Sequence[int]]) -> str:
+    """What tells one packing from another."""
+    rows = [(s.path, s.label, s.split, size) for s, size in zip(manifest.samples, sizes, strict=True)]
+    return hashlib.sha256(_json([manifest.classes, rows, plan])).hexdigest()[:16]
+
+
+def _prepare(folder: Path, mark: str) -> None:
+    """An empty folder, or one that was begun with the same plan; half-written shards are removed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        present = sorted(folder.iterdir())
+        for path in present:
+            if path.name.endswith(".writing"):
+                path.unlink()
+    except OSError as error:
+        raise ClaverError(f"cannot write shards to {folder}: {error.strerror}") from error
+    lists = [path for path in present if path.suffix == ".json"]
+    if (present and not lists and not all(_ours(path) for path in present)) or any(
+        _read_json(path).get("plan") != mark for path in lists
+    ):
+        raise ClaverError(
+            f"{folder} holds other files, or shards of another manifest, size or seed; choose an empty folder"
+        )
+
+
+def _ours(path: Path) -> bool:
+    return path.name.startswith((".", "shard-"))
+
+
+def _names(number: int) -> tuple[str, str]:
+    return f"shard-{number:06d}.tar", f"shard-{number:06d}.json"
+
+
+def _finished(folder: Path, number: int, mark: str) -> Shard | None:
+    """A shard written whole before: its list is written last."""
+    tar, listed = (folder / name for name in _names(number))
+    if not listed.exists() or not tar.exists():
+        return None
+    shard = _shard(_read_json(listed))
+    return shard if tar.stat().st_size == shard.size else None
+
+
+def _write_shard(
+    manifest: Manifest, folder: Path, number: int, rows: Sequence[int], sizes: Sequence[int], mark: str
+) -> Shard:
+    tar_name, list_name = _names(number)
+    unfinished = folder / f"{tar_name}.writing"
+    try:
+        with unfinished.open("wb") as raw:
+            hashing = _Hashing(raw)
+            members = tuple(_members(manifest, hashing, rows, sizes))
+            raw.flush()
+            os.fsync(raw.fileno())
+        os.replace(unfinished, folder / tar_name)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise ClaverError(
+            f"cannot write {folder / tar_name}: {error.strerror}; the shards before it are whole, and the same "
+            "command goes on from them"
+        ) from error
+    shard = Shard(tar_name, hashing.size, hashing.digest.hexdigest(), members)
+    write_bytes(folder / list_name, _json({"plan": mark, **asdict(shard)}))
+    return shard
+
+
+class _Hashing(io.RawIOBase):
+    """Writes through, and takes the digest on the way."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.digest, self.size = file, hashlib.sha256(), 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, content: Any) -> int:
+        self.file.write(content)
+        self.digest.update(content)
+        self.size += len(content)
+        return len(content)
+
+
+def _members(manifest: Manifest, out: _Hashing, rows: Sequence[int], sizes: Sequence[int]) -> Iterator[Member]:
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for row in rows:
+            sample, path = manifest.samples[row], manifest.path(row)
+            key = f"{row:08d}"
+            suffix = os.path.splitext(sample.path)[1].lower() or ".mp4"
+            offset = tar.offset + _HEADER
+            _add_file(tar, f"{key}{suffix}", path, sizes[row])
+            _add(tar, f"{key}.json", _description(manifest, sample))
+            yield Member(row, sample.path, sample.label, sample.split, offset, sizes[row])
+
+
+def _description(manifest: Manifest, sample: Sample) -> bytes:
+    said = {"label": manifest.classes[sample.label], "class": sample.label, "path": sample.path}
+    said |= {"split": sample.split} if sample.split else {}
+    return _json(said | ({"raw_label": manifest.raw_name(sample.label)} if manifest.raw_classes else {}))
+
+
+def _add_file(tar: tarfile.TarFile, name: str, path: str, size: int) -> None:
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size != size:
+                raise ClaverError(f"{path} changed while it was packed; run the same command again")
+            tar.addfile(_header(name, size), file)
+    except FileNotFoundError as error:
+        raise ClaverError(f"{path} vanished while it was packed") from error
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    tar.addfile(_header(name, len(content)), io.BytesIO(content))
+
+
+def _header(name: str, size: int) -> tarfile.TarInfo:
+    """Nothing of the machine or the day: equal clips give equal shards."""
+    header = tarfile.TarInfo(name)
+    header.size, header.mode = size, 0o644
+    return header
+
+
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, separators=(",", ":")) + "\n").encode()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ClaverError(f"{path} is not a list of shards: {error}") from error
+    if not isinstance(content, dict):
+        raise ClaverError(f"{path} is not a list of shards")
+    return content
+
+
+def _shard(said: dict[str, Any]) -> Shard:
+    members = tuple(Member(**member) for member in said["members"])
+    return Shard(said["file"], said["size"], said["sha256"], members)
+
+
+def read_index(folder: str | Path) -> tuple[dict[str, Any], list[Shard]]:
+    """The index of a folder of shards, and its shards.
+
+    Raises:
+        ClaverError: there is none, or it is of another form.
+    """
+    folder = Path(folder)
+    if not (folder / INDEX).is_file():
+        begun = any(folder.glob("shard-*"))
+        hint = "; they are unfinished, run `claver data shard` again" if begun else ""
+        raise ClaverError(f"{folder} has no {INDEX}, as a folder of shards should{hint}")
+    index = _read_json(folder / INDEX)
+    if index.get("form") != FORM:
+        raise ClaverError(f"{folder / INDEX} is of form {index.get('form')!r}, not {FORM!r}")
+    return index, [_shard(_read_json(folder / _names(number)[1])) for number in range(len(index["shards"]))]
+
+
+def open_shards(folder: str | Path, *, split: str | None = None) -> Clips:
+    """The clips of a folder of shards by random access, in the order of the manifest they were packed from.
+
+    Raises:
+        ClaverError: no shards, or one that is missing or of another size than it was written with.
+    """
+    folder = Path(folder)
+    index, shards = read_index(folder)
+    rows: list[tuple[Member, Shard]] = []
+    for shard in shards:
+        path = folder / shard.file
+        if not path.is_file() or path.stat().st_size != shard.size:
+            raise ClaverError(f"{path} is missing or not of {shard.size} bytes; copy or write the shards again")
+        rows += [(member, shard) for member in shard.members]
+    rows.sort(key=lambda pair: pair[0].row)
+    samples = tuple(Sample(member.path, member.label, member.split) for member, _ in rows)
+    manifest = Manifest(tuple(index["classes"]), samples, folder, index["dataset"], tuple(index["raw_classes"]))
+    places = [Place(m.path, str(folder / shard.file), m.offset, m.size) for m, shard in rows]
+    if split is None:
+        return Clips(manifest, places)
+    chosen = manifest.select(split)
+    return Clips(chosen, [place for place, s in zip(places, samples, strict=True) if s.split == chosen.splits[0]])
+
+
+def verify_shards(folder: str | Path) -> list[str]:
+    """Read every shard and compare its digest: one sentence for each that is not as it was written."""
+    folder = Path(folder)
+    faults = []
+    for shard in read_index(folder)[1]:
+        path = folder / shard.file
+        if not path.is_file():
+            faults.append(f"{path} is missing")
+        elif file_digest(path) != shard.sha256:
+            faults.append(f"{path} is not as it was written (its sha256 differs)")
+    return faults
+
+
+def file_digest(path: str | Path) -> str:
+    """The sha256 of a file's contents."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
