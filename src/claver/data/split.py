@@ -24,7 +24,9 @@ def few_shot(manifest: Manifest, clips: int, *, seed: int = 0) -> Manifest:
     chosen: list[int] = []
     for name, rows in zip(pool.classes, pool.by_class(), strict=True):
         if len(rows) < clips:
-            raise ClaverError(f"class {name!r} has {len(rows)} clips for training; {clips} of each class were asked for")
+            raise ClaverError(
+                f"class {name!r} has {len(rows)} clips for training; {clips} of each class were asked for"
+            )
         chosen += sorted(rows.tolist(), key=lambda row: _lot(seed, pool.samples[row].path))[:clips]
     return pool.subset(sorted(chosen))
 
