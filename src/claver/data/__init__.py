@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from claver.data.manifest_file import read_manifest, write_manifest
     from claver.data.shards import open_shards, verify_shards, write_shards
     from claver.data.split import few_shot, k600_draw
+    from claver.data.stream import ClipStream
 
 _HOME = {
     "DATASETS": "classes",
@@ -23,6 +24,7 @@ _HOME = {
     "Batch": "loading",
     "CenterCut": "clips",
     "ClipLoader": "loading",
+    "ClipStream": "stream",
     "Clips": "clips",
     "Manifest": "manifest",
     "Reading": "clips",
@@ -49,6 +51,7 @@ __all__ = [
     "Batch",
     "CenterCut",
     "ClipLoader",
+    "ClipStream",
     "Clips",
     "Manifest",
     "Reading",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,15 +24,21 @@ Cut = Callable[[Frames, np.random.Generator], Frames]
 
 @dataclass(frozen=True)
 class Place:
-    """Where the bytes of a clip are: a file, or `size` bytes at `offset` of one; `name` is what messages call it."""
+    """Where the bytes of a clip are: a file, `size` bytes at `offset` of one, or at hand as `content`.
+
+    `name` is what messages call it.
+    """
 
     name: str
     file: str
     offset: int = 0
     size: int | None = None
+    content: bytes | None = field(default=None, repr=False)
 
     def source(self) -> str | bytes:
         """The file, or the bytes. Raises `VideoError` where they cannot be read."""
+        if self.content is not None:
+            return self.content
         if self.size is None:
             return self.file
         try:

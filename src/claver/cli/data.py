@@ -1,0 +1,283 @@
+"""`claver data`: make a manifest of a dataset, check its files, split it, pack it into shards."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from claver.cli.formats import Record, write_whole
+from claver.cli.journal import Journal
+from claver.errors import ClaverError
+
+if TYPE_CHECKING:
+    from claver.data.manifest import Manifest
+
+data_app = typer.Typer(
+    name="data", help="Datasets: index, check, split, pack into shards.", no_args_is_help=True, rich_markup_mode="rich"
+)
+INDEX_EXAMPLES = """
+[bold]Examples[/]
+
+claver data index UCF-101/ --fold 1 --output ucf101.csv\n
+claver data index kinetics400/ --split val --output k400_val.csv --report k400_val.json\n
+claver data index my_clips/ --output my_clips.csv\n
+claver data index train_list.txt --videos videos/ --dataset kinetics400 --output train.csv
+"""
+CHECK_EXAMPLES = """
+[bold]Examples[/]
+
+claver data check ucf101.csv --write-good ucf101_good.csv\n
+claver data check k400_train.csv --frames 16 --workers 16 --format json --output report.json\n
+claver data check shards/
+"""
+SPLIT_EXAMPLES = """
+[bold]Examples[/]
+
+claver data split ucf101.csv --few-shot 4 --seed 1 --output ucf101_4shot.csv\n
+claver data split k600_val.csv --k600-draw 1 --output k600_draw1.csv
+"""
+SHARD_EXAMPLES = """
+[bold]Examples[/]
+
+claver data shard k400_train.csv --output shards/k400_train --size 512MB
+"""
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+class ReportFormat(StrEnum):
+    """How the result of a check is written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+ManifestArgument = Annotated[Path, typer.Argument(metavar="MANIFEST", show_default=False, help="A manifest (CSV).")]
+RootOption = Annotated[
+    Path | None, typer.Option(help="What relative paths are relative to; the manifest's folder if not given.")
+]
+SplitOption = Annotated[str | None, typer.Option(help="Only clips of this split: train, val or test.")]
+OutputOption = Annotated[Path, typer.Option(show_default=False, help="The manifest to write.")]
+
+
+@data_app.command(epilog=INDEX_EXAMPLES)
+def index(
+    folder: Annotated[str, typer.Argument(metavar="FOLDER|LIST", show_default=False, help="The dataset's folder.")],
+    output: OutputOption,
+    layout: Annotated[
+        str, typer.Option(help="auto, kinetics, ucf101, hmdb51, ssv2, csv, list or folders (a folder per class).")
+    ] = "auto",
+    split: SplitOption = None,
+    fold: Annotated[int, typer.Option(min=1, max=3, help="The official split of UCF-101 and HMDB-51.")] = 1,
+    videos: Annotated[Path | None, typer.Option(help="Where the videos are, if not below FOLDER.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Write paths relative to this folder, not the manifest's.")] = None,
+    dataset: Annotated[
+        str, typer.Option(help="Whose classes these are, where that is not told: kinetics400, ucf101, …")
+    ] = "",
+    classes: Annotated[Path | None, typer.Option(help="A file of classes in order, one a line.")] = None,
+    first_label: Annotated[int, typer.Option(min=0, help="The number of the first class in a list.")] = 0,
+    only_present: Annotated[bool, typer.Option("--only-present", help="Leave out classes without a clip.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write what is missing and unlisted here, whole, as JSON.")
+    ] = None,
+) -> None:
+    """Make a manifest: find the clips of a dataset as it was downloaded, and say which are missing."""
+    from dataclasses import replace
+
+    from claver.data.layouts import index_folder
+    from claver.data.manifest_file import write_manifest
+    from claver.data.report import index_json, index_report
+
+    _require_folder(output)
+    options: dict[str, Any] = {"videos": videos, "fold": fold, "split": split, "dataset": dataset}
+    options |= {"classes": classes or (), "first_label": first_label, "ignore": [output]}
+    found = index_folder(folder, layout, **options)
+    if only_present:
+        found = replace(found, manifest=found.manifest.only_present())
+    write_manifest(found.manifest, output, root=root)
+    if report is not None:
+        write_whole(report, index_json(found))
+    _print(index_report(found))
+    _warn(found.manifest.warnings)
+
+
+@data_app.command(epilog=CHECK_EXAMPLES)
+def check(
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST|SHARDS", show_default=False, help="A manifest, or a folder of shards.")
+    ],
+    frames: Annotated[int, typer.Option(min=1, help="A clip with fewer frames is short.")] = 8,
+    root: RootOption = None,
+    split: SplitOption = None,
+    form: Annotated[ReportFormat, typer.Option("--format", help="How to write the report.")] = ReportFormat.table,
+    output: Annotated[Path | None, typer.Option(help="Write the report here, not to the screen.")] = None,
+    write_good: Annotated[Path | None, typer.Option(help="Write a manifest of the sound clips here.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that decode; one per core if not given.")
+    ] = None,
+) -> None:
+    """Decode every frame of every clip; report what is missing, broken, damaged or short. Exit code 1 if anything is.
+
+    Interrupted, the same command goes on where it stopped. Of shards the checksums are compared.
+    """
+    if manifest.is_dir():
+        _check_shards(manifest)
+        return
+    from claver.data.check import BAD, judged
+    from claver.data.manifest_file import read_manifest, write_manifest
+    from claver.data.report import check_report, find_duplicates
+
+    for path in (output, write_good):
+        _require_folder(path)
+    listed = read_manifest(manifest, root=root, split=split)
+    _warn(listed.warnings)
+    settings = {"manifest": sha256(manifest.read_bytes()).hexdigest()[:16], "root": str(root), "split": split}
+    with _resumable(), Journal(output or manifest.with_name(f"{manifest.name}.check"), settings) as journal:
+        records = [judged(record, frames) for record in _checked(listed, journal, workers)]
+        bad = {record["path"] for record in records if record["status"] in BAD}
+        if write_good is not None:
+            good = listed.subset(row for row in range(len(listed)) if listed.path(row) not in bad)
+            write_manifest(good, write_good, root=root)
+        text = check_report(records, find_duplicates(listed, records), form)
+        _print(text) if output is None else write_whole(output, text)
+        journal.finish()
+    if bad:
+        typer.echo(f"claver: {len(bad)} of {len(records)} clips are not sound", err=True)
+        raise typer.Exit(1)
+
+
+@data_app.command(epilog=SPLIT_EXAMPLES)
+def split(
+    manifest: ManifestArgument,
+    output: OutputOption,
+    few_shot: Annotated[
+        int | None, typer.Option(min=1, help="Exactly K training clips of each class; 2, 4, 8 and 16 are nested.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which clips are drawn.")] = 0,
+    k600_draw: Annotated[
+        int | None, typer.Option(min=1, max=3, help="One of the three published draws of 160 classes.")
+    ] = None,
+    only: Annotated[str | None, typer.Option("--split", help="Only clips of this split: train, val or test.")] = None,
+    root: RootOption = None,
+) -> None:
+    """Take a part of a dataset: K clips of each class, or a draw of Kinetics-600's classes."""
+    from claver.data import split as parts
+    from claver.data.manifest_file import read_manifest, write_manifest
+
+    if (few_shot is None) == (k600_draw is None):
+        raise ClaverError("give either --few-shot K or --k600-draw 1, 2 or 3")
+    _require_folder(output)
+    whole = read_manifest(manifest, root=root, split=only)
+    part = parts.few_shot(whole, few_shot, seed=seed) if few_shot else parts.k600_draw(whole, k600_draw or 1)
+    write_manifest(part, output, root=root)
+    _print(f"{len(part)} clips of {len(part.classes)} classes in {output}\n")
+    if empty := part.empty_classes():
+        _warn([f"{len(empty)} classes have no clip, such as {empty[0]!r}"])
+
+
+@data_app.command(epilog=SHARD_EXAMPLES)
+def shard(
+    manifest: ManifestArgument,
+    output: Annotated[Path, typer.Option(show_default=False, help="A folder for the shards, new or empty.")],
+    size: Annotated[str, typer.Option(help="Bytes of clips in a shard: 512MB, 1GiB, …")] = "512MB",
+    seed: Annotated[int, typer.Option(min=0, help="Of the order that streams will read the clips in.")] = 0,
+    root: RootOption = None,
+    split: SplitOption = None,
+) -> None:
+    """Pack clips into tar files in WebDataset form, with an index and checksums; equal input gives equal bytes.
+
+    Interrupted, the same command goes on after the last whole shard.
+    """
+    from claver.data.manifest_file import read_manifest
+    from claver.data.shards import write_shards
+
+    limit = parse_size(size)
+    listed = read_manifest(manifest, root=root, split=split)
+    _warn(listed.warnings)
+    with _resumable(), _progress("packing", len(listed)) as advance:
+        index = write_shards(listed, output, size=limit, seed=seed, on_shard=lambda done, _: advance(done))
+    _print(f"{len(listed)} clips in {len(list(output.glob('shard-*.tar')))} shards, listed in {index}\n")
+
+
+def parse_size(text: str) -> int:
+    """`512MB` as bytes.
+
+    Raises:
+        ClaverError: not a number with a unit.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?I?B?)", text.strip().upper())
+    if found is None or found[2] not in _UNITS or not (size := int(float(found[1]) * _UNITS[found[2]])):
+        raise ClaverError(f"a size should be like 512MB or 1GiB, not {text!r}")
+    return size
+
+
+def _checked(listed: Manifest, journal: Journal, workers: int | None) -> list[Record]:
+    """A record for each file; those of an interrupted run are taken over, except of files that were not there."""
+    from claver.data.check import check_clips
+
+    paths = list(dict.fromkeys(listed.paths()))
+    left = [path for path in paths if journal.done.get(path, {}).get("status") not in ("ok", "damaged", "broken")]
+    if len(left) < len(paths):
+        typer.echo(f"claver: {len(paths) - len(left)} of {len(paths)} clips checked before, going on", err=True)
+    processes = min(len(left), (os.cpu_count() or 1) if workers is None else workers)
+    with _progress("checking", len(left)) as advance:
+        for number, record in enumerate(check_clips(left, workers=processes), start=1):
+            journal.add(record)
+            advance(number)
+    return [journal.done[path] for path in paths]
+
+
+def _check_shards(folder: Path) -> None:
+    from claver.data.shards import read_index, verify_shards
+
+    faults = verify_shards(folder)
+    for fault in faults:
+        typer.echo(f"claver: {fault}", err=True)
+    if faults:
+        raise typer.Exit(1)
+    index, shards = read_index(folder)
+    _print(f"{index['clips']} clips in {len(shards)} shards, all as they were written\n")
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("claver: interrupted; the same command goes on where it stopped", err=True)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr; yields what is to be called with the number done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=total < 2) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def _require_folder(path: Path | None) -> None:
+    if path is not None and not path.parent.is_dir():
+        raise ClaverError(f"cannot write {path}: the folder {path.parent} does not exist")
+
+
+def _print(text: str) -> None:
+    """Names of files may hold bytes that are not text; they are shown as such."""
+    typer.echo(text.encode("utf-8", "backslashreplace").decode(), nl=False)
+
+
+def _warn(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
+        typer.echo(f"claver: warning: {sentence}".encode("utf-8", "backslashreplace").decode(), err=True)
