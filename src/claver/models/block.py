@@ -18,7 +18,8 @@ Select = Callable[[Tensor], Tensor]
 
 def quick_gelu(x: Tensor) -> Tensor:
     """x·σ(1.702 x), as SiLU with its argument scaled: less memory to walk over than the product written out."""
-    return F.silu(1.702 * x).div_(1.702)
+    scaled = 1.702 * x
+    return F.silu(scaled, inplace=not scaled.requires_grad).div_(1.702)
 
 
 class Block(nn.Module):

@@ -1,0 +1,105 @@
+"""The rows as a table on the terminal, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.machine import Machine
+from benchmarks.timing import Row
+
+COLUMNS = ("what", "against", "its time", "ours", "ratio", "of rounds", "target", "note")
+INTRODUCTION = """\
+Ratios of time (and of memory) of the usual way to ours, measured side by side in one run by
+
+    python -m benchmarks
+
+which needs `pip install -e '.[bench,clip-vocabulary]'`, and FFmpeg's libraries for torchcodec. Above 1 means that ours
+is faster or smaller. Each ratio is the median over rounds in which the two took turns, with the least and the
+greatest in brackets. The usual way stands in `benchmarks/baseline.py`; it has our weights, and the results are
+asserted to be the same before anything is timed. X-CLIP is another model: there only the time to an answer is compared.
+"""
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """For the terminal."""
+    made = Table(title="benchmarks: the usual way ÷ ours")
+    for column in COLUMNS:
+        made.add_column(column, justify="right" if column in COLUMNS[2:7] else "left")
+    area = ""
+    for row in rows:
+        if row.area != area:
+            made.add_section()
+        area = row.area
+        made.add_row(*_cells(row))
+    return made
+
+
+def markdown(rows: Sequence[Row], machine: Machine, *, quick: bool = False, cpu_time: bool = False) -> str:
+    """The page `docs/benchmarks.md`."""
+    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
+    heading = f"# Benchmarks\n\n{INTRODUCTION}\n## {date.today()}\n\n{_machine(machine)}\n"
+    manner = "Times are processor time on one thread: other work was going on.\n" if cpu_time else ""
+    quickly = "\nThis was a `--quick` run: small sizes, few rounds; the targets are not for it.\n" if quick else ""
+    return heading + manner + quickly + "\n" + "\n".join(lines) + "\n"
+
+
+def write(path: Path, rows: Sequence[Row], machine: Machine, *, quick: bool = False, cpu_time: bool = False) -> None:
+    """The page at `path`, and the same as JSON beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(markdown(rows, machine, quick=quick, cpu_time=cpu_time), encoding="utf-8")
+    plain = {
+        "date": str(date.today()),
+        "quick": quick,
+        "cpu_time": cpu_time,
+        "machine": asdict(machine),
+        "rows": [_plain(r) for r in rows],
+    }
+    path.with_suffix(".json").write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _cells(row: Row) -> list[str]:
+    what = f"{row.area}: {row.what}"
+    if not row.rounds:
+        return [what, "", "", "", "", "", "", row.note]
+    spread = f"[{row.low:.2f}–{row.high:.2f}] {row.rounds}"
+    return [what, row.baseline, *_amounts(row), f"{row.ratio:.2f}", spread, _target(row), row.note]
+
+
+def _amounts(row: Row) -> list[str]:
+    if row.unit == "s":
+        return [f"{x:.2f} s" if x >= 1 else f"{1000 * x:.1f} ms" for x in (row.before, row.after)]
+    return [f"{x:.0f} {row.unit}" for x in (row.before, row.after)]
+
+
+def _target(row: Row) -> str:
+    return "" if row.target is None else f"{row.target:g}: {'met' if row.ratio >= row.target else 'missed'}"
+
+
+def _machine(machine: Machine) -> str:
+    rates = ", ".join(f"{kind} {rate:.0f}" for kind, rate in machine.rates.items())
+    lines = [
+        f"{machine.processor}, {machine.cores} cores, {machine.threads} threads; {machine.system}, "
+        f"Python {machine.python}, torch {machine.torch}; CUDA card: {machine.card}.",
+        f"Measured matrix rates in GFLOP/s: {rates}.",
+    ]
+    if machine.slow_half:
+        lines.append(
+            "**This processor has no fast bf16 products** (it lacks AMX and AVX512-BF16), so no bf16 target can be "
+            "met on it; those rows are measured all the same."
+        )
+    return "\n".join(lines)
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    """JSON has no NaN."""
+    values = asdict(row).items()
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values}

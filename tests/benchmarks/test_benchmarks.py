@@ -1,0 +1,48 @@
+"""The benchmark command runs, and what it compares gives the same results (it checks that itself)."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks.__main__ import main
+from benchmarks.machine import Machine
+from benchmarks.report import markdown
+from benchmarks.timing import QUICK, Row, assert_same, compare, missing
+
+
+@pytest.mark.slow
+def test_a_quick_run_measures_every_area_and_writes_both_files(tmp_path: Path) -> None:
+    output = tmp_path / "bench.md"
+    rows = main(["--quick", "--output", str(output)])
+    areas = {row.area for row in rows}
+    assert areas == {
+        "attention", "video encoder", "class names", "peak memory", "X-CLIP", "frame reading", "GPU, bf16",
+    }  # fmt: skip
+    assert all(row.note for row in rows if not row.rounds), "what was not measured says why"
+    written = json.loads(output.with_suffix(".json").read_text())
+    assert len(written["rows"]) == len(rows)
+    assert written["machine"]["rates"]["fp32"] > 0
+    assert "`--quick` run" in output.read_text()
+
+
+def test_ratios_are_medians_of_rounds() -> None:
+    work = torch.randn(64, 64)
+    rows = compare("a", "twice", lambda: (work @ work, work @ work), {"once": lambda: work @ work}, QUICK)
+    assert [(row.what, row.rounds) for row in rows] == [("once", QUICK.most)]
+    assert 0 < rows[0].low <= rows[0].ratio <= rows[0].high
+
+
+def test_different_results_are_refused() -> None:
+    with pytest.raises(AssertionError):
+        assert_same(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.1]))
+
+
+def test_the_page_says_what_was_met_missed_and_not_run() -> None:
+    machine = Machine("a processor", 2, 2, "Linux", "3.11", "2.13", "none", {"fp32": 160.0, "bf16": 50.0})
+    met = Row("area", "what", "usual", 2.0, 1.0, 2.0, 1.9, 2.1, 5, target=1.5)
+    page = markdown([met, met.labelled("other", target=3), missing("area", "third", "not there")], machine, quick=False)
+    assert "1.5: met" in page
+    assert "3: missed" in page
+    assert "not there" in page
+    assert "no fast bf16 products" in page
