@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from claver.errors import ClaverError
 from claver.models.config import Temporal
+from claver.training.recipe_data import Augment, Videos
 
 
 class Section(BaseModel):
@@ -44,18 +45,20 @@ class TemporalSettings(Section):
 
 
 class Data(Section):
-    """What is learned from, by number of samples."""
+    """What is learned from, where it is drawn by the package itself: numbers of samples."""
 
     source: Literal["motion"] = "motion"
-    train: int = Field(ge=1)
-    test: int = Field(ge=1)
+    train: int = Field(default=0, ge=0)
+    test: int = Field(default=0, ge=0)
 
 
 class Recipe(Section):
     """One training run; defaults are Table 14's where that has the field."""
 
-    task: Literal["stills", "clips"]
-    data: Data
+    task: Literal["stills", "clips", "videos"]
+    data: Data = Data()  # of stills and clips
+    videos: Videos | None = None  # of videos
+    augment: Augment = Augment()  # of videos
     model: NewModel | None = None
     temporal: TemporalSettings = TemporalSettings()
     freeze: tuple[str, ...] = ()  # parts of the model, by the beginning of their parameters' names
@@ -85,6 +88,10 @@ class Recipe(Section):
     def _lengths(self) -> Recipe:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give either steps or epochs")
+        if (self.task == "videos") != (self.videos is not None):
+            raise ValueError("section videos belongs to task videos, and the task needs it")
+        if self.videos is None and not (self.data.train and self.data.test):
+            raise ValueError(f"task {self.task} needs data.train and data.test, numbers of samples")
         if self.batch_size % self.accumulation:
             raise ValueError(f"batch_size {self.batch_size} cannot be cut into {self.accumulation} equal parts")
         return self
@@ -177,5 +184,6 @@ def _explain(error: Any) -> str:
 
 
 def _keys_at(sections: list[str]) -> list[str]:
-    parts: dict[str, type[Section]] = {"data": Data, "model": NewModel, "temporal": TemporalSettings}
+    parts: dict[str, type[BaseModel]] = {"data": Data, "model": NewModel, "temporal": TemporalSettings}
+    parts |= {"videos": Videos, "augment": Augment}
     return list((parts[sections[0]] if sections else Recipe).model_fields)

@@ -1,0 +1,61 @@
+"""The sections of a recipe for training on videos: which clips, and how they are varied (the paper's Table 14)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class DataSection(BaseModel):
+    """A part of a recipe; a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Augment(DataSection):
+    """How training clips are varied; every choice is one per clip, the same for all its frames. 0 turns a part off.
+
+    The paper names the operations and the probabilities; the strengths of the jitter are the usual (.4, .4, .2, .1).
+    """
+
+    crop_scales: tuple[float, ...] = (1, 0.875, 0.75, 0.66)  # of MultiScaleCrop, shares of the short side
+    crop_fixed: bool = True  # crops lie at the corners, the centre and between them, else anywhere
+    flip: float = Field(default=0.5, ge=0, le=1)  # probability of mirroring left and right
+    flip_labels: dict[str, str] = {}  # what classes become when mirrored, where left and right are in their names
+    jitter: float = Field(default=0.8, ge=0, le=1)  # probability of changing colours, by up to …
+    brightness: float = Field(default=0.4, ge=0, le=1)
+    contrast: float = Field(default=0.4, ge=0, le=1)
+    saturation: float = Field(default=0.2, ge=0, le=1)
+    hue: float = Field(default=0.1, ge=0, le=0.5)  # of the whole circle of hues
+    greyscale: float = Field(default=0.2, ge=0, le=1)  # probability
+    mixup: float = Field(default=0.8, ge=0)  # α of Beta(α, α)
+    cutmix: float = Field(default=1.0, ge=0)  # α of Beta(α, α)
+    mix_switch: float = Field(default=0.5, ge=0, le=1)  # probability of cutmix where both are on
+
+    @model_validator(mode="after")
+    def _possible(self) -> Augment:
+        if not self.crop_scales or not all(0 < scale <= 1 for scale in self.crop_scales):
+            raise ValueError("crop_scales are shares of the short side, above 0 and at most 1")
+        for name, mirrored in self.flip_labels.items():
+            if self.flip_labels.get(mirrored, name) != name:
+                raise ValueError(f"flip_labels: {name!r} mirrored is {mirrored!r}, which mirrored must be {name!r}")
+        return self
+
+
+class Videos(DataSection):
+    """Labelled clips to learn from and to be measured on."""
+
+    train: Path  # manifest (`claver data index`) or folder of shards (`claver data shard`)
+    test: Path | None = None  # the same; none measures nothing
+    train_split: str | None = None  # only clips of this split of `train`
+    test_split: str | None = None
+    root: Path | None = None  # what paths in the manifests are relative to; their own folders if not given
+    texts: str | None = None  # a benchmark's name or a file of texts per action; templates of class names if not given
+    shots: int | None = Field(default=None, ge=1)  # K clips of each class (few-shot), drawn by …
+    shots_seed: int = Field(default=0, ge=0)
+    workers: int = Field(default=2, ge=0)  # processes that decode, in each training process
+    ahead: int = Field(default=2, ge=1)  # batches decoded ahead
+    bad_share: float = Field(default=0.01, ge=0, le=1)  # of the clips that may be unreadable before the run stops
+    cache: Path | None = None  # folder of cached image tokens, for a frozen image tower
+    cache_views: int = Field(default=1, ge=1)  # deterministic samplings of each clip that are cached
