@@ -24,9 +24,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quickstart = top / "runs" / "quickstart"
     for kind in ("kmt", "kmct"):
         talking_model(kind).save_pretrained(quickstart / kind)  # type: ignore[arg-type]
-    write_video(quickstart / "clip.mp4")
+    (quickstart / "clips").mkdir()
+    write_video(quickstart / "clips" / "grows.mp4")
     with (quickstart / "actions.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["action"], ["moves left"], ["moves right"]])
+        csv.writer(file).writerows([["action"], ["grows"], ["shrinks"]])
     return top
 
 
