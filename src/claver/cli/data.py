@@ -131,9 +131,9 @@ def check(
     if manifest.is_dir():
         _check_shards(manifest)
         return
-    from claver.data.check import BAD, judged
+    from claver.data.check import judged
     from claver.data.manifest_file import read_manifest, write_manifest
-    from claver.data.report import check_report, find_duplicates
+    from claver.data.report import BAD, check_report, find_duplicates
 
     for path in (output, write_good):
         _require_folder(path)
@@ -220,11 +220,11 @@ def parse_size(text: str) -> int:
 
 
 def _checked(listed: Manifest, journal: Journal, workers: int | None) -> list[Record]:
-    """A record for each file; those of an interrupted run are taken over, except of files that were not there."""
+    """A record for each file; those of an interrupted run are taken over where the file was read."""
     from claver.data.check import check_clips
 
     paths = list(dict.fromkeys(listed.paths()))
-    left = [path for path in paths if journal.done.get(path, {}).get("status") not in ("ok", "damaged", "broken")]
+    left = [path for path in paths if journal.done.get(path, {}).get("status") not in ("ok", "damaged")]
     if len(left) < len(paths):
         typer.echo(f"claver: {len(paths) - len(left)} of {len(paths)} clips checked before, going on", err=True)
     processes = min(len(left), (os.cpu_count() or 1) if workers is None else workers)

@@ -24,8 +24,6 @@ The status is `ok`, `missing`, `broken` (nothing of it decodes) or `damaged` (so
 `judged`. `frames` is the number that decode, `listed` that of the container.
 """
 
-BAD = ("missing", "broken", "damaged", "short")
-
 
 @dataclass
 class _Decoded:

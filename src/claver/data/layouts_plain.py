@@ -21,7 +21,7 @@ _SPLITS = ("train", "val", "test")
 _PATHS = ("path", "video", "video_path", "file", "filename", "file_name", "filepath", "clip")
 _LABELS = ("label", "class", "class_name", "action", "category", "name")
 _SUFFIX = "|".join(re.escape(suffix) for suffix in VIDEO_SUFFIXES)
-_LINE = re.compile(rf"""\s*["']?(?P<path>\S.*?(?:{_SUFFIX}))["']?\s*[,;\t ]\s*(?P<label>\S.*)""", re.IGNORECASE)
+_LINE = re.compile(rf"""\s*["']?(?P<path>\S.*(?:{_SUFFIX}))["']?\s*[,;\t ]\s*(?P<label>\S.*)""", re.IGNORECASE)
 
 
 def class_folders(files: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -7,11 +7,13 @@ import io
 import json
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from claver.data.check import BAD, Record
 from claver.data.layouts import Indexed
 from claver.data.manifest import Manifest
 
+Record = dict[str, Any]
+BAD = ("missing", "broken", "damaged", "short")
 SHOWN = 10  # of a long list, on a screen
 _COLUMNS = ("path", "status", "frames", "listed", "seconds", "height", "width", "codec", "cause")
 

@@ -18,14 +18,16 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from claver.data.clips import Clips, Place
 from claver.data.manifest import Manifest, Sample
 from claver.data.manifest_file import write_bytes
 from claver.errors import ClaverError
+
+if TYPE_CHECKING:
+    from claver.data.clips import Clips
 
 FORM = "claver shards 1"
 INDEX = "index.json"
@@ -296,6 +298,8 @@ def open_shards(folder: str | Path, *, split: str | None = None) -> Clips:
     Raises:
         ClaverError: no shards, or one that is missing or of another size than it was written with.
     """
+    from claver.data.clips import Clips, Place
+
     folder = Path(folder)
     index, shards = read_index(folder)
     rows: list[tuple[Member, Shard]] = []

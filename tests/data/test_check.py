@@ -1,0 +1,99 @@
+"""Checking files: what a full decode tells of sound, missing, broken, damaged and short clips."""
+
+import csv
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from tests.videos import write_video
+
+from claver.data import Manifest, Sample
+from claver.data.check import check_clip, check_clips, judged
+from claver.data.report import find_duplicates
+from claver.video import VideoReader
+
+
+def test_the_kinds_of_trouble(tmp_path: Path) -> None:
+    good = write_video(tmp_path / "good.mp4", frames=12)
+    (tmp_path / "cut.mp4").write_bytes(good.read_bytes()[:200])
+    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "empty.mp4").touch()
+    status = {p.name: check_clip(str(p))["status"] for p in sorted(tmp_path.iterdir())}
+    assert status == {"cut.mp4": "broken", "empty.mp4": "broken", "good.mp4": "ok", "text.mp4": "broken"}
+    missing = check_clip(str(tmp_path / "none.mp4"))
+    assert missing["status"] == "missing"
+    assert missing["cause"].startswith(str(tmp_path / "none.mp4"))
+    record = check_clip(str(good))
+    assert (record["frames"], record["height"], record["width"], record["codec"]) == (12, 48, 64, "mpeg4")
+    assert judged(record, 12)["status"] == "ok"
+    assert judged(record, 13)["cause"].endswith("it has 12 frames, fewer than 13.")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_bytes_turned_over_in_the_middle_are_damage(tmp_path: Path, suffix: str) -> None:
+    path = write_video(tmp_path / f"clip{suffix}", frames=40, height=120, width=160)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = bytes(255 - byte for byte in content[middle : middle + 400])
+    path.write_bytes(content)
+    record = check_clip(str(path))
+    assert record["status"] == "damaged", record
+    assert "frames decode" in record["cause"]
+
+
+def test_a_file_that_ends_early_is_damaged(clips: Path, tmp_path: Path) -> None:
+    """An MP4 with its tables in front, cut in half: the container lists what is no longer there."""
+    whole = clips / "varied/_codec_test/torchcodec__nasa_13013.mp4"
+    import av
+
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "f.mp4"), "w", options={"movflags": "faststart"}) as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    assert check_clip(str(tmp_path / "f.mp4"))["status"] == "ok"
+    content = (tmp_path / "f.mp4").read_bytes()
+    (tmp_path / "half.mp4").write_bytes(content[: len(content) // 2])
+    assert check_clip(str(tmp_path / "half.mp4"))["status"] == "damaged"
+
+
+def test_real_clips_are_sound_but_for_the_one_known_to_be_damaged(clips: Path) -> None:
+    with (clips / "INDEX.tsv").open() as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if int(row["w"]) <= 700]
+    for row in rows[::3]:
+        path = str(clips / row["path"])
+        record = check_clip(path)
+        assert record["status"] == "ok", record
+        with VideoReader(path) as video:
+            assert video.info.frames == record["frames"]
+    assert check_clip(str(clips / "varied/_codec_test/decord__corrupted.mp4"))["status"] == "damaged"
+
+
+def deadly(path: str) -> dict[str, object]:
+    if path.endswith("deadly"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return check_clip(path)
+
+
+def test_a_file_that_kills_its_process_is_broken_and_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [str(write_video(tmp_path / f"{n}.mp4")) for n in range(2)]
+    paths.insert(1, "deadly")
+    monkeypatch.setattr("claver.data.check.check_clip", deadly)
+    records = list(check_clips(paths, workers=1))
+    assert [record["status"] for record in records] == ["ok", "broken", "ok"]
+    assert "was killed" in records[1]["cause"]
+
+
+def test_the_same_bytes_in_two_splits_are_found_under_any_name(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4")
+    shutil.copy(tmp_path / "a.mp4", tmp_path / "b.mp4")
+    samples = (Sample("a.mp4", 0, "train"), Sample("b.mp4", 0, "test"))
+    manifest = Manifest(("x",), samples, tmp_path)
+    found = find_duplicates(manifest, list(check_clips(manifest.paths(), workers=0)))
+    assert len(found) == 1
+    assert found[0].startswith("b.mp4 (test) is the same video as a.mp4 (train)")
