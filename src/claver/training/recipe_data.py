@@ -20,7 +20,7 @@ class Augment(DataSection):
     """
 
     crop_scales: tuple[float, ...] = (1, 0.875, 0.75, 0.66)  # of MultiScaleCrop, shares of the short side
-    crop_fixed: bool = True  # crops lie at the corners, the centre and between them, else anywhere
+    crop_fixed: bool = True  # crops lie in a corner or the centre, else anywhere
     flip: float = Field(default=0.5, ge=0, le=1)  # probability of mirroring left and right
     flip_labels: dict[str, str] = {}  # what classes become when mirrored, where left and right are in their names
     jitter: float = Field(default=0.8, ge=0, le=1)  # probability of changing colours, by up to …
