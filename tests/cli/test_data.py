@@ -131,6 +131,18 @@ def test_index_of_every_official_layout(quick: Claver, tmp_path: Path, tree: Cal
     assert not any(Path(sample.path).is_absolute() for sample in manifest.samples)
 
 
+def test_a_video_in_train_and_test_is_warned_of_by_name_and_by_contents(quick: Claver, tmp_path: Path) -> None:
+    content = write_video(tmp_path / "a.avi").read_bytes()
+    (tmp_path / "b.avi").write_bytes(content)
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("path,label,split\na.avi,bow,train\na.avi,bow,test\nb.avi,bow,test\n")
+    for form in ("table", "csv"):
+        done = quick("check", manifest, "--workers", 0, "--format", form)
+        assert done.returncode == 0
+        assert "warning: a.avi is in both 'train' and 'test'" in done.stderr
+        assert "warning: b.avi (test) is the same video as a.avi (train)" in done.stderr
+
+
 def test_k600_draw(quick: Claver, tmp_path: Path) -> None:
     root = trees.kinetics(tmp_path / "kinetics600", per_class=1, classes=("acting in play", "abseiling"))
     for path in (root / "annotations").iterdir():

@@ -146,7 +146,9 @@ def check(
         if write_good is not None:
             good = listed.subset(row for row in range(len(listed)) if listed.path(row) not in bad)
             write_manifest(good, write_good, root=root)
-        text = check_report(records, find_duplicates(listed, records), form)
+        duplicates = find_duplicates(listed, records)
+        _warn(duplicates)
+        text = check_report(records, duplicates, form)
         _print(text) if output is None else write_whole(output, text)
         journal.finish()
     if bad:

@@ -19,7 +19,7 @@ _COLUMNS = ("path", "status", "frames", "listed", "seconds", "height", "width", 
 
 
 def check_report(records: Sequence[Record], duplicates: Sequence[str], form: str) -> str:
-    """The result of a check as `table`, `json` or `csv`: counts, and each file that is not sound."""
+    """A check as `table`, `json` (with the duplicates) or `csv`: counts, and each file that is not sound."""
     bad = [record for record in records if record["status"] in BAD]
     counts = Counter(record["status"] for record in records)
     if form == "json":
@@ -34,7 +34,7 @@ def check_report(records: Sequence[Record], duplicates: Sequence[str], form: str
     tallies = ", ".join(f"{counts[status]} {status}" for status in BAD if counts[status])
     lines = [f"{len(records)} clips: {counts['ok']} sound{', ' + tallies if tallies else ''}"]
     lines += [f"  {record['status']:8} {record['cause']}" for record in bad]
-    return "\n".join([*lines, *duplicates]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def find_duplicates(manifest: Manifest, records: Sequence[Record]) -> list[str]:
