@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.attention.reference import reference
 from torch import Tensor
 
 from claver.attention import (
@@ -28,15 +29,6 @@ masks = st.sampled_from(list(MASKS.values())) | composed
 shapes = st.tuples(
     st.integers(1, 2), st.integers(1, 2), st.integers(1, 5), st.integers(1, 6), st.sampled_from([1, 4, 8])
 )
-
-
-def reference(q: Tensor, k: Tensor, v: Tensor, mask: KroneckerMask) -> Tensor:
-    """The definition: scores of all pairs, −∞ where blocked, softmax, weighted sum."""
-    frames, tokens, width = k.shape[2:]
-    scores = q.flatten(2, 3) @ k.flatten(2, 3).transpose(-1, -2) / width**0.5
-    rows = mask.matrix(frames, tokens).view(frames, tokens, -1)[:, : q.shape[3]].flatten(0, 1)
-    weights = scores.masked_fill(~rows, float("-inf")).softmax(-1)
-    return (weights @ v.flatten(2, 3)).unflatten(2, (frames, q.shape[3]))
 
 
 def draw(shape: tuple[int, ...], queries: int, seed: int) -> list[Tensor]:

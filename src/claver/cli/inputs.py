@@ -6,12 +6,8 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
+from claver.data.tree import VIDEO_SUFFIXES
 from claver.errors import ClaverError
-
-VIDEO_SUFFIXES = (
-    *(".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
-    *(".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
-)
 
 
 def find_videos(inputs: Sequence[str]) -> list[str]:
@@ -26,7 +22,7 @@ def find_videos(inputs: Sequence[str]) -> list[str]:
 def _expand(given: str) -> list[str]:
     path = Path(given)
     if path.is_dir():
-        below = (file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
+        below = (file for file in path.rglob("*") if file.name.lower().endswith(VIDEO_SUFFIXES))
         found = sorted(str(file) for file in below if file.is_file() and not _hidden(file, path))
         if not found:
             raise ClaverError(f"the folder {given} holds no video file ({' '.join(VIDEO_SUFFIXES)})")

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -81,16 +82,30 @@ def _start_worker() -> None:
 
 def _submit(pool: ProcessPoolExecutor, load: Callable[[str], T], path: str) -> Future[T | VideoError]:
     try:
-        return pool.submit(_attempt, load, path)
+        with _interrupts_blocked():
+            return pool.submit(_attempt, load, path)
     except BrokenProcessPool as error:
         broken: Future[T | VideoError] = Future()
         broken.set_exception(error)
         return broken
 
 
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """A worker that starts inherits the block: Ctrl-C while it still imports would end it with a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _alone(load: Callable[[str], T], path: str) -> T | VideoError:
     with _pool(1) as pool:
         try:
-            return pool.submit(_attempt, load, path).result()
+            return _submit(pool, load, path).result()
         except BrokenProcessPool:
             return VideoError(f"{path}: the process that read it was killed, by its decoder or for want of memory.")
