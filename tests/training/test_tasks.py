@@ -7,7 +7,8 @@ from torch.nn import functional as F
 from claver.data.motion import STATES, VERBS, render_clips, render_stills
 from claver.data.motion_vocabulary import class_texts, still_caption
 from claver.errors import ClaverError
-from claver.training.beginning import grid_sinusoid, new_model, time_waves, with_temporal
+from claver.models.temporal import time_waves
+from claver.training.beginning import grid_sinusoid, new_model, with_temporal
 from claver.training.clips import score_clips, tokenize_classes
 from claver.training.objectives import contrastive_loss, smooth_labels
 from claver.training.recipe import TemporalSettings

@@ -21,7 +21,8 @@ MASK_OF: dict[Temporal, KroneckerMask] = {
     "pipeline": PIPELINE,
     "class": CLASS_ONLY,
 }
-Initialisation = Literal["zero", "random", "sinusoid"]
+Initialisation = Literal["zero", "random", "waves"]
+_SLOWEST, _FASTEST = 0.15, 2.0  # radians per frame
 
 
 class TemporalTower(nn.Module):
@@ -52,15 +53,15 @@ class TemporalTower(nn.Module):
         Args:
             how: `zero` starts as the identity with no temporal embedding, so that step 0 *is* CLIP with mean pooling.
                 `random` is the paper's: CLIP's own initialisation and a temporal embedding of deviation 0.02.
-                `sinusoid` has identity blocks and a sinusoid of frame index as embedding: it lets a model that
-                starts from little learn the order of frames at once.
-            scale: root mean square of the sinusoid; the tokens' own is a good choice.
+                `waves` has identity blocks and `time_waves` as embedding: a model that starts from little learns the
+                order of frames with it at once, and without it late or never.
+            scale: root mean square of the waves; the tokens' own is a good choice.
         """
         initialise_blocks(self.blocks, zero_outputs=how != "random")
         if self.mask is None:
             return
-        if how == "sinusoid":
-            self.embedding.copy_(sinusoid(*self.embedding.shape) * scale)
+        if how == "waves":
+            self.embedding.copy_(time_waves(*self.embedding.shape) * scale)
         else:
             nn.init.normal_(self.embedding, std=0.02) if how == "random" else nn.init.zeros_(self.embedding)
 
@@ -115,8 +116,12 @@ def select_class(x_BTND: Tensor) -> Tensor:
     return x_BTND[:, :, :1]
 
 
-def sinusoid(frames: int, width: int) -> Tensor:
-    """Sines and cosines of the frame index at geometric frequencies, [T, D], root mean square 1."""
+def time_waves(frames: int, width: int) -> Tensor:
+    """Sines and cosines of the frame index at frequencies in even steps, [T, D], root mean square 1.
+
+    The usual geometric ladder down to waves far longer than a clip spends most of its width on what hardly changes
+    within one; here every wave tells near frames apart.
+    """
     time = torch.arange(frames, dtype=torch.float32)[:, None]
-    frequency = torch.exp(torch.linspace(0, 1, width // 2) * -torch.log(torch.tensor(10.0 * frames)))
+    frequency = torch.linspace(_SLOWEST, _FASTEST, width // 2)
     return 2**0.5 * torch.cat([(time * frequency).sin(), (time * frequency).cos()], dim=1)

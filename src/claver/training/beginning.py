@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from claver.models import Claver, ClaverConfig, ImageConfig, TemporalConfig, TextConfig, Tokenizer
-from claver.models.temporal import sinusoid
 from claver.models.tokenizer import EOT, SOT
 from claver.training.recipe import NewModel, TemporalSettings
 from claver.video.transforms import Preprocess
 
 _POSITION_SCALE = 0.5  # of tokens whose root mean square is about 1
-_SLOWEST, _FASTEST = 0.15, 2.0  # radians per frame
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Tokenizer:
@@ -58,8 +56,7 @@ def with_temporal(model: Claver, settings: TemporalSettings, *, token_scale: flo
 
     Args:
         model: everything but its temporal tower is copied.
-        settings: the tower and how it starts. `waves` is for a tower that starts from little: identity blocks, and
-            `time_waves` at the scale of the tokens, without which the order of frames is learned late or never.
+        settings: the tower and how it starts (see `TemporalTower.initialise`).
         token_scale: root mean square of the image tokens.
         seed: of the random weights.
     """
@@ -67,10 +64,7 @@ def with_temporal(model: Claver, settings: TemporalSettings, *, token_scale: flo
     made = Claver(model.config.with_temporal(settings.kind, settings.frames, settings.layers), model.tokenizer)
     kept = {key: value for key, value in model.state_dict().items() if not key.startswith("temporal.")}
     made.load_state_dict(kept, strict=False)
-    made.temporal.initialise("random" if settings.init == "random" else "zero")
-    if settings.init == "waves" and settings.kind != "mean":
-        with torch.no_grad():
-            made.temporal.embedding.copy_(time_waves(settings.frames, model.config.image.width) * token_scale)
+    made.temporal.initialise(settings.init, scale=token_scale)
     return made
 
 
@@ -84,12 +78,8 @@ def grid_sinusoid(side: int, width: int) -> Tensor:
     return torch.cat([rows, columns], dim=1)
 
 
-def time_waves(frames: int, width: int) -> Tensor:
-    """Sines and cosines of the frame index at frequencies in even steps, [T, D], root mean square 1.
-
-    The usual geometric ladder down to waves far longer than a clip spends most of its width on what hardly changes
-    within one; here every wave tells near frames apart.
-    """
-    time = torch.arange(frames, dtype=torch.float32)[:, None]
-    frequency = torch.linspace(_SLOWEST, _FASTEST, width // 2)
-    return 2**0.5 * torch.cat([(time * frequency).sin(), (time * frequency).cos()], dim=1)
+def sinusoid(length: int, width: int) -> Tensor:
+    """Sines and cosines of the position at geometric frequencies, [length, D], root mean square 1."""
+    position = torch.arange(length, dtype=torch.float32)[:, None]
+    frequency = torch.exp(torch.linspace(0, 1, width // 2) * -torch.log(torch.tensor(10.0 * length)))
+    return 2**0.5 * torch.cat([(position * frequency).sin(), (position * frequency).cos()], dim=1)
