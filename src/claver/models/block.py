@@ -61,11 +61,17 @@ class Block(nn.Module):
         return x + self.down(self.activation(self.up(self.norm2(x))))
 
     def _selected_qkv(self, normed: Tensor, select: Select) -> tuple[Tensor, Tensor, Tensor]:
+        if type(self.qkv) is not nn.Linear:  # an adapter is beside it: no matrix to take rows of
+            q, k, v = self.qkv(normed).chunk(3, -1)
+            return self._by_head(select(q)), self._by_head(k), self._by_head(v)
         width = normed.shape[-1]
         q = F.linear(select(normed), self.qkv.weight[:width], self.qkv.bias[:width]).unflatten(-1, (self.heads, -1))
         kv = F.linear(normed, self.qkv.weight[width:], self.qkv.bias[width:])
         k, v = kv.unflatten(-1, (2, self.heads, -1)).unbind(-3)
         return q, k, v
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1))
 
 
 @torch.no_grad()

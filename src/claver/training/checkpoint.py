@@ -1,4 +1,4 @@
-"""Checkpoints from which a run goes on exactly: a folder `last/` that is whole at every instant.
+"""Checkpoints from which a run goes on exactly: a folder `last/` that is whole at every instant, and `best/` beside it.
 
 A checkpoint is completed beside its place and moved into it. A process killed at any instant, by whatever signal,
 leaves a whole checkpoint behind: `last`, or for the blink between two renames `last.old`.
@@ -9,21 +9,28 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from claver.errors import CheckpointError
+from claver.errors import CheckpointError, ClaverError
 from claver.models import Claver
-from claver.models.folder import WEIGHTS, read_safetensors
-from claver.training.recipe import Recipe
+from claver.models.folder import CONFIG, WEIGHTS, read_safetensors
+from claver.training.ema import Ema
+from claver.training.lora import has_lora, plain_model
+from claver.training.recipe import Recipe, make_recipe
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
-_WATCHING = {"evaluate_every", "checkpoint_every"}  # recipe keys that leave the weights alone
+AVERAGES, PARAMETERS = "ema.safetensors", "parameters.safetensors"
+EMA_FOLDER = "ema"
+_WATCHING = {"evaluate_every", "checkpoint_every", "trackers"}  # recipe keys that leave the weights alone
 
 
 @dataclass(frozen=True)
@@ -34,35 +41,64 @@ class State:
         step: optimiser steps done.
         recipe: what it follows, as plain values.
         losses: the loss of every step done.
+        figures: what evaluations gave, by steps done.
+        scaler: that of fp16's gradients.
     """
 
     step: int
     recipe: dict[str, Any]
     losses: list[float]
+    figures: dict[int, dict[str, float]] = field(default_factory=dict)
+    scaler: dict[str, Any] = field(default_factory=dict)
 
 
-def save_checkpoint(folder: Path, model: Claver, optimizer: torch.optim.Optimizer, state: State) -> Path:
+def save_checkpoint(
+    folder: Path, model: Claver, optimizer: torch.optim.Optimizer, state: State, ema: Ema | None = None
+) -> Path:
     """Write `folder/last`; returns it.
+
+    It is a model folder, adapters merged. With averaged weights there is another in it, `ema`.
 
     Raises:
         CheckpointError: it cannot be written (disk full, read-only); what was saved before is still there.
     """
-    last, new, old = (folder / name for name in ("last", "last.new", "last.old"))
+
+    def fill(new: Path) -> None:
+        plain_model(model).save_pretrained(new)
+        save_file(_optimizer_tensors(model, optimizer), new / OPTIMIZER)
+        if has_lora(model):
+            save_file({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, new / PARAMETERS)
+        if ema is not None:
+            save_file(ema.tensors(), new / AVERAGES)
+            with ema.applied():
+                plain_model(model).save_pretrained(new / EMA_FOLDER)
+        (new / STATE).write_text(json.dumps(vars(state)) + "\n", encoding="utf-8")
+
+    return _put(folder / "last", fill)
+
+
+def save_best(folder: Path, model: Claver, figures: Mapping[str, float], step: int) -> Path:
+    """Write the model folder `folder/best` with its `figures.json`; errors as in `save_checkpoint`."""
+
+    def fill(new: Path) -> None:
+        plain_model(model).save_pretrained(new)
+        (new / "figures.json").write_text(json.dumps({"step": step, **figures}, indent=2) + "\n", encoding="utf-8")
+
+    return _put(folder / "best", fill)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a run's folder and see that it can be written to, before anything is computed.
+
+    Raises:
+        CheckpointError: it cannot.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(new, ignore_errors=True)
-        model.save_pretrained(new)
-        save_file(_optimizer_tensors(model, optimizer), new / OPTIMIZER)
-        (new / STATE).write_text(json.dumps(vars(state)) + "\n", encoding="utf-8")
-        _flush(new)
-        if last.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.rename(last, old)
-        os.rename(new, last)
-        shutil.rmtree(old, ignore_errors=True)
+        (folder / ".writable").write_bytes(b"")
+        (folder / ".writable").unlink(missing_ok=True)
     except OSError as error:
-        raise CheckpointError(f"checkpoint {last} cannot be written: {error}") from error
-    return last
+        raise CheckpointError(f"checkpoints cannot be written to {folder}: {error.strerror or error}") from error
 
 
 def find_checkpoint(folder: Path) -> Path | None:
@@ -70,18 +106,33 @@ def find_checkpoint(folder: Path) -> Path | None:
     return next((folder / name for name in ("last", "last.old") if (folder / name / STATE).is_file()), None)
 
 
-def load_checkpoint(path: Path, model: Claver, optimizer: torch.optim.Optimizer, recipe: Recipe) -> State:
-    """Put weights and optimiser where they stood.
+def weights_in(source: str | Path) -> Path | str:
+    """What to load of a run's folder: `best`, else the averaged weights of `last`, else `last`.
+
+    Whatever is no run's folder is returned as it is.
+    """
+    folder = Path(source).expanduser()
+    if (folder / CONFIG).is_file():
+        return source
+    names = ("best", "best.old", f"last/{EMA_FOLDER}", "last", "last.old")
+    return next((folder / name for name in names if (folder / name / CONFIG).is_file()), source)
+
+
+def load_checkpoint(
+    path: Path, model: Claver, optimizer: torch.optim.Optimizer, recipe: Recipe, ema: Ema | None = None
+) -> State:
+    """Put weights, their averages and optimiser where they stood.
 
     Raises:
         CheckpointError: the checkpoint is damaged, of another model, or of a run with another recipe.
     """
     try:
-        state = State(**json.loads((path / STATE).read_text(encoding="utf-8")))
-        weights, moments = read_safetensors(path / WEIGHTS), read_safetensors(path / OPTIMIZER)
+        state = _read_state(path)
         _check_recipe(path, state.recipe, recipe.model_dump(mode="json"))
-        model.load_state_dict(weights)
-        _restore_optimizer(model, optimizer, moments)
+        model.load_state_dict(read_safetensors(path / (PARAMETERS if has_lora(model) else WEIGHTS)))
+        _restore_optimizer(model, optimizer, read_safetensors(path / OPTIMIZER))
+        if ema is not None:
+            ema.restore(read_safetensors(path / AVERAGES))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -89,7 +140,34 @@ def load_checkpoint(path: Path, model: Claver, optimizer: torch.optim.Optimizer,
     return state
 
 
+def _read_state(path: Path) -> State:
+    values = json.loads((path / STATE).read_text(encoding="utf-8"))
+    values["figures"] = {int(step): figures for step, figures in values.get("figures", {}).items()}
+    return State(**values)
+
+
+def _put(target: Path, fill: Callable[[Path], None]) -> Path:
+    """Fill a folder beside `target`, and move it there when it is whole and on the disk."""
+    new, old = (target.with_name(f"{target.name}.{word}") for word in ("new", "old"))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(new, ignore_errors=True)
+        fill(new)
+        _flush(new)
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(target, old)
+        os.rename(new, target)
+        shutil.rmtree(old, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(new, ignore_errors=True)  # what is left of a full disk is not for half a checkpoint
+        raise CheckpointError(f"checkpoint {target} cannot be written: {error}") from error
+    return target
+
+
 def _check_recipe(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    with suppress(ClaverError):  # a key that this version no longer knows is named below
+        theirs = make_recipe(theirs).model_dump(mode="json")  # with the defaults of keys that are newer than it
     for key in sorted((set(theirs) | set(ours)) - _WATCHING):
         if theirs.get(key) != ours.get(key):
             raise CheckpointError(
@@ -120,7 +198,7 @@ def _restore_optimizer(model: Claver, optimizer: torch.optim.Optimizer, tensors:
 
 def _flush(folder: Path) -> None:
     """Onto the disk, so that not even a power cut leaves a checkpoint that is there but empty."""
-    for path in (*folder.iterdir(), folder):
+    for path in (*folder.rglob("*"), folder):
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -12,6 +12,7 @@ from torch import Tensor
 from claver.errors import ClaverError
 from claver.evaluation.metrics import top_k_accuracy
 from claver.models import Claver, Tokenizer, class_scores, interpretive_loss, similarity, video_embedding
+from claver.training.distributed import encode_text_shared
 from claver.training.objectives import smooth_labels
 from claver.training.sampling import Rows
 from claver.training.tokens import TokenClips
@@ -42,11 +43,16 @@ class ClipsTask:
         """Eq. 9."""
         tokens, labels = self.train.take(torch.from_numpy(rows))
         slots = chance.permutation(len(self.texts))[: self.texts_per_step]
-        texts = model.encode_text(self.texts[torch.from_numpy(slots)].to(model.device))
+        texts = encode_text_shared(model, self.texts[torch.from_numpy(slots)].to(model.device))
         video = video_embedding(model.encode_tokens(tokens.to(model.device)), model.config.aggregate)
         logits = similarity(video, texts, model.scale, model.config.aggregate)
         soft = smooth_labels(labels, self.texts.shape[1], self.label_smoothing)
         return interpretive_loss(logits, soft.to(model.device))
+
+    def inputs(self, rows: Rows) -> tuple[dict[str, Tensor], dict[str, list[int]]]:
+        """Image tokens and labels of some samples, for inspection."""
+        tokens, labels = self.train.take(torch.from_numpy(rows))
+        return {"tokens": tokens, "labels": labels}, {"labels": labels.tolist()}
 
     def evaluate(self, model: Claver) -> dict[str, float]:
         """Top-1 accuracy on the test clips."""

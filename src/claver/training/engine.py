@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from torch import Tensor
 
 from claver.errors import ClaverError
 from claver.models import Claver
-from claver.training.checkpoint import State, find_checkpoint, load_checkpoint, save_checkpoint
+from claver.training import distributed
+from claver.training.checkpoint import (
+    State,
+    find_checkpoint,
+    load_checkpoint,
+    prepare_folder,
+    save_best,
+    save_checkpoint,
+)
+from claver.training.display import training_progress
+from claver.training.ema import Ema
+from claver.training.inspection import save_batch
+from claver.training.lora import add_lora, merge_lora
+from claver.training.memory import compile_towers, recomputed_blocks
 from claver.training.optim import freeze, groups_table, make_optimizer, parameter_groups, rate_at
 from claver.training.recipe import Recipe
 from claver.training.sampling import Rows, batch_at, chance_at
+from claver.training.trackers import close_trackers, make_accelerator, open_trackers
+
+__all__ = ["Task", "Trainer", "TrainingError", "WorksAhead", "training_progress"]
 
 
 class TrainingError(ClaverError):
@@ -34,21 +50,54 @@ class Task(Protocol):
         """Samples in the training set."""
 
     def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
-        """The scalar loss on some samples; all that is random is drawn from `chance`."""
+        """The scalar loss on some samples; all that is random is drawn from `chance`.
+
+        The parts of a step come in the order of its rows. Of several processes each is given its own rows and the
+        same `chance`.
+        """
 
     def evaluate(self, model: Claver) -> dict[str, float]:
-        """Named figures on held-out data."""
+        """Named figures on held-out data, the first of which tells the best model; called in every process."""
+
+
+@runtime_checkable
+class WorksAhead(Protocol):
+    """A task that prepares its samples before they are asked for."""
+
+    def begin(self, rows_at: Callable[[int], Rows], first_step: int) -> None:
+        """Called before the first step with the rows this process computes at each."""
+
+    def end(self) -> None:
+        """Called when the run ends, or fails."""
+
+
+@dataclass
+class _Run:
+    """What a run needs besides the model."""
+
+    accelerator: Any
+    optimizer: torch.optim.Optimizer
+    ema: Ema | None
+    total: int
+
+    @property
+    def scaler(self) -> dict[str, Any]:
+        scaler = self.accelerator.scaler
+        return {} if scaler is None else dict(scaler.state_dict())
 
 
 @dataclass
 class Trainer:
     """One run of a recipe. Samples and random numbers of a step depend on (seed, step) alone: resuming is exact.
 
+    In several processes (`torchrun`, `accelerate launch`) each computes its share of every step; what comes out is
+    that of one process up to rounding. The first one writes and shows.
+
     Attributes:
         recipe: what to do.
         model: trained in place.
         task: what is learned.
-        folder: where checkpoints go; None for none.
+        folder: where checkpoints go, `last` and `best`; None for none.
         name: what the progress bar calls the run.
         console: where the opening table goes; None for nowhere.
         progress: a progress display to join; None to open one on `console`.
@@ -73,115 +122,157 @@ class Trainer:
             The loss of every step.
 
         Raises:
-            TrainingError: the loss is no longer a number.
+            TrainingError: the loss is no longer a number; the batch is kept in `folder/inspect`.
             CheckpointError: the checkpoint cannot be read, written, or is of another recipe.
+            ClaverError: too few samples for the processes.
         """
-        accelerator, optimizer = self._prepare()
-        total = self.recipe.total_steps(len(self.task))
-        start = self._resume(optimizer) if resume else 0
-        self.model.train()
-        with self._display() as progress:
-            bar = progress.add_task(self.name, total=total, completed=start, note="")
-            for step in range(start, total):
-                rate = self._set_rate(optimizer, step, total)
-                self.losses.append(self._step(accelerator, optimizer, step))
+        run = self._prepare()
+        start = self._resume(run) if resume else 0
+        distributed.check_same_start(start, run.accelerator.device)
+        with ExitStack() as stack:
+            self._open(stack, run, start)
+            progress = stack.enter_context(self._display())
+            bar = progress.add_task(self.name, total=run.total, completed=start, note="")
+            for step in range(start, run.total):
+                rate = self._set_rate(run, step)
+                self.losses.append(self._step(run, step))
+                run.accelerator.log({"loss": self.losses[-1], "lr": rate}, step=step + 1)
                 progress.update(bar, advance=1, note=self._note(rate))
-                self._after(optimizer, step + 1, total)
+                self._after(run, step + 1)
+        merge_lora(self.model)
         self.model.eval()
         return self.losses
 
-    def _prepare(self) -> tuple[Any, torch.optim.Optimizer]:
-        from accelerate import Accelerator
-
-        accelerator = Accelerator(mixed_precision=self.recipe.mixed_precision)
-        if accelerator.num_processes > 1:
-            raise TrainingError("training runs in one process so far; start it without torchrun or accelerate launch")
-        freeze(self.model, self.recipe.freeze)
-        groups = parameter_groups(self.model, self.recipe)
-        if self.console is not None:
+    def _prepare(self) -> _Run:
+        recipe = self.recipe
+        accelerator = make_accelerator(recipe, self.folder)
+        distributed.check_enough(len(self.task), recipe.batch_size, recipe.accumulation)
+        if self.folder is not None and _first():
+            prepare_folder(self.folder)
+        freeze(self.model, recipe.freeze)
+        if recipe.lora is not None:
+            add_lora(self.model, recipe.lora)
+        groups = parameter_groups(self.model, recipe)
+        if self.console is not None and _first():
             self.console.print(groups_table(groups, title=f"What learns: {self.name}"))
         self.model.to(accelerator.device)
-        optimizer = make_optimizer(self.model, groups, self.recipe)
+        optimizer = make_optimizer(self.model, groups, recipe)
+        ema = None if recipe.ema is None else Ema(self.model, recipe.ema)
         # Only the optimiser is wrapped: the tasks call the towers, which a wrapped model would hide.
-        return accelerator, accelerator.prepare(optimizer)
+        return _Run(accelerator, accelerator.prepare(optimizer), ema, recipe.total_steps(len(self.task)))
 
-    def _step(self, accelerator: Any, optimizer: torch.optim.Optimizer, step: int) -> float:
-        recipe, total = self.recipe, 0.0
+    def _open(self, stack: ExitStack, run: _Run, start: int) -> None:
+        """Everything that must be closed again however the run ends."""
+        stack.enter_context(recomputed_blocks(self.model, self.recipe.activation_checkpointing))
+        if self.recipe.compile:
+            compile_towers(self.model)
+        open_trackers(run.accelerator, self.recipe, start)
+        stack.callback(close_trackers, run.accelerator)
+        if isinstance(self.task, WorksAhead):
+            stack.callback(self.task.end)
+            self.task.begin(self._rows_at, start)
+        self.model.train()
+
+    def _rows_at(self, step: int) -> Rows:
+        """The samples this process computes at a step."""
+        recipe = self.recipe
         rows = batch_at(step, samples=len(self.task), batch_size=recipe.batch_size, seed=recipe.seed)
+        return distributed.share_of(rows)
+
+    def _step(self, run: _Run, step: int) -> float:
+        recipe, accelerator = self.recipe, run.accelerator
         chance = chance_at(step, recipe.seed)
         torch.manual_seed(int(chance.integers(2**62)))  # whatever in the model draws from torch
-        for part in np.split(rows, recipe.accumulation):
+        parts, losses = np.array_split(self._rows_at(step), recipe.accumulation), []
+        for part in parts:
             with accelerator.autocast():
-                loss = self.task.loss(self.model, part, chance) / recipe.accumulation
-            total += loss.item()
-            if not math.isfinite(total):
-                raise TrainingError(f"the loss of {self.name} became {total} at step {step}; lower lr or clip_norm")
+                # Weighed by its share of the whole step, so that sums over parts and processes are the step's.
+                loss = self.task.loss(self.model, part, chance) / (recipe.batch_size / len(part))
+            losses.append(loss.detach())
             accelerator.backward(loss)
-        if recipe.clip_norm is not None:
-            accelerator.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], recipe.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad()
+        own = [loss.item() for loss in losses]
+        total = distributed.sum_over_processes(sum(own), accelerator.device)
+        if not math.isfinite(total):
+            raise self._no_number(step, total, parts, own)
+        self._update(run, step)
         return total
 
-    def _set_rate(self, optimizer: torch.optim.Optimizer, step: int, total: int) -> float:
+    def _update(self, run: _Run, step: int) -> None:
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        distributed.sum_gradients(learning)
+        if self.recipe.clip_norm is not None:
+            run.accelerator.clip_grad_norm_(learning, self.recipe.clip_norm)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        if run.ema is not None:
+            run.ema.update(step)
+
+    def _no_number(self, step: int, total: float, parts: list[Rows], losses: list[float]) -> TrainingError:
+        kept = ""
+        if self.folder is not None:
+            kept = "; " + save_batch(self.folder / "inspect", self.task, step, parts, losses)
+            distributed.wait_for_all()  # a process that ends takes the others with it
+        return TrainingError(f"the loss of {self.name} became {total} at step {step}; lower lr or clip_norm{kept}")
+
+    def _set_rate(self, run: _Run, step: int) -> float:
         warmup = self.recipe.warmup_steps(len(self.task))
-        rate = rate_at(step, total=total, warmup=warmup, floor=self.recipe.min_lr_factor)
-        for group in optimizer.param_groups:
+        rate = rate_at(step, total=run.total, warmup=warmup, floor=self.recipe.min_lr_factor)
+        for group in run.optimizer.param_groups:
             group["lr"] = group.setdefault("top_lr", group["lr"]) * rate
         return self.recipe.lr * rate
 
-    def _after(self, optimizer: torch.optim.Optimizer, done: int, total: int) -> None:
-        if _due(done, total, self.recipe.evaluate_every):
-            self.model.eval()
-            self.figures[done] = self.task.evaluate(self.model)
-            self.model.train()
-        if self.folder is not None and (done == total or _due(done, total, self.recipe.checkpoint_every)):
-            save_checkpoint(self.folder, self.model, optimizer, State(done, self._plain_recipe(), self.losses))
+    def _after(self, run: _Run, done: int) -> None:
+        if _due(done, run.total, self.recipe.evaluate_every):
+            self._evaluate(run, done)
+        if self.folder is not None and (done == run.total or _due(done, run.total, self.recipe.checkpoint_every)):
+            if _first():
+                state = State(done, self.recipe.model_dump(mode="json"), self.losses, self.figures, run.scaler)
+                save_checkpoint(self.folder, self.model, run.optimizer, state, run.ema)
+            if done == run.total:
+                distributed.wait_for_all()
         if self.after_step is not None:
             self.after_step(done)
 
-    def _resume(self, optimizer: torch.optim.Optimizer) -> int:
+    def _evaluate(self, run: _Run, done: int) -> None:
+        """Measure the model, or that of the averaged weights, and keep it if it is the best so far."""
+        self.model.eval()
+        with nullcontext() if run.ema is None else run.ema.applied():
+            figures = self.task.evaluate(self.model)
+            scores = [next(iter(earlier.values())) for earlier in self.figures.values() if earlier]
+            if (
+                self.folder is not None
+                and _first()
+                and figures
+                and next(iter(figures.values())) > max(scores, default=-math.inf)
+            ):
+                save_best(self.folder, self.model, figures, done)
+        self.figures[done] = figures
+        run.accelerator.log(figures, step=done)
+        self.model.train()
+
+    def _resume(self, run: _Run) -> int:
         found = None if self.folder is None else find_checkpoint(self.folder)
         if found is None:
             return 0
-        state = load_checkpoint(found, self.model, optimizer, self.recipe)
-        self.losses = list(state.losses)
+        state = load_checkpoint(found, self.model, run.optimizer, self.recipe, run.ema)
+        self.losses, self.figures = list(state.losses), dict(state.figures)
+        if state.scaler and run.accelerator.scaler is not None:
+            run.accelerator.scaler.load_state_dict(state.scaler)
         return state.step
-
-    def _plain_recipe(self) -> dict[str, Any]:
-        return self.recipe.model_dump(mode="json")
 
     def _note(self, rate: float) -> str:
         recent = self.losses[-20:]
         return f"loss {sum(recent) / len(recent):.2f} lr {rate:.0e}"
 
     def _display(self) -> AbstractContextManager[Progress]:
-        return nullcontext(self.progress) if self.progress is not None else training_progress(self.console)
+        if self.progress is not None:
+            return nullcontext(self.progress)
+        return training_progress(self.console if _first() else None)
 
 
-def training_progress(console: Console | None = None) -> Progress:
-    """A display of runs: how far, how fast, and how the loss stands; silent without a console."""
-    return Progress(
-        TextColumn("{task.description:<12}"),
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        SpeedColumn(""),
-        TextColumn("[dim]{task.fields[note]}[/]"),
-        console=console,
-        disable=console is None,
-    )
-
-
-class SpeedColumn(TextColumn):
-    """Steps a second."""
-
-    def render(self, task: Any) -> Any:
-        """The rate of a task, once known."""
-        from rich.text import Text
-
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f}/s" if speed else "", style="dim")
+def _first() -> bool:
+    """Whether this process is the one that writes and shows."""
+    return distributed.rank_and_size()[0] == 0
 
 
 def _due(done: int, total: int, every: int | None) -> bool:

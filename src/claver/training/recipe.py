@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -52,6 +52,14 @@ class Data(Section):
     test: int = Field(default=0, ge=0)
 
 
+class Lora(Section):
+    """Adapters beside the linear layers of towers, which learn in their stead."""
+
+    rank: int = Field(default=8, ge=1)
+    alpha: float = Field(default=16, gt=0)  # the adapters' output is scaled by alpha / rank
+    parts: tuple[Literal["image", "text"], ...] = Field(default=("image", "text"), min_length=1)
+
+
 class Recipe(Section):
     """One training run; defaults are Table 14's where that has the field."""
 
@@ -59,9 +67,11 @@ class Recipe(Section):
     data: Data = Data()  # of stills and clips
     videos: Videos | None = None  # of videos
     augment: Augment = Augment()  # of videos
-    model: NewModel | None = None
+    init_from: str | None = None  # weights to start from: another run's folder, or whatever `claver.load` takes
+    model: NewModel | None = None  # sizes of a model that starts from nothing
     temporal: TemporalSettings = TemporalSettings()
     freeze: tuple[str, ...] = ()  # parts of the model, by the beginning of their parameters' names
+    lora: Lora | None = None
 
     steps: int | None = Field(default=None, ge=1)  # either steps …
     epochs: float | None = Field(default=None, gt=0)  # … or epochs
@@ -75,12 +85,16 @@ class Recipe(Section):
     weight_decay: float = Field(default=0.001, ge=0)
     betas: tuple[float, float] = (0.9, 0.98)
     clip_norm: float | None = Field(default=1.0, gt=0)
+    ema: float | None = Field(default=None, gt=0, lt=1)  # decay of a running mean of the weights, such as 0.999
 
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     texts_per_step: int = Field(default=5, ge=1)  # K'
 
     seed: int = Field(default=0, ge=0)
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    activation_checkpointing: bool = False  # less memory for a third more computation, the same gradients
+    compile: bool = False  # image and temporal tower by torch.compile
+    trackers: tuple[str, ...] | None = None  # Accelerate's names; TensorBoard if not given and installed, [] for none
     evaluate_every: int | None = Field(default=None, ge=1)  # steps
     checkpoint_every: int | None = Field(default=None, ge=1)  # steps; always one at the end
 
@@ -184,6 +198,12 @@ def _explain(error: Any) -> str:
 
 
 def _keys_at(sections: list[str]) -> list[str]:
-    parts: dict[str, type[BaseModel]] = {"data": Data, "model": NewModel, "temporal": TemporalSettings}
-    parts |= {"videos": Videos, "augment": Augment}
-    return list((parts[sections[0]] if sections else Recipe).model_fields)
+    model: type[BaseModel] = Recipe
+    for section in sections:
+        annotation = model.model_fields[section].annotation
+        model = next(kind for kind in (annotation, *get_args(annotation)) if _is_section(kind))
+    return list(model.model_fields)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

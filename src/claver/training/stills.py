@@ -45,6 +45,11 @@ class StillsTask:
         ]
         return torch.stack(losses).mean()
 
+    def inputs(self, rows: Rows) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
+        """Pictures uint8 [b, H, W, 3] and the captions of some samples, for inspection."""
+        pictures = torch.from_numpy(self.train.images[rows])
+        return {"images": pictures}, {"captions": [self.train.captions[int(row)] for row in rows]}
+
     @torch.no_grad()
     def evaluate(self, model: Claver) -> dict[str, float]:
         """For each state the share of held-out stills whose right word is nearest, of all words for that state."""

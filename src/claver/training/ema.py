@@ -1,0 +1,64 @@
+"""A running mean of the weights that learn, which often does better than the weights themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from claver.errors import CheckpointError
+
+_RAMP = 10  # steps that soon forget where the run began
+
+
+class Ema:
+    """Exponential moving average: `mean ← d·mean + (1 − d)·weights` after each step.
+
+    In the first steps d is (1 + step) / (10 + step), if that is less: the starting point is soon forgotten.
+
+    Args:
+        model: its parameters that learn are averaged, from their values now on.
+        decay: d, such as 0.999.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self._means = {name: p.detach().clone() for name, p in self._parameters.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after optimiser step number `step`, counted from 0."""
+        decay = min(self.decay, (1 + step) / (_RAMP + step))
+        for name, mean in self._means.items():
+            mean.lerp_(self._parameters[name], 1 - decay)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The model has the averaged weights within this context, and its own again after it."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        for name, parameter in self._parameters.items():
+            parameter.data, self._means[name] = self._means[name], parameter.data
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The averages under the names of the parameters, on the CPU."""
+        return {name: mean.detach().cpu().contiguous() for name, mean in self._means.items()}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from saved averages.
+
+        Raises:
+            CheckpointError: they are of other parameters.
+        """
+        if tensors.keys() != self._means.keys():
+            raise CheckpointError("its averaged weights are of other parameters")
+        for name, mean in self._means.items():
+            mean.copy_(tensors[name])

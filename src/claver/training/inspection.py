@@ -1,0 +1,55 @@
+"""What a step was computed from, kept for inspection when its loss is no number."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from claver.training.distributed import rank_and_size
+from claver.training.sampling import Rows
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A task that can show what a loss was computed from."""
+
+    def inputs(self, rows: Rows) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
+        """The tensors of some samples of the step just computed, and facts about them, such as their paths."""
+
+
+def save_batch(folder: Path, task: object, step: int, parts: Sequence[Rows], losses: Sequence[float]) -> str:
+    """Write this process's part of a step into `folder/step-N`: `rankR.json` and, of a task that can, tensors.
+
+    Only the parts whose loss is no number are written; where all of this process's are, nothing.
+
+    Returns:
+        A half-sentence that says where, or why there is nothing.
+    """
+    bad = [number for number, loss in enumerate(losses) if not math.isfinite(loss)]
+    place, rank = folder / f"step-{step}", rank_and_size()[0]
+    try:
+        for number in bad:
+            name = f"rank{rank}" + (f"-part{number}" if len(parts) > 1 else "")
+            _write(place, name, task, parts[number], {"step": step, "loss": str(losses[number])})
+    except (OSError, SafetensorError) as error:
+        return f"its batch could not be written to {place}: {error}"
+    return f"its batch is in {place}"
+
+
+def _write(place: Path, name: str, task: object, rows: Rows, facts: dict[str, Any]) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    facts["rows"] = rows.tolist()
+    if isinstance(task, Inspectable):
+        tensors, more = task.inputs(rows)
+        save_file(
+            {key: value.detach().cpu().contiguous() for key, value in tensors.items()}, place / f"{name}.safetensors"
+        )
+        facts |= more
+    (place / f"{name}.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

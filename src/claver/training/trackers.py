@@ -1,0 +1,65 @@
+"""Where the figures of a run are followed: TensorBoard where it is installed, others through Accelerate."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from claver.errors import ClaverError
+from claver.training.recipe import Recipe
+
+
+def chosen_trackers(recipe: Recipe) -> list[str]:
+    """The trackers a recipe asks for; without a word on it TensorBoard, if that is installed.
+
+    Raises:
+        ClaverError: one that Accelerate does not know, or that is not installed.
+    """
+    if recipe.trackers is None:
+        return ["tensorboard"] if find_spec("tensorboard") else []
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
+
+    known, installed = sorted(map(str, LOGGER_TYPE_TO_CLASS)), {str(name) for name in get_available_trackers()}
+    for name in recipe.trackers:
+        if name not in known:
+            raise ClaverError(f"trackers: there is no {name!r}; Accelerate knows {', '.join(known)}")
+        if name not in installed:
+            raise ClaverError(f"trackers: {name} is not installed; pip install {name}")
+    return list(recipe.trackers)
+
+
+def make_accelerator(recipe: Recipe, folder: Path | None) -> Any:
+    """Accelerate's view of this machine: device, precision, processes and trackers; these only if there is a folder.
+
+    Raises:
+        ClaverError: a tracker that cannot be had.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    names = chosen_trackers(recipe) if folder is not None else []
+    AcceleratorState._reset_state()  # else a second run in this process could not have another precision
+    return Accelerator(mixed_precision=recipe.mixed_precision, log_with=names or None, project_dir=folder)
+
+
+def open_trackers(accelerator: Any, recipe: Recipe, first_step: int) -> None:
+    """Begin to follow a run, or go on where it was interrupted."""
+    settings = {"tensorboard": {"purge_step": first_step}} if first_step else {}
+    accelerator.init_trackers("logs", config=_flat(recipe.model_dump(mode="json")), init_kwargs=settings)
+
+
+def close_trackers(accelerator: Any) -> None:
+    """See that all figures are written; the processes stay joined, for what comes after the run."""
+    for tracker in accelerator.trackers:
+        tracker.finish()
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value if isinstance(value, bool | int | float) else str(value)
+    return flat

@@ -1,0 +1,60 @@
+"""What one of several processes does: train the small problem and leave its weights; started by torchrun."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from tests.training.small import clips_problem, clips_recipe
+
+ROOT = Path(__file__).parents[2]
+
+
+def launch(folder: Path, processes: int, **changes: object) -> subprocess.CompletedProcess[str]:
+    """Run `main` in so many processes on this machine."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *launcher, "-m", "tests.training.processes", str(folder), json.dumps(changes)]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+
+
+def main(folder: Path, changes: dict[str, object]) -> None:
+    from safetensors.torch import save_file
+
+    from claver.training import Trainer
+    from claver.training.distributed import leave, rank_and_size
+
+    torch.set_num_threads(1)
+    poison = bool(changes.pop("poison", False))
+    recipe = clips_recipe(**changes)
+    model, task = clips_problem(recipe)
+    encoded: list[int] = []
+    encode = model.encode_text
+    model.encode_text = lambda tokens: encoded.append(tokens.shape[:-1].numel()) or encode(tokens)
+    trainer = Trainer(recipe, model, task, folder / "run")
+    if poison:
+        task.train.tokens[int(trainer_rows(trainer, len(task))[-1])] = float("nan")
+    try:
+        trainer.run()
+    finally:
+        rank, size = rank_and_size()
+        facts = {"losses": trainer.losses, "encoded": encoded, "figures": list(trainer.figures.values())}
+        (folder / f"facts-{rank}-of-{size}.json").write_text(json.dumps(facts))
+        save_file(model.state_dict(), folder / f"weights-{rank}-of-{size}.safetensors")
+        leave()
+
+
+def trainer_rows(trainer: object, samples: int) -> object:
+    """The rows of step 0, whole."""
+    from claver.training.sampling import batch_at
+
+    recipe = trainer.recipe
+    return batch_at(0, samples=samples, batch_size=recipe.batch_size, seed=recipe.seed)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
