@@ -19,7 +19,7 @@ class Augment(DataSection):
     The paper names the operations and the probabilities; the strengths of the jitter are the usual (.4, .4, .2, .1).
     """
 
-    crop_scales: tuple[float, ...] = (1, 0.875, 0.75, 0.66)  # of MultiScaleCrop, shares of the short side
+    crop_scales: tuple[float, ...] = (1, 0.875, 0.75, 0.66)  # shares of the short side; none: the centre
     crop_fixed: bool = True  # crops lie in a corner or the centre, else anywhere
     flip: float = Field(default=0.5, ge=0, le=1)  # probability of mirroring left and right
     flip_labels: dict[str, str] = {}  # what classes become when mirrored, where left and right are in their names
@@ -35,7 +35,7 @@ class Augment(DataSection):
 
     @model_validator(mode="after")
     def _possible(self) -> Augment:
-        if not self.crop_scales or not all(0 < scale <= 1 for scale in self.crop_scales):
+        if not all(0 < scale <= 1 for scale in self.crop_scales):
             raise ValueError("crop_scales are shares of the short side, above 0 and at most 1")
         for name, mirrored in self.flip_labels.items():
             if self.flip_labels.get(mirrored, name) != name:

@@ -1,0 +1,323 @@
+"""The task `videos`: actions from labelled video files or shards by the loss of Eq. 9."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from claver.data.clips import CenterCut, Clips, Cut, Reading, open_clips
+from claver.data.loading import Batch, ClipLoader, Replaced
+from claver.data.manifest import Manifest, overlap
+from claver.data.manifest_file import read_manifest
+from claver.data.split import few_shot
+from claver.errors import ClaverError
+from claver.evaluation.protocols import TestSet, evaluate
+from claver.models import Claver, interpretive_loss, similarity, video_embedding
+from claver.prompts.actions import Actions, read_actions
+from claver.recognizer import Recognizer
+from claver.training.augment import Augmentation, MultiScaleCrop, mirror_of
+from claver.training.distributed import encode_text_shared, rank_and_size
+from claver.training.objectives import smooth_labels
+from claver.training.recipe import Recipe
+from claver.training.recipe_data import Videos
+from claver.training.sampling import Rows
+from claver.training.token_cache import CachedTokens, cache_clips
+
+logger = logging.getLogger("claver")
+
+
+@dataclass(frozen=True)
+class RaggedTexts:
+    """Token ids of every action's texts, whose number may differ from action to action.
+
+    Attributes:
+        tokens: [M, L], all texts of the first action, then of the second, …
+        counts: texts of each of C actions.
+    """
+
+    tokens: Tensor = field(repr=False)
+    counts: tuple[int, ...] = field(repr=False)
+
+    @classmethod
+    def of(cls, model: Claver, actions: Actions) -> RaggedTexts:
+        """The actions' texts as the model's tokenizer has them.
+
+        Raises:
+            ClaverError: the model has no tokenizer.
+        """
+        if model.tokenizer is None:
+            raise ClaverError("the model has no tokenizer: put its tokenizer.json beside the weights")
+        tokens = model.tokenizer([text for texts in actions.texts for text in texts])
+        return cls(tokens, tuple(map(len, actions.texts)))
+
+    def draw(self, count: int, chance: np.random.Generator) -> Tensor:
+        """Ids [K', C, L] of K' = `count` slots, the same for all actions; all slots where there are fewer.
+
+        An action with fewer texts than the most begins again with its first.
+        """
+        slots = chance.permutation(max(self.counts))[:count]
+        counts = np.array(self.counts)
+        rows_KC = (np.cumsum(counts) - counts) + slots[:, None] % counts
+        return self.tokens[torch.from_numpy(rows_KC)]
+
+
+class _Actions:
+    """What learning from videos and from cached tokens have in common: texts, and the test by the paper's protocol.
+
+    Attributes:
+        texts: of the actions to be told apart.
+        test: what the model is measured on; None measures nothing.
+    """
+
+    def __init__(self, model: Claver, recipe: Recipe, actions: Actions, test: TestSet | None) -> None:
+        self.actions, self.recipe, self.test = actions, recipe, test
+        self.texts = RaggedTexts.of(model, actions)
+
+    def evaluate(self, model: Claver) -> dict[str, float]:
+        """Top-1 and top-5 accuracy on the test clips seen once each, all texts competing (Eq. 10).
+
+        In several processes each takes a share, and all get the whole. Clips that cannot be read count as wrong.
+        """
+        if self.test is None:
+            return {}
+        assert self.recipe.videos is not None
+        recognizer = Recognizer(model, self.actions)
+        [result] = evaluate(recognizer, [self.test], workers=self.recipe.videos.workers)
+        if result.failures:
+            first = next(iter(result.failures.values()))
+            logger.warning("%d test clips cannot be read and count as wrong, first %s", len(result.failures), first)
+        return {"top-1": result.top(1), "top-5": result.top(5)}
+
+    def _loss(self, model: Claver, tokens: Tensor, soft: Tensor, chance: np.random.Generator) -> Tensor:
+        """Eq. 9 from the image tower's tokens [B, T, N, D] and distributions over the classes [B, C]."""
+        aggregate, slots = model.config.aggregate, self.texts.draw(self.recipe.texts_per_step, chance)
+        texts_KCE = encode_text_shared(model, slots.to(model.device))
+        video_BE = video_embedding(model.encode_tokens(tokens), aggregate)
+        return interpretive_loss(similarity(video_BE, texts_KCE, model.scale, aggregate), soft.to(model.device))
+
+
+class VideosTask(_Actions):
+    """Videos against K' of the texts of every action: sparse random frames, decoded ahead, varied as in Table 14.
+
+    A clip that cannot be read is replaced by another of its class, and counted in `replaced`.
+    """
+
+    def __init__(self, model: Claver, recipe: Recipe, train: Clips, test: Manifest | None, actions: Actions) -> None:
+        """Check everything that can be wrong before the first batch.
+
+        Args:
+            model: its sizes, preprocessing and tokenizer are used.
+            recipe: of task `videos`.
+            train: what is learned from.
+            test: what the model is measured on.
+            actions: texts of at least the classes of both.
+
+        Raises:
+            ClaverError: a class without clips or texts, or a test class that is not learned.
+        """
+        chosen = _checked(train.manifest, test, actions)
+        super().__init__(model, recipe, chosen, None if test is None else _test_set(test))
+        self.train = train
+        preprocess, settings = model.config.preprocess, recipe.augment
+        cut: Cut = CenterCut(preprocess.size)
+        if settings.crop_scales:
+            cut = MultiScaleCrop(preprocess.size, settings.crop_scales, settings.crop_fixed)
+        frames, way = model.config.temporal.frames, preprocess.interpolation
+        self.reading = Reading(frames, preprocess.short_side, cut, interpolation=way)
+        mirror = mirror_of(train.manifest.classes, settings.flip_labels)
+        self.augmentation = Augmentation(settings, preprocess, mirror, recipe.label_smoothing)
+        self._batches: Iterator[Batch] | None = None
+        self._loader: ClipLoader | None = None
+        self._batch: Batch | None = None
+        self._taken = 0
+        self._shown: list[tuple[Rows, Tensor, Tensor, Rows]] = []  # of the step: rows, frames, labels, clips shown
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    @property
+    def replaced(self) -> list[Replaced]:
+        """Training clips that could not be read so far in this process."""
+        return [] if self._loader is None else self._loader.replaced
+
+    def begin(self, rows_at: Callable[[int], Rows], first_step: int) -> None:
+        """Start to decode.
+
+        Args:
+            rows_at: the samples that this process computes at a step.
+            first_step: the step that comes next.
+        """
+        self.end()
+        videos = self.recipe.videos
+        assert videos is not None
+        self._loader = ClipLoader(
+            self.train,
+            rows_at,
+            self.reading,
+            seed=self.recipe.seed,
+            first_step=first_step,
+            workers=videos.workers,
+            ahead=videos.ahead,
+            bad_share=videos.bad_share,
+        )
+        self._batches, self._batch = iter(self._loader), None
+
+    def end(self) -> None:
+        """Stop to decode, and say what was replaced."""
+        if self._batches is not None and hasattr(self._batches, "close"):
+            self._batches.close()
+        self._batches = None
+        if self.replaced:
+            logger.warning("%d training clips could not be read and were replaced", len(self.replaced))
+
+    def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
+        """Eq. 9 on the next of the clips whose decoding `begin` started; `rows` must be those."""
+        frames, labels = self._next(rows)
+        # The texts must be the same in all processes, the variations of their clips must not.
+        own = np.random.default_rng([int(chance.integers(2**62)), rank_and_size()[0]])
+        pixels, soft = self.augmentation(frames.to(model.device, non_blocking=True), labels, own)
+        learns = any(parameter.requires_grad for parameter in model.image.parameters())
+        with nullcontext() if learns else torch.no_grad():
+            tokens = model.image_tokens(pixels)
+        return self._loss(model, tokens, soft, chance)
+
+    def inputs(self, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Of samples of the last step: frames uint8 [B, T, h, w, 3] before variation, labels, and files."""
+        for shown, frames, labels, clips in self._shown:
+            if np.array_equal(shown, rows):
+                return {"frames": frames, "labels": labels}, {"clips": [self.train.places[row].name for row in clips]}
+        return {}, {}
+
+    def _next(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        assert self._batches is not None, "begin comes before loss"
+        if self._batch is None:
+            self._batch, self._taken, self._shown = next(self._batches), 0, []
+        here = slice(self._taken, self._taken + len(rows))
+        frames, labels = self._batch.frames[here], self._batch.labels[here]
+        assert len(frames) == len(rows), "rows must be those that begin was told of"
+        self._shown.append((rows, frames, labels, self._batch.rows[here]))
+        self._taken += len(rows)
+        if self._taken == len(self._batch.labels):
+            self._batch = None
+        return frames, labels
+
+
+class CachedVideosTask(_Actions):
+    """The same on image tokens cached once: no decoding, no image tower, no variation but views and smoothing."""
+
+    def __init__(
+        self, model: Claver, recipe: Recipe, train: CachedTokens, test: Manifest | None, actions: Actions
+    ) -> None:
+        """As `VideosTask`, with the tokens of the training clips in place of the clips."""
+        chosen = _checked(train.manifest, test, actions)
+        super().__init__(model, recipe, chosen, None if test is None else _test_set(test))
+        self.train = train
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
+        """Eq. 9."""
+        tokens, labels = self.train.take(torch.from_numpy(rows))
+        soft = smooth_labels(labels, len(self.actions), self.recipe.label_smoothing)
+        return self._loss(model, tokens.to(model.device), soft, chance)
+
+
+def make_task(recipe: Recipe, model: Claver) -> VideosTask | CachedVideosTask:
+    """The task of a recipe whose task is `videos`.
+
+    Raises:
+        ClaverError: another task, files that are not there, or clips and texts that do not go together.
+    """
+    videos = recipe.videos
+    if videos is None:
+        raise ClaverError(f"recipes of task {recipe.task!r} belong to `claver quickstart`")
+    check_files(videos)
+    train, test = _train_clips(videos), _test_manifest(videos)
+    actions = texts_for(train.manifest.classes, videos.texts)
+    if videos.cache is None:
+        return VideosTask(model, recipe, train, test, actions)
+    if "image" not in recipe.freeze:
+        raise ClaverError("videos.cache keeps tokens of the image tower, which must not learn: add image to freeze")
+    logger.warning("with videos.cache clips are not varied: section augment has no effect, label smoothing has")
+    _checked(train.manifest, test, actions)
+    tokens = cache_clips(
+        model, train, videos.cache, views=videos.cache_views, workers=videos.workers, bad_share=videos.bad_share
+    )
+    return CachedVideosTask(model, recipe, tokens, test, actions)
+
+
+def check_files(videos: Videos) -> None:
+    """Raise `ClaverError` if a file or folder that the section names is not there."""
+    for name in ("train", "test", "root"):
+        path: Path | None = getattr(videos, name)
+        if path is not None and not path.exists():
+            raise ClaverError(f"videos.{name} names {path}, which is not there; `claver data index` makes manifests")
+
+
+def texts_for(classes: Sequence[str], source: str | None) -> Actions:
+    """The texts of some classes, from a benchmark's or a file's, or by the templates.
+
+    Raises:
+        ClaverError: a class without texts there.
+    """
+    if source is None:
+        return read_actions(list(classes))
+    own = read_actions(source)
+    known = dict(zip(own.names, own.texts, strict=True))
+    if missing := [name for name in classes if name not in known]:
+        more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+        raise ClaverError(f"{source} has no text for class {missing[0]!r}{more}; add rows of action and text")
+    return Actions(tuple(classes), tuple(known[name] for name in classes))
+
+
+def _train_clips(videos: Videos) -> Clips:
+    clips = open_clips(videos.train, split=videos.train_split, root=videos.root)
+    if videos.shots is None:
+        return clips
+    if videos.train.is_dir():
+        raise ClaverError("videos.shots draws from a manifest of files; for shards use `claver data split` before")
+    return Clips.of_files(few_shot(clips.manifest, videos.shots, seed=videos.shots_seed))
+
+
+def _test_manifest(videos: Videos) -> Manifest | None:
+    if videos.test is None:
+        return None
+    if videos.test.is_dir():
+        raise ClaverError(f"videos.test must be a manifest of files, and {videos.test} is a folder")
+    return read_manifest(videos.test, root=videos.root, split=videos.test_split)
+
+
+def _test_set(test: Manifest) -> TestSet:
+    labels = tuple(int(label) for label in test.labels)
+    return TestSet("test", test.classes, tuple(test.paths()), labels)
+
+
+def _checked(train: Manifest, test: Manifest | None, actions: Actions) -> Actions:
+    """The texts of the training classes, in their order, when all goes together."""
+    train.warn()
+    train.require_every_class()
+    known = dict(zip(actions.names, actions.texts, strict=True))
+    if missing := [name for name in train.classes if name not in known]:
+        raise ClaverError(f"class {missing[0]!r} has no text")
+    if test is not None:
+        if new := [name for name in test.classes if name not in set(train.classes)]:
+            raise ClaverError(f"class {new[0]!r} of the test clips is none of the {len(train.classes)} learned ones")
+        _warn_of_overlap(train, test)
+    return Actions(train.classes, tuple(known[name] for name in train.classes))
+
+
+def _warn_of_overlap(train: Manifest, test: Manifest) -> None:
+    sentences = overlap(train, test)
+    for sentence in sentences[:3]:
+        logger.warning(sentence)
+    if len(sentences) > 3:
+        logger.warning("so are %d more", len(sentences) - 3)

@@ -1,0 +1,124 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.tiny import tiny_model
+from tests.videos import write_video
+
+from claver.data import Clips, Manifest, Sample
+from claver.errors import ClaverError
+from claver.models import Claver
+from claver.training.token_cache import CachedTokens, cache_clips, cache_key
+from claver.video import load_views
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    """Seven files of two classes."""
+    root = tmp_path_factory.mktemp("clips")
+    for number in range(7):
+        write_video(root / f"{number}.mp4", seed=number)
+    return Clips.of_files(Manifest(("a", "b"), tuple(Sample(f"{n}.mp4", n % 2) for n in range(7)), root))
+
+
+def cached(model: Claver, clips: Clips, folder: Path, **settings: object) -> tuple[CachedTokens, list[int]]:
+    """The cache, in shards of three clips, and the clips it had to encode."""
+    seen: list[int] = []
+    return cache_clips(model, clips, folder, clips_per_shard=3, on_clip=seen.append, **settings), seen  # type: ignore[arg-type]
+
+
+def test_the_tokens_are_those_of_the_image_tower_on_the_test_views(clips, tmp_path):
+    model = tiny_model()
+    tokens, seen = cached(model, clips, tmp_path, views=2)
+    assert (len(tokens), len(tokens.shards), seen) == (14, 3, list(range(7)))
+    found, labels = tokens.take(torch.tensor([13, 0, 5]))
+    assert labels.tolist() == [0, 0, 0]
+    for token, (clip, view) in zip(found, [(6, 1), (0, 0), (2, 1)], strict=True):
+        views = load_views(clips.manifest.path(clip), frames=4, temporal_views=2, preprocess=model.config.preprocess)
+        with torch.no_grad():
+            wanted = model.image_tokens(views[view : view + 1])[0]
+        assert token.dtype == torch.float32
+        torch.testing.assert_close(token, wanted, rtol=2e-3, atol=5e-3)
+
+
+def test_a_second_run_computes_nothing(clips, tmp_path):
+    first, _ = cached(tiny_model(), clips, tmp_path)
+    again, seen = cached(tiny_model(), clips, tmp_path)
+    assert seen == []
+    everything = torch.arange(7)
+    assert torch.equal(first.take(everything)[0], again.take(everything)[0])
+    assert again.take(everything)[1].tolist() == clips.labels.tolist()
+
+
+def test_an_interrupted_run_goes_on_with_the_first_missing_shard(clips, tmp_path):
+    def stop(row: int) -> None:
+        if row == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache_clips(tiny_model(), clips, tmp_path, clips_per_shard=3, on_clip=stop)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 1
+    tokens, seen = cached(tiny_model(), clips, tmp_path)
+    assert seen == [3, 4, 5, 6]
+    whole, _ = cached(tiny_model(), clips, tmp_path / "other")
+    assert torch.equal(tokens.take(torch.arange(7))[0], whole.take(torch.arange(7))[0])
+    assert not list(tmp_path.rglob(".tokens*"))
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "empty"])
+def test_a_damaged_shard_is_noticed_and_made_again(clips, tmp_path, caplog, harm):
+    tokens, _ = cached(tiny_model(), clips, tmp_path)
+    before = tokens.take(torch.arange(7))[0]
+    content = bytearray(tokens.shards[1].read_bytes())
+    content[-5] ^= 0x10
+    tokens.shards[1].unlink()
+    tokens.shards[1].write_bytes({"flip": content, "cut": content[:-100], "empty": b""}[harm])
+    again, seen = cached(tiny_model(), clips, tmp_path)
+    assert seen == [3, 4, 5]
+    assert "damaged" in caplog.text
+    assert torch.equal(again.take(torch.arange(7))[0], before)
+
+
+def test_the_key_changes_with_all_that_the_tokens_depend_on_and_with_nothing_else(clips, tmp_path, caplog):
+    model = tiny_model()
+    key = cache_key(model, clips, 1)
+    other = tiny_model()
+    with torch.no_grad():
+        other.temporal.embedding.add_(1)
+        other.text.position.add_(1)
+    assert cache_key(other, clips, 1) == key
+    with torch.no_grad():
+        other.image.class_token[3] += 1e-3
+    fewer = Clips.of_files(clips.manifest.subset(range(6)))
+    changed = [cache_key(other, clips, 1), cache_key(model, clips, 2), cache_key(model, fewer, 1)]
+    changed += [cache_key(tiny_model(frames=6), clips, 1), cache_key(tiny_model("mean"), clips, 1)]
+    assert len({key, *changed}) == 6
+    cached(model, clips, tmp_path)
+    assert not caplog.records
+    _, seen = cached(other, clips, tmp_path)
+    assert seen == list(range(7))
+    assert "other weights, settings or clips" in caplog.text
+
+
+def test_unreadable_clips_are_left_out_and_said(clips, tmp_path, caplog):
+    root = tmp_path / "clips"
+    root.mkdir()
+    for number in range(7):
+        content = (clips.manifest.root / f"{number}.mp4").read_bytes()
+        (root / f"{number}.mp4").write_bytes(b"broken" if number == 2 else content)
+    broken = Clips.of_files(Manifest(clips.manifest.classes, clips.manifest.samples, root))
+    tokens, _ = cached(tiny_model(), broken, tmp_path / "cache")
+    assert tokens.rows.tolist() == [0, 1, 3, 4, 5, 6]
+    assert tokens.take(torch.arange(6))[1].tolist() == np.delete(clips.labels, 2).tolist()
+    assert "1 clips cannot be read" in caplog.text
+    for number in (0, 4, 6):
+        (root / f"{number}.mp4").write_bytes(b"broken too")
+    with pytest.raises(ClaverError, match="class 'a' has no clip"):
+        cached(tiny_model(), broken, tmp_path / "cache")
+
+
+def test_a_folder_that_cannot_be_written_is_said(clips, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ClaverError, match="cannot write the cached tokens"):
+        cached(tiny_model(), clips, tmp_path / "file")
