@@ -1,0 +1,71 @@
+"""The recipes of the paper's rows, as they come with the package."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from claver.evaluation.paper import PaperRow, paper_rows
+from claver.training.recipe import find_recipe, load_recipe
+
+FILES = (Path(__file__).parents[2] / "recipes").glob("*.yaml")
+RECIPES = sorted(path for path in FILES if not path.stem.startswith(("motion", "own_clips")))
+ROWS = [row for row in paper_rows() if row.is_claver and row.table in "12345"]
+ZERO_SHOT = "k400_b16_32_kmt_zero_shot"
+
+
+def recipe_of(row: PaperRow) -> str:
+    if row.setting == "zero-shot":
+        return ZERO_SHOT
+    if row.setting.startswith("few-shot"):
+        return f"few_shot_{row.benchmark}_k{row.setting.split()[1]}"
+    size = re.search(r"-([BL])/(\d+)( \(336\))?", row.method)
+    assert size is not None
+    name = f"{size[1].lower()}{size[2]}" + ("_336" if size[3] else "")
+    kind = "kmct" if "KMCT" in row.method else "kmt"
+    return f"{row.benchmark.replace('kinetics', 'k')}_{name}_{row.frames}_{kind}"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.table}-{recipe_of(row)}-{row.benchmark}")
+def test_every_row_of_tables_1_to_5_has_a_recipe_that_says_what_to_type_what_it_costs_and_what_to_expect(row):
+    name = recipe_of(row)
+    recipe = load_recipe(name)
+    assert recipe.temporal.frames == row.frames
+    assert recipe.temporal.kind == ("kmct" if "KMCT" in row.method else "kmt")
+    opening = find_recipe(name).read_text(encoding="utf-8").partition("\ntask:")[0]
+    assert all(line.startswith("#") for line in opening.splitlines())
+    assert f"claver train {name} " in opening
+    assert "Cost, estimated and not measured: " in opening
+    assert f"{row.top1:.1f}" in opening
+    assert f"Table {row.table}" in opening or (row.setting == "zero-shot" and "Tables 4 and 5" in opening)
+
+
+def test_there_is_no_recipe_without_a_row():
+    assert {path.stem for path in RECIPES} == {recipe_of(row) for row in ROWS}
+
+
+def test_the_recipe_for_own_clips_is_valid():
+    recipe = load_recipe("own_clips", ["videos.cache=tokens", "videos.test=null"])
+    assert recipe.videos is not None
+    assert "claver train own_clips " in find_recipe("own_clips").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_settings_are_those_of_table_14(path):
+    recipe = load_recipe(path)
+    assert recipe.videos is not None
+    large, few, zero = "_l14_" in path.stem, path.stem.startswith("few_shot"), path.stem == ZERO_SHOT
+    assert recipe.batch_size == (32 if large else 128)
+    assert recipe.epochs == (80 if few else 20 if zero else 40 if large else 60)
+    assert recipe.lr == (2e-6 if few else 12e-6)
+    assert (recipe.temporal_lr_factor, recipe.warmup, recipe.min_lr_factor) == (10, 5, 0.01)
+    assert (recipe.weight_decay, recipe.betas, recipe.label_smoothing) == (0.001, (0.9, 0.98), 0.1)
+    assert recipe.texts_per_step == 5
+    assert recipe.freeze == ("image",)
+    augment = recipe.augment
+    assert (augment.flip, augment.jitter, augment.greyscale) == (0.5, 0.8, 0.2)
+    assert (augment.mixup, augment.cutmix, augment.mix_switch) == (0.8, 1.0, 0.5)
+    assert augment.crop_scales == (1, 0.875, 0.75, 0.66)
+    shots = int(path.stem.rpartition("_k")[2]) if few else None
+    assert recipe.videos.shots == shots
+    assert recipe.init_from == (f"runs/{ZERO_SHOT}" if few else recipe.init_from)
