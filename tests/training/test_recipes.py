@@ -34,7 +34,7 @@ def test_every_row_of_tables_1_to_5_has_a_recipe_that_says_what_to_type_what_it_
     assert recipe.temporal.kind == ("kmct" if "KMCT" in row.method else "kmt")
     opening = find_recipe(name).read_text(encoding="utf-8").partition("\ntask:")[0]
     assert all(line.startswith("#") for line in opening.splitlines())
-    assert f"claver train {name} " in opening
+    assert f"-m claver train {name}\n" in opening
     assert "Cost, estimated and not measured: " in opening
     assert f"{row.top1:.1f}" in opening
     assert f"Table {row.table}" in opening or (row.setting == "zero-shot" and "Tables 4 and 5" in opening)

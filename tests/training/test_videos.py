@@ -177,6 +177,9 @@ def test_what_cannot_be_learned_is_said_before_the_first_batch(folder, tmp_path)
     empty = Clips.of_files(Manifest(CLASSES, (Sample("0.mp4", 0),), folder))
     with pytest.raises(ClaverError, match="class 'jump' has no clip"):
         VideosTask(model, recipe_for(folder), empty, None, texts_for(CLASSES, None))
+    adapted = recipe_for(folder, videos={"cache": tmp_path / "cache"}, freeze=["image"], lora={})
+    with pytest.raises(ClaverError, match=r"set lora.parts to \[text\]"):
+        make_task(adapted, model)
     quickstart = make_recipe({"task": "clips", "data": {"train": 2, "test": 2}, "steps": 1})
     with pytest.raises(ClaverError, match="quickstart"):
         make_task(quickstart, model)
@@ -220,3 +223,21 @@ def test_a_run_resumed_ends_with_the_weights_of_one_never_interrupted(folder, tm
     for name, value in whole.state_dict().items():
         assert torch.equal(value, second.state_dict()[name]), name
     assert not torch.equal(whole.text.position, talking_model().text.position)
+
+
+@pytest.mark.parametrize("layout", ["kinetics", "ucf", "hmdb"])
+def test_official_layouts_train_from_end_to_end(layout, tmp_path):
+    from tests.data import trees
+
+    from claver.data import index_folder
+    from claver.training import Trainer
+
+    tree = getattr(trees, layout)(tmp_path / layout)
+    manifest = index_folder(str(tree)).manifest.only_present()
+    write_manifest(manifest, tmp_path / "all.csv")
+    test = next(split for split in manifest.splits if split != "train")
+    section = {"train": tmp_path / "all.csv", "train_split": "train", "test": tmp_path / "all.csv", "test_split": test}
+    recipe, model = recipe_for(tmp_path, videos=section, steps=1, warmup=0, evaluate_every=1), talking_model()
+    trainer = Trainer(recipe, model, made(recipe, model))
+    assert np.isfinite(trainer.run()).all()
+    assert 0 <= trainer.figures[1]["top-1"] <= 1

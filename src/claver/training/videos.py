@@ -231,8 +231,15 @@ class CachedVideosTask(_Actions):
         return self._loss(model, tokens.to(model.device), soft, chance)
 
 
-def make_task(recipe: Recipe, model: Claver) -> VideosTask | CachedVideosTask:
+def make_task(
+    recipe: Recipe, model: Claver, *, on_cached: Callable[[int], None] = lambda row: None
+) -> VideosTask | CachedVideosTask:
     """The task of a recipe whose task is `videos`.
+
+    Args:
+        recipe: what to learn from and how.
+        model: what is to learn.
+        on_cached: with `videos.cache`, called with the number of each clip whose tokens are computed.
 
     Raises:
         ClaverError: another task, files that are not there, or clips and texts that do not go together.
@@ -246,12 +253,15 @@ def make_task(recipe: Recipe, model: Claver) -> VideosTask | CachedVideosTask:
     if videos.cache is None:
         return VideosTask(model, recipe, train, test, actions)
     if "image" not in recipe.freeze:
-        raise ClaverError("videos.cache keeps tokens of the image tower, which must not learn: add image to freeze")
+        raise ClaverError("videos.cache keeps the image tower's tokens, so it must not learn: add image to freeze")
+    if recipe.lora is not None and "image" in recipe.lora.parts:
+        raise ClaverError(
+            "videos.cache keeps tokens of the image tower, which must not learn: set lora.parts to [text]"
+        )
     logger.warning("with videos.cache clips are not varied: section augment has no effect, label smoothing has")
     _checked(train.manifest, test, actions)
-    tokens = cache_clips(
-        model, train, videos.cache, views=videos.cache_views, workers=videos.workers, bad_share=videos.bad_share
-    )
+    settings: dict[str, Any] = {"views": videos.cache_views, "workers": videos.workers, "bad_share": videos.bad_share}
+    tokens = cache_clips(model, train, videos.cache, on_clip=on_cached, **settings)
     return CachedVideosTask(model, recipe, tokens, test, actions)
 
 
