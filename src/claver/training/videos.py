@@ -246,7 +246,7 @@ def make_task(
     """
     videos = recipe.videos
     if videos is None:
-        raise ClaverError(f"recipes of task {recipe.task!r} belong to `claver quickstart`")
+        raise ClaverError(f"the recipe is of task {recipe.task!r}; videos are learned from by one of task 'videos'")
     check_files(videos)
     train, test = _train_clips(videos), _test_manifest(videos)
     actions = texts_for(train.manifest.classes, videos.texts)
