@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -132,9 +133,26 @@ def test_a_checkpoint_that_cannot_be_written_is_said_and_the_last_one_stays(tmp_
     assert checkpoints.find_checkpoint(tmp_path) == tmp_path / "last"
 
 
-def test_a_loss_that_is_no_number_stops_the_run_at_its_step():
-    recipe = clips_recipe()
+def test_a_full_disk_is_said_and_the_last_checkpoint_stays(tmp_path):
+    first = train(tmp_path, steps=2)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # writing more fails, as on a full disk
+    try:
+        with pytest.raises(CheckpointError, match=r"last cannot be written: .*(File too large|os error 27)"):
+            train(tmp_path, steps=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "logs"]
+    assert same_weights(Claver.from_pretrained(tmp_path / "last"), first.model)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_at_its_step_and_its_batch_is_kept(tmp_path):
+    recipe = clips_recipe(accumulation=2)
     model, task = clips_problem(recipe)
     task.train.tokens[:] = float("nan")
-    with pytest.raises(TrainingError, match="became nan at step 0"):
+    with pytest.raises(TrainingError, match=r"became nan at step 0; lower lr or clip_norm$"):
         Trainer(recipe, model, task).run()
+    with pytest.raises(TrainingError, match=r"its batch is in .*inspect/step-0"):
+        Trainer(recipe, model, task, tmp_path).run()
+    names = sorted(path.name for path in (tmp_path / "inspect" / "step-0").iterdir())
+    assert names == [f"rank0-part{part}.{end}" for part in (0, 1) for end in ("json", "safetensors")]

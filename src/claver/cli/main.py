@@ -9,12 +9,17 @@ from typing import Annotated
 import typer
 
 from claver import __version__
+from claver.cli.blend import EPILOG as BLEND_EXAMPLES
+from claver.cli.blend import blend
+from claver.cli.data import data_app
 from claver.cli.evaluate import EPILOG as EVALUATE_EXAMPLES
 from claver.cli.evaluate import evaluate
 from claver.cli.quickstart import EPILOG as QUICKSTART_EXAMPLES
 from claver.cli.quickstart import quickstart
 from claver.cli.recognize import EPILOG as RECOGNIZE_EXAMPLES
 from claver.cli.recognize import recognize
+from claver.cli.train import EPILOG as TRAIN_EXAMPLES
+from claver.cli.train import train
 from claver.errors import ClaverError
 
 app = typer.Typer(
@@ -26,7 +31,10 @@ app = typer.Typer(
 )
 app.command(epilog=RECOGNIZE_EXAMPLES)(recognize)
 app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
+app.command(epilog=TRAIN_EXAMPLES)(train)
+app.command(epilog=BLEND_EXAMPLES)(blend)
 app.command(epilog=QUICKSTART_EXAMPLES)(quickstart)
+app.add_typer(data_app, name="data")
 
 
 def _print_version(wanted: bool) -> None:

@@ -17,7 +17,7 @@ DEFAULT_MODEL = "openai/clip-vit-base-patch16"
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        help="A Hugging Face id, a model folder, an OpenAI .pt or a released CLAVER .pth. "
+        help="A Hugging Face id, a model folder or that of a training run, an OpenAI .pt or a released CLAVER .pth. "
         f"Without it, {DEFAULT_MODEL} if that is in the local cache."
     ),
 ]
@@ -48,10 +48,11 @@ def open_model(
         ClaverError: none given and none cached, or settings that cannot be used here.
     """
     from claver.models import load
+    from claver.training.checkpoint import weights_in
 
     place, kind = _device(device), _dtype(dtype)
     settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
-    return load(model or cached_default(), **settings)
+    return load(weights_in(model or cached_default()), **settings)
 
 
 def cached_default() -> str:

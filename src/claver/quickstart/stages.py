@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from claver.data.motion import VERBS, render_clips, render_stills
-from claver.data.motion_vocabulary import class_texts
 from claver.evaluation.metrics import top_k_accuracy, within_pairs
 from claver.models import Claver
-from claver.prompts.templates import fill
-from claver.training.beginning import new_model, train_tokenizer, with_temporal
-from claver.training.clips import ClipsTask, score_clips, tokenize_classes
+from claver.training.beginning import new_model, with_temporal
+from claver.training.clips import ClipsTask, score_clips
 from claver.training.engine import Trainer
+from claver.training.motion import PARTNER, cache_clips, clips_task, motion_tokenizer, stills_task, verb_class_texts
 from claver.training.recipe import Recipe
 from claver.training.stills import StillsTask
-from claver.training.tokens import TokenClips, cache_tokens
+from claver.training.tokens import TokenClips
 
-_RENDERED_AT_ONCE = 256
-PARTNER = torch.tensor([[verb.name for verb in VERBS].index(verb.reverse) for verb in VERBS])
-"""The class of each verb's time reversal, int64 [C]."""
+__all__ = ["Stage", "VerbResult", "cache_clips", "learn_stills", "learn_verbs", "verb_class_texts"]
 
 
 @dataclass(frozen=True)
@@ -57,44 +50,13 @@ class VerbResult:
     seconds: float
 
 
-def verb_class_texts() -> dict[str, tuple[str, ...]]:
-    """What the quickstart says of each verb: its own texts, then the bare name in the templates every user gets."""
-    return {name: (*texts, *fill(name)) for name, texts in class_texts().items()}
-
-
 def learn_stills(recipe: Recipe, stage: Stage) -> tuple[Claver, dict[str, float]]:
     """Stage 1: an image–text model, and the accuracy of its words for each state of held-out stills."""
     assert recipe.model is not None
-    train = render_stills(range(recipe.data.train), split="train", seed=recipe.seed, size=recipe.model.size)
-    test = render_stills(range(recipe.data.test), split="test", seed=recipe.seed, size=recipe.model.size)
-    corpus = [*train.captions[:4000], *(text for texts in verb_class_texts().values() for text in texts)]
-    tokenizer = train_tokenizer(corpus, recipe.model.vocabulary, recipe.model.context)
-    model, task = new_model(recipe.model, tokenizer, seed=recipe.seed), StillsTask(train, test)
+    task = stills_task(recipe, recipe.model.size)
+    model = new_model(recipe.model, motion_tokenizer(recipe, task.train.captions), seed=recipe.seed)
     _trainer(recipe, model, task, stage, "stills").run(resume=stage.resume)
     return model, task.evaluate(model)
-
-
-def cache_clips(model: Claver, recipe: Recipe, progress: Progress) -> tuple[TokenClips, TokenClips]:
-    """Stage 2: the frozen image tower's tokens of all clips, for every temporal tower alike.
-
-    For training one clip of each time-reversed pair is enough: `TokenClips` makes the other of it. The held-out clips
-    are all rendered and encoded as they are.
-    """
-    half = [number for number in range(recipe.data.train) if number % 2 == 0]
-    bar = progress.add_task("image tokens", total=len(half) + recipe.data.test, note="")
-    seed, frames, size = recipe.seed, recipe.temporal.frames, model.config.image.size
-
-    def encode(numbers: list[int], split: str) -> TokenClips:
-        def batches() -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
-            for start in range(0, len(numbers), _RENDERED_AT_ONCE):
-                part = numbers[start : start + _RENDERED_AT_ONCE]
-                yield render_clips(part, split=split, seed=seed, frames=frames, size=size).frames
-
-        tokens = cache_tokens(model, batches(), on_batch=lambda done: progress.advance(bar, done))
-        labels = torch.tensor(numbers) % len(VERBS)
-        return TokenClips(tokens, labels, PARTNER if split == "train" else None)
-
-    return encode(half, "train"), encode(list(range(recipe.data.test)), "test")
 
 
 def learn_verbs(recipe: Recipe, start: Claver, clips: tuple[TokenClips, TokenClips], stage: Stage) -> VerbResult:
@@ -104,12 +66,10 @@ def learn_verbs(recipe: Recipe, start: Claver, clips: tuple[TokenClips, TokenCli
     train, test = clips
     scale = train.tokens.float().square().mean().sqrt().item()
     model = with_temporal(start, recipe.temporal, token_scale=scale, seed=recipe.seed)
-    assert model.tokenizer is not None
-    texts = tokenize_classes(model.tokenizer, verb_class_texts())
-    task = ClipsTask(train, test, texts, recipe.texts_per_step, recipe.label_smoothing)
+    task = clips_task(recipe, model, clips)
     began = perf_counter()
     _trainer(recipe, model, task, stage, recipe.temporal.kind).run(resume=stage.resume)
-    return _measure(model, test, texts, perf_counter() - began)
+    return _measure(model, test, task.texts, perf_counter() - began)
 
 
 def _measure(model: Claver, test: TokenClips, texts: Tensor, seconds: float) -> VerbResult:

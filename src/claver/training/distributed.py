@@ -7,6 +7,7 @@ of the whole step, however the samples are dealt out.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -139,6 +140,19 @@ def wait_for_all() -> None:
     """Return when all processes have come here."""
     if rank_and_size()[1] > 1:
         distributed.barrier()
+
+
+def join() -> torch.device:
+    """Join the processes that a launcher started, if one did; returns the device of this one."""
+    from accelerate import PartialState
+
+    device: torch.device = PartialState(cpu=on_cpu()).device
+    return device
+
+
+def on_cpu() -> bool:
+    """Whether several processes share a machine without GPU: Accelerate must be told, else each thinks it is alone."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.cuda.is_available()
 
 
 def leave() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from claver.errors import ClaverError
+from claver.training.distributed import on_cpu
 from claver.training.recipe import Recipe
 
 
@@ -40,7 +41,8 @@ def make_accelerator(recipe: Recipe, folder: Path | None) -> Any:
 
     names = chosen_trackers(recipe) if folder is not None else []
     AcceleratorState._reset_state()  # else a second run in this process could not have another precision
-    return Accelerator(mixed_precision=recipe.mixed_precision, log_with=names or None, project_dir=folder)
+    settings = {"log_with": names or None, "project_dir": folder, "cpu": on_cpu()}
+    return Accelerator(mixed_precision=recipe.mixed_precision, **settings)
 
 
 def open_trackers(accelerator: Any, recipe: Recipe, first_step: int) -> None:

@@ -1,0 +1,95 @@
+"""`claver train`: a recipe from beginning to end, in any number of processes, from wherever it was interrupted."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from claver.errors import ClaverError
+
+if TYPE_CHECKING:
+    from claver.training import Recipe, Trainer
+
+EPILOG = """
+[bold]Examples[/]
+
+claver train motion init_from=runs/quickstart/stills temporal.kind=kmct --output runs/verbs\n
+claver train my_recipe.yaml init_from=openai/clip-vit-base-patch16 lr=1e-5 ema=0.999\n
+torchrun --nproc-per-node 8 -m claver train my_recipe.yaml --output runs/mine
+"""
+
+
+class Resume(StrEnum):
+    """What to do with a run that is already in the output folder."""
+
+    auto = "auto"
+    never = "never"
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a recipe that comes with claver.")],
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]…", help="Changes, such as temporal.kind=kmct.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="A folder for checkpoints and logs; runs/RECIPE if not given.")
+    ] = None,
+    resume: Annotated[
+        Resume, typer.Option(help="auto goes on with the run in the output folder, if any; never begins anew.")
+    ] = Resume.auto,
+) -> None:
+    """Train a model by a recipe. Interrupted at any instant, the same command goes on where it stopped.
+
+    Checkpoints are model folders: `last`, and `best` by the first figure of the evaluations.
+    """
+    from importlib.util import find_spec
+
+    from claver.training.recipe import load_recipe
+
+    chosen = load_recipe(recipe, changes or [])
+    if find_spec("accelerate") is None:
+        raise ClaverError("training needs accelerate; pip install 'claver[train]'")
+    folder = output or Path("runs") / Path(recipe).stem
+    from claver.training.distributed import leave
+
+    try:
+        _run(chosen, folder, resume is Resume.auto)
+    except KeyboardInterrupt:
+        typer.echo("claver: interrupted; the same command goes on from the last checkpoint", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        leave()
+
+
+def _run(recipe: Recipe, folder: Path, resume: bool) -> None:
+    from rich.console import Console
+
+    from claver.training import Trainer
+    from claver.training.build import build
+    from claver.training.checkpoint import prepare_folder
+    from claver.training.display import training_progress
+    from claver.training.distributed import join, rank_and_size
+
+    device = join()
+    console = Console() if rank_and_size()[0] == 0 else None
+    if console is not None:
+        prepare_folder(folder)
+    with training_progress(console) as progress:
+        model, task = build(recipe, progress, device)
+        trainer = Trainer(recipe, model, task, folder, folder.name, console, progress)
+        trainer.run(resume=resume)
+    if console is not None:
+        console.print(_summary(trainer, folder), highlight=False, soft_wrap=True)
+
+
+def _summary(trainer: Trainer, folder: Path) -> str:
+    lines = [f"last: {folder / 'last'}"]
+    scored = {step: figures for step, figures in trainer.figures.items() if figures}
+    if scored:
+        best = max(scored, key=lambda step: next(iter(scored[step].values())))
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in scored[best].items())
+        lines.append(f"best: {folder / 'best'} (step {best}: {figures})")
+    return "\n".join(lines)

@@ -1,0 +1,38 @@
+"""Between the model one started from and the one that was trained: often better on new classes than either."""
+
+from __future__ import annotations
+
+import torch
+
+from claver.errors import ClaverError
+from claver.models.claver import Claver
+
+
+@torch.no_grad()
+def blend(start: Claver, trained: Claver, weight: float) -> Claver:
+    """`(1 − weight) · start + weight · trained` for the weights both have.
+
+    Args:
+        start: such as the CLIP that training began with; its temporal tower, if any, plays no part.
+        trained: gives the temporal tower, the settings and the tokenizer.
+        weight: from 0, image and text tower of `start`, to 1, `trained` itself; both ends are exact.
+
+    Raises:
+        ClaverError: models of different shapes, or a weight outside [0, 1].
+    """
+    if not 0 <= weight <= 1:
+        raise ClaverError(f"a blend's weight is between 0 and 1, not {weight:g}")
+    first, second = start.state_dict(), trained.state_dict()
+    shared = [key for key in second if not key.startswith("temporal.")]
+    for key in shared:
+        if key not in first or first[key].shape != second[key].shape:
+            theirs = tuple(first[key].shape) if key in first else "no such weight"
+            raise ClaverError(
+                f"the models cannot be blended: {key} is {theirs} in one, {tuple(second[key].shape)} in the other"
+            )
+    if extra := [key for key in first if key not in second and not key.startswith("temporal.")]:
+        raise ClaverError(f"the models cannot be blended: only one has {extra[0]}")
+    blended = {key: torch.lerp(first[key].to(second[key]), second[key], weight) for key in shared}
+    made = Claver(trained.config, trained.tokenizer).to(device=trained.device, dtype=trained.dtype)
+    made.load_state_dict(second | blended)
+    return made.eval()

@@ -1,0 +1,65 @@
+"""`claver blend` and what it is made of."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from tests.tiny import talking_model
+from typer.testing import CliRunner
+
+import claver
+from claver.cli.main import app
+from claver.errors import ClaverError
+from claver.models import Claver
+from claver.models.blend import blend
+
+
+@pytest.fixture
+def pair() -> tuple[Claver, Claver]:
+    start, trained = talking_model(), talking_model()
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel())))
+    return start, trained
+
+
+@pytest.mark.parametrize("weight", [0, 0.25, 1])
+def test_shared_weights_are_interpolated_and_the_temporal_tower_is_the_trained_one(pair, weight):
+    start, trained = pair
+    made, first, second = (model.state_dict() for model in (blend(start, trained, weight), start, trained))
+    for key, value in made.items():
+        if key.startswith("temporal."):
+            assert torch.equal(value, second[key])
+        elif weight in (0, 1):
+            assert torch.equal(value, (second if weight else first)[key])
+        else:
+            torch.testing.assert_close(value, 0.75 * first[key] + 0.25 * second[key])
+
+
+def test_other_shapes_and_weights_are_refused_in_one_sentence(pair):
+    start, trained = pair
+    wider = Claver(dataclasses.replace(trained.config, embedding=trained.config.embedding * 2))
+    with pytest.raises(ClaverError, match=r"cannot be blended: readout\.projection is") as caught:
+        blend(start, wider, 0.5)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ClaverError, match=r"between 0 and 1, not 1\.5"):
+        blend(start, trained, 1.5)
+
+
+def test_the_command_writes_one_or_several(pair, tmp_path: Path):
+    for model, name in zip(pair, ("start", "trained"), strict=True):
+        model.save_pretrained(tmp_path / name)
+    names = [str(tmp_path / name) for name in ("start", "trained")]
+
+    def run(*arguments: str) -> None:
+        result = CliRunner().invoke(app, ["blend", *names, *arguments], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+
+    run("--output", str(tmp_path / "half"))
+    run("--weights", "0.5,1", "--output", str(tmp_path / "several"))
+    half, same, end = (claver.load(tmp_path / name).state_dict() for name in ("half", "several/0.5", "several/1"))
+    assert all(torch.equal(half[key], same[key]) for key in half)
+    assert all(torch.equal(end[key], value) for key, value in pair[1].state_dict().items())
+    with pytest.raises(ClaverError, match="separated by commas, not '0,two'"):
+        run("--weights", "0,two", "--output", str(tmp_path / "wrong"))

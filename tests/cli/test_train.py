@@ -1,0 +1,134 @@
+"""`claver train` as people run it: interrupted by SIGKILL, resumed, started from another run, refused."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import claver
+from claver.cli.main import app
+from claver.errors import ClaverError
+
+RECIPE = {
+    "task": "clips",
+    "data": {"train": 48, "test": 24},
+    "model": {"size": 16, "width": 64, "layers": 1, "text_width": 64, "text_layers": 1, "context": 64}
+    | {"vocabulary": 300, "embedding": 32},
+    "temporal": {"kind": "kmct", "layers": 1, "frames": 4, "init": "waves"},
+    "freeze": ["image"],
+    "steps": 3,
+    "warmup": 1,
+    "batch_size": 8,
+    "lr": 2e-4,
+    "texts_per_step": 2,
+}
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(RECIPE))
+    return tmp_path / "tiny.yaml"
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["train", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_a_run_shows_what_learns_and_where_its_weights_are(recipe: Path, tmp_path: Path) -> None:
+    shown = run(recipe, "evaluate_every=3", "--output", tmp_path / "run")
+    for words in ("What learns: run", "frozen", "best:", "top-1"):
+        assert words in shown
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["best", "last", "logs"]
+    assert claver.load(tmp_path / "run" / "best").config.temporal.kind == "kmct"
+
+
+def test_another_runs_weights_are_a_start_and_its_progress_is_not(recipe: Path, tmp_path: Path) -> None:
+    run(recipe, "evaluate_every=3", "--output", tmp_path / "first")
+    run(recipe, f"init_from={tmp_path / 'first'}", "lr=1e-12", "--output", tmp_path / "second")
+    state = json.loads((tmp_path / "second" / "last" / "state.json").read_text())
+    assert len(state["losses"]) == 3
+    first, second = (claver.load(tmp_path / name).state_dict() for name in ("first/best", "second/last"))
+    assert max((first[key] - second[key]).abs().max().item() for key in first) < 1e-8
+    with pytest.raises(ClaverError, match=r"temporal\.layers is 2, but .* was trained with 1"):
+        run(recipe, f"init_from={tmp_path / 'first'}", "temporal.layers=2", "--output", tmp_path / "third")
+
+
+def test_never_begins_anew_and_auto_goes_on(recipe: Path, tmp_path: Path) -> None:
+    run(recipe, "--output", tmp_path / "run")
+    with pytest.raises(ClaverError, match="belongs to a run with seed 0, but the recipe now says 1"):
+        run(recipe, "seed=1", "--output", tmp_path / "run")
+    before = weights(tmp_path / "run" / "last")
+    run(recipe, "--output", tmp_path / "run")
+    assert weights(tmp_path / "run" / "last") == before
+    run(recipe, "seed=1", "--output", tmp_path / "run", "--resume", "never")
+    assert weights(tmp_path / "run" / "last") != before
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["init_from=nowhere/model.pt"], "there is no file or folder nowhere/model.pt"),
+        (["model=null"], "give init_from, or sizes in section model"),
+        (["freeze=[]"], "add image to freeze"),
+        (["emma=0.9"], "did you mean 'ema'"),
+        (["lora.rang=3"], r"did you mean 'lora\.rank'"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_first_batch(
+    recipe: Path, tmp_path: Path, changes: list[str], said: str
+) -> None:
+    with pytest.raises(ClaverError, match=said):
+        run(recipe, *changes, "--output", tmp_path / "run")
+
+
+def test_an_output_that_cannot_be_written_is_said_first(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(ClaverError, match="cannot be written to"):
+        run(recipe, "--output", recipe / "run")
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_a_run_ends_with_the_same_weights(recipe: Path, tmp_path: Path) -> None:
+    settings = ["steps=60", "checkpoint_every=1", "evaluate_every=7", "ema=0.9"]
+    command = [sys.executable, "-m", "claver", "train", str(recipe), *settings, "--output"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    seed = random.randrange(10**6)
+    chance, killed, cut = random.Random(seed), 0, tmp_path / "cut"
+    for _ in range(3):
+        process = subprocess.Popen([*command, str(cut)], env=environment, stderr=subprocess.PIPE)
+        _wait_for_change(cut / "last" / "state.json", process)
+        time.sleep(chance.random())
+        process.kill()
+        process.communicate()
+        killed += process.returncode != 0
+    assert killed
+    for folder in (cut, tmp_path / "whole"):
+        done = subprocess.run([*command, str(folder)], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    for name in ("model.safetensors", "optimizer.safetensors", "ema.safetensors", "state.json"):
+        assert (cut / "last" / name).read_bytes() == (tmp_path / "whole" / "last" / name).read_bytes(), (name, seed)
+    assert weights(cut / "best") == weights(tmp_path / "whole" / "best"), seed
+
+
+def _wait_for_change(path: Path, process: subprocess.Popen[bytes]) -> None:
+    def changed() -> float:
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            return 0.0
+
+    before, end = changed(), time.monotonic() + 60
+    while changed() in (0.0, before) and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
