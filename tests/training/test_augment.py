@@ -66,6 +66,7 @@ def test_mirror_images_of_classes_by_name_by_setting_and_where_there_is_none(cap
     assert mirror_of(SIDES, {}).tolist() == [1, 0, 2]
     assert mirror_of(("east", "west", "up"), {"east": "west"}).tolist() == [1, 0, 2]
     assert mirror_of(("from left to right", "from right to left"), {}).tolist() == [1, 0]
+    assert mirror_of(("Left turn", "Right turn", "leftover"), {}).tolist() == [1, 0, 2]
     assert not caplog.records
     assert mirror_of(("turn left", "go"), {}).tolist() == [-1, 1]
     assert "not mirrored" in caplog.text

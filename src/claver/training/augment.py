@@ -28,7 +28,8 @@ from claver.video.transforms import Preprocess
 logger = logging.getLogger("claver")
 
 _LUMA = (0.299, 0.587, 0.114)
-_SIDES = {"left": "right", "right": "left"}
+_SIDES = {"left": "right", "Left": "Right", "LEFT": "RIGHT"}
+_SIDES |= {right: left for left, right in _SIDES.items()}
 _MOST_DISTORTED = 1  # steps between the scales of height and of width
 
 
@@ -233,4 +234,4 @@ def mirror_of(classes: Sequence[str], given: Mapping[str, str]) -> Tensor:
 
 
 def _other_side(name: str) -> str:
-    return re.sub(r"\b(left|right)\b", lambda side: _SIDES[side[0]], name)
+    return re.sub(rf"\b({'|'.join(_SIDES)})\b", lambda side: _SIDES[side[0]], name)

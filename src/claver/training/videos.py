@@ -321,6 +321,8 @@ def _checked(train: Manifest, test: Manifest | None, actions: Actions) -> Action
     if test is not None:
         if new := [name for name in test.classes if name not in set(train.classes)]:
             raise ClaverError(f"class {new[0]!r} of the test clips is none of the {len(train.classes)} learned ones")
+        if test.warnings != train.warnings:  # they are the same where both are of one file
+            test.warn()
         _warn_of_overlap(train, test)
     return Actions(train.classes, tuple(known[name] for name in train.classes))
 
