@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.tiny import talking_model
+from tests.videos import write_video
 from typer.testing import CliRunner
 
 import claver
@@ -97,6 +99,33 @@ def test_what_cannot_be_is_said_before_the_first_batch(
 def test_an_output_that_cannot_be_written_is_said_first(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(ClaverError, match="cannot be written to"):
         run(recipe, "--output", recipe / "run")
+
+
+@pytest.mark.slow
+def test_two_processes_learn_from_videos_as_one_does(tmp_path: Path) -> None:
+    talking_model().save_pretrained(tmp_path / "start")
+    rows = ["path,label,split"]
+    for seed in range(8):
+        write_video(tmp_path / f"{seed}.mp4", seed=seed)
+        rows.append(f"{seed}.mp4,{('waving', 'bowing')[seed % 2]},{'test' if seed > 5 else 'train'}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows) + "\n")
+    sets = {"train": "clips.csv", "train_split": "train", "test": "clips.csv", "test_split": "test", "workers": 0}
+    still = {"crop_scales": [], "flip": 0, "jitter": 0, "greyscale": 0, "mixup": 0, "cutmix": 0}
+    recipe = {"task": "videos", "videos": sets, "augment": still, "init_from": "start", "freeze": ["image"]}
+    recipe |= {"steps": 3, "warmup": 1, "batch_size": 4, "lr": 1e-4, "evaluate_every": 3}
+    (tmp_path / "videos.yaml").write_text(yaml.safe_dump(recipe))
+    losses = []
+    for count in (1, 2):
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"] if count > 1 else []
+        command = [sys.executable, *launcher, "-m", "claver", "train", "videos.yaml", "--output", str(count)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        losses.append(json.loads((tmp_path / str(count) / "last" / "state.json").read_text())["losses"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    first, second = (claver.load(tmp_path / name / "best").state_dict() for name in ("1", "2"))
+    for key in first:
+        assert (first[key] - second[key]).norm() <= 1e-3 * first[key].norm() + 1e-3, key
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ def build(recipe: Recipe, progress: Progress, device: torch.device) -> tuple[Cla
         ClaverError: a file that is not there, weights that do not fit, or nothing to start from.
     """
     if recipe.videos is not None:
-        return _build_videos(recipe, device)
+        return _build_videos(recipe, progress, device)
     start = _start(recipe) or model_for_motion(recipe)
     start.to(device)
     if recipe.task == "stills":
@@ -35,7 +35,7 @@ def build(recipe: Recipe, progress: Progress, device: torch.device) -> tuple[Cla
     return model, clips_task(recipe, model, clips)
 
 
-def _build_videos(recipe: Recipe, device: torch.device) -> tuple[Claver, Task]:
+def _build_videos(recipe: Recipe, progress: Progress, device: torch.device) -> tuple[Claver, Task]:
     from claver.training.videos import check_files, make_task
 
     assert recipe.videos is not None
@@ -45,7 +45,10 @@ def _build_videos(recipe: Recipe, device: torch.device) -> tuple[Claver, Task]:
         raise ClaverError("the recipe says nothing to start from: give init_from, such as openai/clip-vit-base-patch16")
     start.to(device)
     model = _with_tower(start, recipe, _token_scale(start)).to(device)
-    return model, make_task(recipe, model)
+    if recipe.videos.cache is None:
+        return model, make_task(recipe, model)
+    bar = progress.add_task("image tokens", total=None, note="")
+    return model, make_task(recipe, model, on_cached=lambda row: progress.advance(bar))
 
 
 def _start(recipe: Recipe) -> Claver | None:

@@ -23,7 +23,8 @@ class StillsTask:
 
     Captions that always name everything teach little: colour and shape alone tell the images of a batch apart, and
     place or direction are never needed. So each step compares the images with captions that name one state, for every
-    state in turn, and with captions that name two.
+    state in turn, and with captions that name two. Images are told apart within a part of a step: with accumulation, or
+    in several processes, each part by itself.
     """
 
     train: MotionStills
