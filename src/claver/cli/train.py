@@ -32,7 +32,7 @@ class Resume(StrEnum):
 def train(
     recipe: Annotated[str, typer.Argument(help="A YAML file, or the name of a recipe that comes with claver.")],
     changes: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]…", help="Changes, such as temporal.kind=kmct.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE…", help="Changes, such as temporal.kind=kmct.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="A folder for checkpoints and logs; runs/RECIPE if not given.")
