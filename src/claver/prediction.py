@@ -69,9 +69,13 @@ class Prediction:
             k: how many actions.
             path: where to write the picture, if anywhere; its suffix gives the format.
         """
-        from matplotlib.figure import Figure
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ClaverError("drawing needs matplotlib; pip install 'claver[explain]'") from error
 
-        shown, answers = self.frames[:: max(1, len(self.frames) // 8)][:8], self.top(k)
+        chosen = np.linspace(0, len(self.frames) - 1, min(8, len(self.frames))).round().astype(int)
+        shown, answers = self.frames[chosen], self.top(k)
         height = 0.4 + 0.32 * len(answers)
         figure = Figure(figsize=(1.4 * max(len(shown), 4), 1.4 + height), layout="constrained")
         grid = figure.add_gridspec(2, len(shown), height_ratios=[1.4, height])

@@ -22,11 +22,12 @@ from claver.prompts.templates import DEFAULT_TEMPLATES
 from claver.prompts.text_bank import TextBank
 from claver.video import Preprocess, load_views
 from claver.video.ahead import load_ahead
+from claver.video.transforms import normalize
 
 __all__ = ["Answer", "Failure", "Prediction", "Recognizer", "Views"]
 
 
-Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 Loaded = tuple[str, Tensor | VideoError]
 
 
@@ -92,6 +93,7 @@ class Recognizer:
         self.views = views if isinstance(views, Views) else Views.parse(views)
         self.frames = frames or self.model.config.temporal.frames
         self.bank = TextBank.encode(self.model, read_actions(actions, templates=templates))
+        self.bank.check(self.model.config.aggregate)
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -151,12 +153,16 @@ class Recognizer:
             temporal_views=self.views.temporal,
             crops=self.views.crops,
             preprocess=self.model.config.preprocess,
+            normalized=False,
         )
 
     @torch.inference_mode()
     def _encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
+        """Views as bytes [V, T, 3, h, w] to frame embeddings [V, T, E]."""
+        preprocess = self.model.config.preprocess
         parts = (part.to(self.model.device) for part in views_VTCHW.split(batch_size))
-        return torch.cat([self.model.encode_video(part).float() for part in parts])
+        pixels = (normalize(part, preprocess.mean, preprocess.std) for part in parts)
+        return torch.cat([self.model.encode_video(part).float() for part in pixels])
 
     @torch.inference_mode()
     def _predict(self, name: str, views_VTCHW: Tensor, frames_VTE: Tensor) -> Prediction:
@@ -164,23 +170,15 @@ class Recognizer:
         scores = self.bank.scores(frames_VTE, self.model.scale, aggregate)
         # The released score is a sum of softmaxes already: dividing by its total makes it a distribution.
         probabilities = scores.softmax(0) if aggregate == "paper" else scores / scores.sum()
-        seen = _to_pixels(views_VTCHW[len(views_VTCHW) // 2], self.model.config.preprocess)
+        seen = views_VTCHW[len(views_VTCHW) // 2].permute(0, 2, 3, 1).cpu().numpy()
         return Prediction(name, self.actions, scores.cpu().numpy(), probabilities.cpu().numpy(), seen)
 
     def __repr__(self) -> str:
         return f"Recognizer({len(self.actions)} actions, {self.frames} frames, views {self.views})"
 
 
-def _load_views(path: str, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> Floats:
-    """What a worker does for one file; an array, because tensors between processes need open file handles."""
-    loaded = load_views(
-        path, frames=frames, temporal_views=views.temporal, crops=views.crops, preprocess=preprocess, threads=threads
-    )
-    return loaded.numpy()
-
-
-def _to_pixels(frames_TCHW: Tensor, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
-    """Undo the normalisation: uint8 [T, h, w, 3]."""
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (preprocess.mean, preprocess.std))
-    pixels = (frames_TCHW * std + mean).mul(255).round().clamp(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+def _load_views(path: str, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> Bytes:
+    """What a worker does for one file. Bytes are a quarter of normalised floats, and an array, unlike a tensor, needs
+    no open file handle to go from process to process."""
+    settings: dict[str, Any] = {"temporal_views": views.temporal, "crops": views.crops, "threads": threads}
+    return load_views(path, frames=frames, preprocess=preprocess, normalized=False, **settings).numpy()

@@ -1,8 +1,10 @@
 """Every plan equals attention under the materialised mask, values and gradients, in float64."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.attention.reference import reference
 from torch import Tensor
@@ -38,7 +40,21 @@ def draw(shape: tuple[int, ...], queries: int, seed: int) -> list[Tensor]:
     return [x.requires_grad_() for x in made]
 
 
-@settings(deadline=None, max_examples=150)
+@pytest.fixture(params=[True, False], ids=["small clips", "as if large"])
+def _size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Small clips are planned densely; planned as large ones they try every other plan."""
+    monkeypatch.setattr("claver.attention.plan._SMALL", 2**18 if request.param else 0)
+    cache_clear()
+    yield
+    cache_clear()
+
+
+def cache_clear() -> None:
+    plan_attention.cache_clear()  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("_size")
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(masks, shapes, st.sampled_from(["auto", "sliced", "dense"]), st.booleans(), st.integers(0, 2**31))
 def test_plans_equal_the_materialised_mask(
     mask: KroneckerMask, shape: tuple[int, ...], plan: str, class_only: bool, seed: int
@@ -70,9 +86,10 @@ def test_the_flex_predicate_equals_the_materialised_mask(
 @pytest.mark.parametrize("name", sorted(MASKS))
 def test_large_clips_never_get_a_bias_as_large_as_the_dense_mask(name: str) -> None:
     frames, tokens = 8, 197
-    plan = plan_attention(MASKS[name], frames, tokens)
-    assert plan.kind in ("factorised", "sliced")
-    assert plan.buffer <= tokens * (2 * frames - 1) * tokens < (frames * tokens) ** 2 / 4
+    for cpu in (False, True):
+        plan = plan_attention(MASKS[name], frames, tokens, cpu=cpu)
+        assert plan.kind in ("factorised", "halved" if cpu and name in ("kmt", "kmct") else "sliced")
+        assert plan.buffer <= tokens * (2 * frames - 1) * tokens < (frames * tokens) ** 2 / 4
 
 
 def test_the_plans_of_the_paper_s_masks_compute_what_they_must() -> None:
@@ -93,6 +110,18 @@ def test_masks_that_differ_from_frame_to_frame_are_sliced_exactly() -> None:
     mask = odd @ ~SAME | SAME @ SAME
     q, k, v = draw((1, 1, 4, 3, 8), 3, 0)
     torch.testing.assert_close(kronecker_attention(q, k, v, mask, plan="sliced"), reference(q, k, v, mask))
+
+
+@pytest.mark.parametrize("plan", ["auto", "sliced", "dense"])
+@pytest.mark.parametrize("name", sorted(MASKS))
+def test_a_mask_first_used_for_inference_can_still_train(name: str, plan: str) -> None:
+    cache_clear()
+    q, k, v = draw((1, 1, 5, 4, 8), 4, 0)
+    with torch.inference_mode():
+        expected = kronecker_attention(q, k, v, MASKS[name], plan=plan)
+    actual = kronecker_attention(q, k, v, MASKS[name], plan=plan)
+    torch.testing.assert_close(actual, expected)
+    assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(actual.sum(), (q, k, v)))
 
 
 def test_half_precision_keeps_its_type() -> None:

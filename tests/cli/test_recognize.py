@@ -121,6 +121,11 @@ def test_interrupted_and_resumed_it_loses_and_repeats_nothing(model: Path, tmp_p
         (["x.mp4", "--model", "MODEL", "--temporal", "kmta"], "claver: temporal must be one of kmt, kmct"),
         (["x.mp4", "--model", "MODEL", "--dtype", "half"], "claver: dtype must be float32"),
         (["x.mp4", "--model", "MODEL", "--device", "abacus"], "claver: device 'abacus' cannot be used here"),
+        (
+            ["x.mp4", "--model", "MODEL", "--output", "/dev"],
+            "claver: cannot write /dev: it exists and is no regular file",
+        ),
+        (["", "--model", "MODEL"], "claver: an empty name is no video"),
         (["x.mp4", "--model", "nowhere.pt"], "claver: there is no file or folder nowhere.pt"),
         (["x.mp4", "--model", "MODEL", "--output", "no/such/folder.csv"], "the folder no/such does not exist"),
     ],
@@ -147,3 +152,36 @@ def test_a_reader_that_stops_listening_is_no_error_message(model: Path, videos: 
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
     assert "Traceback" not in done.stderr
     assert done.stdout == "{"
+
+
+def test_a_file_that_is_no_journal_stays_as_it_is(model: Path, videos: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "out.csv.partial"
+    for contents in ("my own notes", "my own\nnotes\n", '{"settings": 1}\n'):
+        mine.write_text(contents)
+        done = claver(videos / "0.mp4", "--model", model, "--actions", ACTIONS, "--output", tmp_path / "out.csv")
+        assert done.returncode == 1
+        assert "is no journal of claver" in done.stderr
+        assert mine.read_text() == contents
+
+
+def test_a_run_does_not_go_on_with_other_weights(videos: Path, tmp_path: Path) -> None:
+    talking_model().save_pretrained(tmp_path / "model")
+    settings = ["--model", tmp_path / "model", "--actions", ACTIONS, "--output", tmp_path / "out.jsonl"]
+    failing = claver(videos / "0.mp4", tmp_path / "missing.mp4", *settings)
+    assert failing.returncode == 1
+    (tmp_path / "out.jsonl").rename(tmp_path / "kept")
+    journal = tmp_path / "out.jsonl.partial"
+    journal.write_text('{"settings": {"model": "another"}}\n')
+    done = claver(videos / "0.mp4", *settings)
+    assert done.returncode == 1
+    assert "is an unfinished run with another model" in done.stderr
+
+
+def test_a_name_that_is_not_utf8(model: Path, videos: Path, tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/b\xffd.mp4"
+    with open(odd, "wb") as file:
+        file.write((videos / "0.mp4").read_bytes())
+    options = ["--model", model, "--actions", ACTIONS, "--format", "jsonl", "--output", tmp_path / "out.jsonl"]
+    done = claver(tmp_path, *options)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") == 1

@@ -221,3 +221,75 @@ def test_tokens_of_a_loaded_model_still_work(tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
     with torch.no_grad():
         assert torch.equal(claver.load(tmp_path).encode_text(random_texts(3)), model.encode_text(random_texts(3)))
+
+
+def test_a_named_file_is_the_one_that_is_read(tmp_path: Path) -> None:
+    """Beside a config may lie several weights: the folder's own, and others."""
+    first, second = tiny_model(seed=0), tiny_model(seed=1)
+    first.save_pretrained(tmp_path)
+    second.save_pretrained(tmp_path / "other")
+    (tmp_path / "other" / "model.safetensors").rename(tmp_path / "best.safetensors")
+    assert same_weights(claver.load(tmp_path / "best.safetensors"), second)
+    assert same_weights(claver.load(tmp_path), first)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("aggregate", "mine", "aggregate must be one of paper, released"),
+        ("activation", "relu", "activation must be one of quick_gelu, gelu"),
+        ("image", 3, "section 'image' must be a mapping"),
+        ("embedding", 0, "embedding must be a whole number"),
+    ],
+)
+def test_wrong_values_in_a_config_are_named(tmp_path: Path, key: str, value: Any, message: str) -> None:
+    tiny_model().save_pretrained(tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text()) | {key: value}
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match=f"config.json: .*{message}"):
+        claver.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("width", "x", "width must be a whole number"),
+        ("heads", 7, "cannot be cut into 7 heads"),
+        ("patch", 5, "multiple"),
+    ],
+)
+def test_wrong_sizes_in_a_config_are_named(tmp_path: Path, key: str, value: Any, message: str) -> None:
+    tiny_model().save_pretrained(tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text())
+    values["image"][key] = value
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match=message):
+        claver.load(tmp_path)
+
+
+def test_half_precision_keeps_the_scale_whole(tmp_path: Path) -> None:
+    model = tiny_model()
+    with torch.no_grad():
+        model.logit_scale.fill_(4.6051702)
+    model.save_pretrained(tmp_path)
+    assert claver.load(tmp_path, dtype=torch.bfloat16).scale.item() == pytest.approx(100, abs=0.01)
+
+
+def test_another_number_of_frames_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tiny_model().save_pretrained(tmp_path)
+    claver.load(tmp_path, frames=6)
+    assert "temporal embedding interpolated from 4 to 6 frames" in caplog.text
+    claver.load(tmp_path, temporal="mean")
+    assert "are left out: frames are averaged" in caplog.text
+    with pytest.raises(CheckpointError, match="frames must be at least 1"):
+        claver.load(tmp_path, frames=0)
+
+
+def test_a_damaged_tokenizer_is_named(tmp_path: Path) -> None:
+    tiny_model().save_pretrained(tmp_path)
+    for contents in (b"{", b"\xff\xfe"):
+        (tmp_path / "tokenizer.json").write_bytes(contents)
+        with pytest.raises(CheckpointError, match=r"the tokenizer at .* cannot be read"):
+            claver.load(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    assert claver.load(tmp_path).tokenizer is None, "CLIP's vocabulary is not this model's"

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from claver.errors import CheckpointError
+from claver.models import TextConfig
 from claver.models.tokenizer import Tokenizer, find_tokenizer, packaged_clip_tokenizer
 
 SENTENCES = [
@@ -21,7 +22,7 @@ SENTENCES = [
 
 @pytest.fixture(scope="module")
 def clip(shared: Path) -> Tokenizer:
-    found = find_tokenizer(shared, 77, shared / "clip_bpe" / "bpe_simple_vocab_16e6.txt.gz")
+    found = find_tokenizer(shared, TextConfig(), shared / "clip_bpe" / "bpe_simple_vocab_16e6.txt.gz")
     assert found is not None
     return found
 
@@ -67,11 +68,11 @@ def test_rows_are_padded_with_zeros_and_long_texts_cut_aloud(clip: Tokenizer, ca
 
 def test_where_a_tokenizer_is_looked_for(clip: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("claver.models.tokenizer.packaged_clip_tokenizer", lambda context: None)
-    assert find_tokenizer(tmp_path, 77) is None
+    assert find_tokenizer(tmp_path, TextConfig()) is None
     with pytest.raises(CheckpointError, match="holds no tokenizer"):
-        find_tokenizer(tmp_path, 77, tmp_path / "nowhere")
+        find_tokenizer(tmp_path, TextConfig(), tmp_path / "nowhere")
     (tmp_path / "tokenizer.json").write_text(clip.json or "")
-    found = find_tokenizer(tmp_path, 77)
+    found = find_tokenizer(tmp_path, TextConfig())
     assert found is not None
     assert found.encode("Playing  Guitar") == clip.encode("playing guitar")
 
@@ -84,7 +85,7 @@ def test_vocab_and_merges_files_of_older_folders(clip: Tokenizer, shared: Path, 
     lines = merges.split("\n")[: 49152 - 256 - 2 + 1]
     (tmp_path / "merges.txt").write_text("\n".join(lines) + "\n")
     (tmp_path / "vocab.json").write_text(json.dumps(json.loads(clip.json or "")["model"]["vocab"]))
-    found = find_tokenizer(tmp_path, 77)
+    found = find_tokenizer(tmp_path, TextConfig())
     assert found is not None
     for text in SENTENCES:
         assert found.encode(text) == clip.encode(text)

@@ -83,3 +83,22 @@ def test_other_bad_lists(tmp_path: Path) -> None:
         read_actions(tmp_path / "latin.txt")
     assert isinstance(read_actions("ucf101"), Actions)
     assert len(BENCHMARKS) == 4
+
+
+@pytest.mark.parametrize("word", ["kinetics-400", "UCF-101", "hmdb_51", "kinetics 600"])
+def test_a_misspelt_benchmark_is_no_action(word: str) -> None:
+    with pytest.raises(ClaverError, match="did you mean"):
+        read_actions(word)
+
+
+def test_odd_sources(tmp_path: Path) -> None:
+    with pytest.raises(ClaverError, match="is a folder"):
+        read_actions(str(tmp_path))
+    assert read_actions(" ucf101 ").names == read_actions("ucf101").names
+    assert read_actions("x" * 300).names == ("x" * 300,)
+    assert read_actions({"grows": "gets bigger"}).texts == (("gets bigger",),)
+    (tmp_path / "excel.csv").write_text('Action;Text\nwaving;"a hand,\nmoving"\n')
+    assert read_actions(tmp_path / "excel.csv").texts == (("a hand, moving",),)
+    (tmp_path / "long.csv").write_text(f"action,text\nwaving,{'x' * 200_000}\n")
+    with pytest.raises(ClaverError, match="line 2: not valid CSV"):
+        read_actions(tmp_path / "long.csv")

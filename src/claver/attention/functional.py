@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from claver.attention.caching import cached
 from claver.attention.halved import attend_in_parts
 from claver.attention.mask import KroneckerMask
 from claver.attention.plan import Plan, PlanKind, as_bias, plan_attention
@@ -32,8 +33,11 @@ def kronecker_attention(
     Raises:
         ValueError: shapes that do not fit together, a token that sees nothing, or a forced plan that does not fit.
     """
+    if q_BHTMd.ndim != 5 or k_BHTNd.ndim != 5:
+        raise ValueError(f"q and k have {q_BHTMd.ndim} and {k_BHTNd.ndim} axes; 5 are needed, [B, H, T, N, d]")
     frames, tokens = k_BHTNd.shape[2:4]
-    if k_BHTNd.shape != v_BHTNd.shape or q_BHTMd.shape[:3] != k_BHTNd.shape[:3] or q_BHTMd.ndim != 5:
+    alike = [(q_BHTMd.shape[axis], k_BHTNd.shape[axis]) for axis in (0, 1, 2, -1)]
+    if k_BHTNd.shape != v_BHTNd.shape or any(query != key for query, key in alike):
         shapes = ", ".join(str(tuple(x.shape)) for x in (q_BHTMd, k_BHTNd, v_BHTNd))
         raise ValueError(f"q [B, H, T, M, d], k and v [B, H, T, N, d] do not fit together: {shapes}")
     cpu = q_BHTMd.device.type == "cpu"
@@ -42,7 +46,8 @@ def kronecker_attention(
     gpu = _flex_compiles(q_BHTMd)
     chosen = plan_attention(mask, frames, tokens, q_BHTMd.shape[3], kind=plan, gpu=gpu, cpu=cpu)
     if chosen.kind == "flex":
-        if q_BHTMd.requires_grad and not q_BHTMd.is_cuda:
+        wanted = torch.is_grad_enabled() and any(x.requires_grad for x in (q_BHTMd, k_BHTNd, v_BHTNd))
+        if wanted and not q_BHTMd.is_cuda:
             raise ValueError("FlexAttention has no gradients on a CPU; use plan='auto'")
         return _flex(q_BHTMd, k_BHTNd, v_BHTNd, mask)
     if chosen.kind == "halved":
@@ -91,14 +96,16 @@ def _flex(q: Tensor, k: Tensor, v: Tensor, mask: KroneckerMask) -> Tensor:
     return out.unflatten(2, q.shape[2:4])
 
 
-@lru_cache(maxsize=32)
+@cached(32)
 def _flex_block_mask(mask: KroneckerMask, frames: int, tokens: int, queries: int, device: str) -> Any:
     from torch.nn.attention.flex_attention import create_block_mask
 
     def visible(_batch: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         return mask.visible(query // queries * tokens + query % queries, key, tokens)
 
-    return create_block_mask(visible, None, None, frames * queries, frames * tokens, device=device)
+    # Compiled it is evaluated tile by tile; as written, on all S×S pairs at once.
+    lengths = (frames * queries, frames * tokens)
+    return create_block_mask(visible, None, None, *lengths, device=device, _compile=device.startswith("cuda"))
 
 
 @lru_cache(maxsize=1)

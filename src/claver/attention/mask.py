@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache, reduce
+from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from claver.attention.caching import cached
 from claver.attention.relation import ALL, CLASS, EARLIER, OTHER, SAME, Relation
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Blocks:
     patterns: dict[int, Tensor]
 
 
-@lru_cache(maxsize=64)
+@cached(64)
 def _blocks(mask: KroneckerMask, frames: int, tokens: int) -> Blocks:
     """A block unites the token relations of those terms whose frame relation holds; its code names that set."""
     codes = torch.zeros(frames, frames, dtype=torch.int64)

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from claver.attention.caching import cached
 from claver.attention.halved import Part, halves
 from claver.attention.mask import Blocks, KroneckerMask
 
@@ -69,7 +69,7 @@ class Plan:
     parts: tuple[Part, ...] = ()
 
 
-@lru_cache(maxsize=128)
+@cached(128)
 def plan_attention(
     mask: KroneckerMask,
     frames: int,
@@ -111,7 +111,7 @@ def plan_attention(
             raise ValueError(f"{mask} on {frames} frames of {tokens} tokens does not {verb}; use plan='auto'")
         return found
     if kind == "dense":
-        return _dense(mask, frames, tokens, queries)
+        return _dense(blocks, queries)
     if kind == "flex":
         visible = sum(int((blocks.codes == code).sum()) for code in blocks.patterns)
         return Plan("flex", visible * queries * tokens, 0)
@@ -164,8 +164,8 @@ def _by_keys(blocks: Blocks, queries: int) -> Plan | None:
     return Plan("factorised", len(blocks.codes) * queries * int(seen.sum()), 0, axis="keys", keys=keys)
 
 
-def _dense(mask: KroneckerMask, frames: int, tokens: int, queries: int) -> Plan:
-    visible = mask.matrix(frames, tokens).view(frames, tokens, -1)[:, :queries].flatten(0, 1)
+def _dense(blocks: Blocks, queries: int) -> Plan:
+    visible = torch.cat([_row(blocks, frame, queries) for frame in range(len(blocks.codes))])
     bias = None if visible.all() else visible
     return Plan("dense", visible.numel(), 0 if bias is None else visible.numel(), bias=bias)
 
@@ -241,7 +241,8 @@ class Ribbon:
     def bias(self, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The buffer as an additive bias; the last one made is kept."""
         if (dtype, device) not in self._made:
-            self._made = {(dtype, device): as_bias(self.visible, dtype, device)}
+            with torch.inference_mode(False):
+                self._made = {(dtype, device): as_bias(self.visible, dtype, device)}
         return self._made[dtype, device]
 
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import write_whole
+from claver.cli.formats import check_output, write_whole
 from claver.cli.journal import Journal
 from claver.cli.model import (
-    DEFAULT_MODEL,
     BatchOption,
     DeviceOption,
     DtypeOption,
@@ -21,6 +20,7 @@ from claver.cli.model import (
     TemporalOption,
     WorkersOption,
     default_workers,
+    model_identity,
     open_model,
 )
 from claver.errors import ClaverError
@@ -78,12 +78,14 @@ def evaluate(
     """
     from rich.console import Console
 
+    if output is not None:
+        check_output(output)
     with ExitStack() as stack:
         rank = _join_processes(stack)
         tests, dataset = _read_tests(manifests, split)
         recognizer = _recognizer(tests, texts, model, temporal, frames, views, device, dtype)
         settings: dict[str, Any] = {
-            "model": str(model or DEFAULT_MODEL),
+            "model": model_identity(model),
             "temporal": recognizer.model.config.temporal.kind,
         }
         settings |= {"frames": recognizer.frames, "views": str(recognizer.views), "setting": setting, "dtype": dtype}
@@ -106,7 +108,7 @@ def _report(
 
     from claver.evaluation.report import print_report, to_dict
 
-    name = f"{Path(settings['model']).name} ({settings['temporal']})"
+    name = f"{Path(settings['model'].split(' ')[0]).name} ({settings['temporal']})"
     known = {"benchmark": dataset, "setting": setting, "frames": settings["frames"], "views": settings["views"]}
     print_report(console, evaluations, name=name, **known)
     if output is not None:

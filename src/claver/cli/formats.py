@@ -75,6 +75,14 @@ def _answers(record: Record) -> Any:
     return table
 
 
+def check_output(path: Path) -> None:
+    """Raise `ClaverError` if a file cannot be put there, before any work is done."""
+    if not path.parent.is_dir():
+        raise ClaverError(f"cannot write {path}: the folder {path.parent} does not exist")
+    if path.exists() and not path.is_file():
+        raise ClaverError(f"cannot write {path}: it exists and is no regular file")
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a file that appears complete or not at all.
 
@@ -83,7 +91,7 @@ def write_whole(path: Path, text: str) -> None:
     """
     beside = path.with_name(path.name + ".writing")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(text, encoding="utf-8", errors="surrogateescape")
         os.replace(beside, path)
     except OSError as error:
         beside.unlink(missing_ok=True)

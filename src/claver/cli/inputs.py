@@ -6,7 +6,7 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from claver.data.tree import VIDEO_SUFFIXES
+from claver.data.tree import VIDEO_SUFFIXES, Tree
 from claver.errors import ClaverError
 
 
@@ -20,10 +20,11 @@ def find_videos(inputs: Sequence[str]) -> list[str]:
 
 
 def _expand(given: str) -> list[str]:
+    if not given:
+        raise ClaverError("an empty name is no video; give files, folders or patterns")
     path = Path(given)
     if path.is_dir():
-        below = (file for file in path.rglob("*") if file.name.lower().endswith(VIDEO_SUFFIXES))
-        found = sorted(str(file) for file in below if file.is_file() and not _hidden(file, path))
+        found = [str(path / file) for file in Tree(path).videos]
         if not found:
             raise ClaverError(f"the folder {given} holds no video file ({' '.join(VIDEO_SUFFIXES)})")
         return found
@@ -33,7 +34,3 @@ def _expand(given: str) -> list[str]:
     if not matches:
         raise ClaverError(f"no file matches {given}")
     return matches
-
-
-def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)

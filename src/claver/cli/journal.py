@@ -29,26 +29,35 @@ class Journal:
         self.done: dict[str, dict[str, Any]] = {}
         try:
             self._read(settings)
-            self._file = self.path.open("a", encoding="utf-8")
+            self._file = self.path.open("a", encoding="utf-8", errors="surrogateescape")
         except OSError as error:
             raise ClaverError(f"cannot write {self.path}: {error.strerror}; choose another --output") from error
         if self._file.tell() == 0:
             self._write({"settings": dict(settings)})
 
     def _read(self, settings: Mapping[str, Any]) -> None:
-        if not self.path.exists():
+        if not self.path.exists() or self.path.stat().st_size == 0:
             return
-        with self.path.open("rb+") as file:
-            whole = file.read().rpartition(b"\n")
-            file.truncate(len(whole[0]) + len(whole[1]))  # a line cut short by the interruption
-        lines = [json.loads(line) for line in whole[0].decode().splitlines()]
-        if lines and (earlier := lines[0].get("settings")) != settings:
-            differing = [key for key in settings if earlier is None or earlier.get(key) != settings[key]]
+        whole = self.path.read_bytes().rpartition(b"\n")[0]
+        lines = self._parse(whole)
+        if (earlier := lines[0]["settings"]) != settings:
+            differing = [key for key in settings if earlier.get(key) != settings[key]]
             raise ClaverError(
                 f"{self.path} is an unfinished run with another {' and '.join(differing) or 'setting'}; "
                 "repeat that command to finish it, or delete the file to start anew"
             )
         self.done = {record["path"]: record for record in lines[1:]}
+        os.truncate(self.path, len(whole) + 1)  # whatever a line cut short by the interruption left
+
+    def _parse(self, whole: bytes) -> list[dict[str, Any]]:
+        """The journal's lines; a file that is none is somebody else's and stays as it is."""
+        try:
+            lines = [json.loads(line) for line in whole.decode("utf-8", "surrogateescape").splitlines()]
+            if isinstance(lines[0]["settings"], dict) and all("path" in record for record in lines[1:]):
+                return lines
+        except (ValueError, LookupError, TypeError):
+            pass
+        raise ClaverError(f"{self.path} is in the way: it is no journal of claver; choose another --output")
 
     def add(self, record: dict[str, Any]) -> None:
         """Note one finished file; on disk when this returns."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -37,6 +39,15 @@ BatchOption = Annotated[int, typer.Option(min=1, help="Views computed at once.")
 def default_workers(files: int) -> int:
     """Processes that decode ahead: one for two cores, at most 8; none for a single file."""
     return min(8, max(1, (os.cpu_count() or 1) // 2)) if files > 1 else 0
+
+
+def model_identity(model: str | None) -> str:
+    """What the model is, not only where: weights on disk count by their size and time, so that no run goes on with
+    others than it began with."""
+    path = Path(model or DEFAULT_MODEL)
+    files = sorted(path.glob("*")) if path.is_dir() else [path]
+    stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
+    return f"{path} {sha256(repr(stamps).encode()).hexdigest()[:12]}" if stamps else str(path)
 
 
 def open_model(

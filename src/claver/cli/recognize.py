@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import Format, Record, render, write_whole
+from claver.cli.formats import Format, Record, check_output, render, write_whole
 from claver.cli.inputs import find_videos
 from claver.cli.journal import Journal
 from claver.cli.model import (
-    DEFAULT_MODEL,
     BatchOption,
     DeviceOption,
     DtypeOption,
@@ -24,9 +23,9 @@ from claver.cli.model import (
     ViewsOption,
     WorkersOption,
     default_workers,
+    model_identity,
     open_model,
 )
-from claver.errors import ClaverError
 
 if TYPE_CHECKING:
     from claver.recognizer import Failure, Prediction, Recognizer
@@ -75,8 +74,10 @@ def recognize(
 
     Files that cannot be read are reported at the end, and the exit code is then 1.
     """
+    if output is not None:
+        check_output(output)
     paths = find_videos(videos)
-    settings: dict[str, Any] = {"model": str(model or DEFAULT_MODEL), "actions": _identity(actions), "top": top}
+    settings: dict[str, Any] = {"model": model_identity(model), "actions": _identity(actions), "top": top}
     settings |= {"temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
     workers = default_workers(len(paths)) if workers is None else workers
 
@@ -111,8 +112,6 @@ def _to_file(
     paths: Sequence[str], answer: Answerer, form: Format, output: Path, settings: dict[str, Any]
 ) -> list[Record]:
     """Through a journal, so that nothing is lost; files that failed in an earlier run are tried again."""
-    if not output.parent.is_dir():
-        raise ClaverError(f"cannot write {output}: the folder {output.parent} does not exist")
     with Journal(output, settings) as journal:
         missing = [path for path in paths if "top" not in journal.done.get(path, ())]
         if len(missing) < len(paths):

@@ -26,6 +26,11 @@ class ImageConfig:
     layers: int = 12
     heads: int = 12
 
+    def __post_init__(self) -> None:
+        _check_sizes("image", self)
+        if self.size % self.patch:
+            raise ClaverError(f"image: a size of {self.size} pixels is not a multiple of the patch, {self.patch}")
+
     @property
     def grid(self) -> int:
         """Patches along one side."""
@@ -48,6 +53,9 @@ class TextConfig:
     layers: int = 12
     heads: int = 8
 
+    def __post_init__(self) -> None:
+        _check_sizes("text", self)
+
 
 @dataclass(frozen=True)
 class TemporalConfig:
@@ -58,8 +66,8 @@ class TemporalConfig:
     frames: int = 8  # T, length of the learned temporal embedding
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Temporal):
-            raise ClaverError(f"temporal must be one of {', '.join(get_args(Temporal))}, not {self.kind!r}")
+        _check_choice("temporal", self.kind, Temporal)
+        _check_sizes("temporal", self)
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,12 @@ class ClaverConfig:
     norm_eps: float = 1e-5
     aggregate: Aggregate = "paper"
     preprocess: Preprocess = field(default_factory=Preprocess)
+
+    def __post_init__(self) -> None:
+        _check_choice("activation", self.activation, Activation)
+        _check_choice("aggregate", self.aggregate, Aggregate)
+        if not isinstance(self.embedding, int) or self.embedding < 1:
+            raise ClaverError(f"embedding must be a whole number of at least 1, not {self.embedding!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in `config.json`."""
@@ -100,11 +114,31 @@ class ClaverConfig:
         return replace(self, temporal=TemporalConfig(kind, chosen, frames or self.temporal.frames))
 
 
+def _check_choice(name: str, value: object, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise ClaverError(f"{name} must be one of {', '.join(get_args(choices))}, not {value!r}")
+
+
+def _check_sizes(part: str, config: ImageConfig | TextConfig | TemporalConfig) -> None:
+    for name, value in vars(config).items():
+        if name != "kind" and (type(value) is not int or value < (0 if name == "eot" else 1)):
+            raise ClaverError(f"{part}: {name} must be a whole number of at least 1, not {value!r}")
+    if isinstance(config, ImageConfig | TextConfig) and config.width % config.heads:
+        raise ClaverError(f"{part}: a width of {config.width} cannot be cut into {config.heads} heads")
+
+
 def _part(kind: Any, name: str, values: Mapping[str, Any]) -> Any:
+    if not isinstance(values, Mapping):
+        raise ClaverError(f"config section {name!r} must be a mapping of keys to values, not {values!r}")
     known = {f.name for f in fields(kind)}
     if unknown := set(values) - known:
         raise ClaverError(f"config section {name!r} has unknown keys {sorted(unknown)}; known are {sorted(known)}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    try:
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    except ClaverError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ClaverError(f"config section {name!r}: {error}") from error
 
 
 def _clip(size: int, patch: int, *, large: bool = False) -> ClaverConfig:

@@ -10,9 +10,8 @@ from typing import Any, get_args
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from claver.errors import CheckpointError
+from claver.errors import CheckpointError, ClaverError
 from claver.models.claver import Claver
 from claver.models.config import (
     Aggregate,
@@ -25,6 +24,7 @@ from claver.models.config import (
 from claver.models.folder import CONFIG, TOKENIZER, read_config, read_safetensors, read_weights
 from claver.models.names import State, from_hugging_face, from_openai
 from claver.models.notice import logger
+from claver.models.temporal import resize_time
 from claver.models.tokenizer import find_tokenizer
 from claver.models.unpickle import read_pickled_state
 from claver.video.transforms import Preprocess
@@ -68,9 +68,12 @@ def load(
     path = _locate(source, revision, token)
     state, config = _read(path)
     config = _adapt(config, state, temporal, frames, aggregate)
-    model = Claver(config, find_tokenizer(path if path.is_dir() else path.parent, config.text.context, tokenizer))
+    model = Claver(config, find_tokenizer(path if path.is_dir() else path.parent, config.text, tokenizer))
     _fill(model, state, source)
-    return model.to(device=device, dtype=dtype).eval()
+    scale = model.logit_scale.detach().clone()
+    model.to(device=device, dtype=dtype)
+    model.logit_scale.data = scale.to(model.device)  # ln 100 in bfloat16 would be off, and every score by one per cent
+    return model.eval()
 
 
 def _locate(source: str | Path, revision: str | None, token: str | None) -> Path:
@@ -98,11 +101,11 @@ def _locate(source: str | Path, revision: str | None, token: str | None) -> Path
 def _read(path: Path) -> tuple[State, ClaverConfig]:
     """Weights under our names, and the config they imply."""
     if path.is_dir():
-        return _read_folder(path)
+        return _understand(path)
     if path.suffix == ".safetensors":
-        if (path.parent / CONFIG).is_file():
-            return _read_folder(path.parent)
         state = read_safetensors(path)
+        if (path.parent / CONFIG).is_file():
+            return _understand(path.parent, state)
     elif path.suffix in (".pt", ".pth", ".bin"):
         state = read_pickled_state(path)
     else:
@@ -111,14 +114,19 @@ def _read(path: Path) -> tuple[State, ClaverConfig]:
     return state, infer_config(state)
 
 
-def _read_folder(folder: Path) -> tuple[State, ClaverConfig]:
+def _understand(folder: Path, state: State | None = None) -> tuple[State, ClaverConfig]:
+    """The weights of a folder, or `state` in their place, by what its config says they are."""
     values = read_config(folder)
     kind = values.get("model_type")
-    if kind == "claver":
-        return read_weights(folder), ClaverConfig.from_dict(values)
-    if kind == "clip":
-        return from_hugging_face(read_weights(folder)), config_from_hugging_face(values)
-    raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; only 'claver' and 'clip' can be loaded")
+    if kind not in ("claver", "clip"):
+        raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; only 'claver' and 'clip' can be loaded")
+    state = read_weights(folder) if state is None else state
+    try:
+        if kind == "claver":
+            return state, ClaverConfig.from_dict(values)
+        return from_hugging_face(state), config_from_hugging_face(values)
+    except ClaverError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
 
 
 def infer_config(state: Mapping[str, Tensor]) -> ClaverConfig:
@@ -189,23 +197,22 @@ def _adapt(
     trained = "temporal.embedding" in state
     if temporal is not None and temporal not in get_args(Temporal):
         raise CheckpointError(f"temporal must be one of {', '.join(get_args(Temporal))}, not {temporal!r}")
+    if frames is not None and frames < 1:
+        raise CheckpointError(f"frames must be at least 1, not {frames}")
     kind = temporal or config.temporal.kind
     if trained and kind != config.temporal.kind:
-        logger.warning("temporal weights trained as %s now run as %s", config.temporal.kind, kind)
+        fate = "are left out: frames are averaged" if kind == "mean" else f"now run as {kind}"
+        logger.warning("temporal weights trained as %s %s", config.temporal.kind, fate)
     if kind == "mean":
         for key in [key for key in state if key.startswith("temporal.")]:
             del state[key]
     elif not trained:
-        logger.info("the temporal tower is new: until it is trained, answers are those of CLIP with mean pooling")
+        logger.warning("the temporal tower is new: until it is trained, answers are those of CLIP with mean pooling")
     elif frames is not None and frames != len(state["temporal.embedding"]):
-        state["temporal.embedding"] = _resize_time(state["temporal.embedding"], frames)
+        state["temporal.embedding"] = resize_time(state["temporal.embedding"], frames)
     layers = config.temporal.layers or max(1, config.image.layers // 3)
     config = config.with_temporal(kind, frames, layers)
     return config if aggregate is None else replace(config, aggregate=aggregate)
-
-
-def _resize_time(embedding_TD: Tensor, frames: int) -> Tensor:
-    return F.interpolate(embedding_TD.float().T[None], frames, mode="linear", align_corners=False)[0].T
 
 
 def _fill(model: Claver, state: State, source: str | Path) -> None:

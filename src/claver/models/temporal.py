@@ -100,9 +100,14 @@ class TemporalTower(nn.Module):
         """e_time for T frames, [T, D]; interpolated along time if the model was made for another number."""
         if frames == len(self.embedding):
             return self.embedding
-        say_once(f"temporal embedding interpolated from {len(self.embedding)} to {frames} frames")
-        resized = F.interpolate(self.embedding.float().T[None], frames, mode="linear", align_corners=False)
-        return resized[0].T.to(self.embedding.dtype)
+        return resize_time(self.embedding, frames)
+
+
+def resize_time(embedding_TD: Tensor, frames: int) -> Tensor:
+    """A temporal embedding for another number of frames, interpolated linearly, [frames, D]; said aloud."""
+    say_once(f"temporal embedding interpolated from {len(embedding_TD)} to {frames} frames")
+    resized = F.interpolate(embedding_TD.float().T[None], frames, mode="linear", align_corners=False)
+    return resized[0].T.to(embedding_TD.dtype)
 
 
 def attend_across(q_BTMHd: Tensor, k_BTNHd: Tensor, v_BTNHd: Tensor, mask: KroneckerMask) -> Tensor:

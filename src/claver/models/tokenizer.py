@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from claver.errors import CheckpointError
+from claver.models.config import TextConfig
 from claver.models.notice import say_once
 
+CLIP_VOCABULARY = 49408
 CLIP_MERGES = 49152 - 256 - 2
 """CLIP keeps this many merges of its file."""
 SOT, EOT = "<|startoftext|>", "<|endoftext|>"
@@ -62,26 +64,27 @@ class Tokenizer:
         return cls(lambda sentence: backend.encode(sentence).ids, context, text)
 
 
-def find_tokenizer(folder: Path, context: int, explicit: str | Path | None = None) -> Tokenizer | None:
+def find_tokenizer(folder: Path, text: TextConfig, explicit: str | Path | None = None) -> Tokenizer | None:
     """The tokenizer of a checkpoint.
 
     Looked for in this order: `explicit` (a folder, `tokenizer.json` or CLIP's `bpe_simple_vocab_16e6.txt.gz`), the
-    checkpoint's folder, and the package `instant-clip-tokenizer` (extra `clip-vocabulary`), which carries CLIP's.
+    checkpoint's folder, and, for a text tower of CLIP's vocabulary, the package `instant-clip-tokenizer` (extra
+    `clip-vocabulary`), which carries it.
 
     Returns:
         None if there is none; a model can still be fed token ids.
 
     Raises:
-        CheckpointError: `explicit` was given but holds no tokenizer.
+        CheckpointError: `explicit` holds no tokenizer, or a tokenizer is damaged.
     """
-    if explicit is not None:
-        found = _tokenizer_at(Path(explicit), context)
-        if found is None:
-            raise CheckpointError(
-                f"{explicit} holds no tokenizer: give a tokenizer.json or bpe_simple_vocab_16e6.txt.gz"
-            )
-        return found
-    return _tokenizer_at(folder, context) or packaged_clip_tokenizer(context)
+    place = folder if explicit is None else Path(explicit)
+    try:
+        found = _tokenizer_at(place, text.context)
+    except Exception as error:  # the tokenizers library raises bare `Exception`
+        raise CheckpointError(f"the tokenizer at {place} cannot be read: {' '.join(str(error).split())}") from error
+    if found is None and explicit is not None:
+        raise CheckpointError(f"{explicit} holds no tokenizer; tokenizer.json or bpe_simple_vocab_16e6.txt.gz would")
+    return found or (packaged_clip_tokenizer(text.context) if text.vocabulary == CLIP_VOCABULARY else None)
 
 
 def _tokenizer_at(place: Path, context: int) -> Tokenizer | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import difflib
+import io
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -30,7 +33,7 @@ class Actions:
     def __post_init__(self) -> None:
         if not self.names:
             raise ClaverError("the list of actions is empty; give at least one action")
-        if repeated := sorted({name for name in self.names if self.names.count(name) > 1}):
+        if repeated := [name for name, count in Counter(self.names).items() if count > 1]:
             raise ClaverError(f"action {repeated[0]!r} is listed more than once")
         if bare := [name for name, texts in zip(self.names, self.texts, strict=True) if not texts]:
             raise ClaverError(f"action {bare[0]!r} has no text")
@@ -61,13 +64,30 @@ def read_actions(
     if isinstance(source, Actions):
         return source
     if isinstance(source, Mapping):
-        return Actions(tuple(source), tuple(tuple(texts) for texts in source.values()))
-    if isinstance(source, str) and source in BENCHMARKS:
+        texts = ((own,) if isinstance(own, str) else tuple(own) for own in source.values())
+        return Actions(tuple(source), tuple(texts))
+    if isinstance(source, Path):
+        return _read_file(source, templates)
+    if not isinstance(source, str):
+        return _templated([word.strip() for word in source if word.strip()], templates)
+    return _from_words(source.strip(), templates)
+
+
+def _from_words(source: str, templates: Sequence[str]) -> Actions:
+    if source in BENCHMARKS:
         return _templated(benchmark_classes(source), templates)
-    if isinstance(source, Path) or (isinstance(source, str) and _names_a_file(source)):
+    if _names_a_file(source):
         return _read_file(Path(source), templates)
-    words = source.split(",") if isinstance(source, str) else source
-    return _templated([word.strip() for word in words if word.strip()], templates)
+    words = [word.strip() for word in source.split(",") if word.strip()]
+    if len(words) == 1 and (meant := _nearly_a_benchmark(words[0])):
+        raise ClaverError(f"{words[0]!r} is no list of actions; did you mean {meant!r}?")
+    return _templated(words, templates)
+
+
+def _nearly_a_benchmark(word: str) -> str | None:
+    plain = re.sub(r"[\W_]", "", word).casefold()
+    near = difflib.get_close_matches(plain, BENCHMARKS, n=1, cutoff=0.85)
+    return near[0] if near else None
 
 
 def benchmark_classes(name: str, *, raw: bool = False) -> list[str]:
@@ -93,10 +113,17 @@ def _templated(names: Sequence[str], templates: Sequence[str]) -> Actions:
 
 
 def _names_a_file(source: str) -> bool:
-    return source.endswith((".txt", ".csv")) or ("," not in source and Path(source).is_file())
+    if source.endswith((".txt", ".csv")):
+        return True
+    try:
+        return "," not in source and Path(source).exists()
+    except OSError:  # longer than a file name may be
+        return False
 
 
 def _read_file(path: Path, templates: Sequence[str]) -> Actions:
+    if path.is_dir():
+        raise ClaverError(f"{path} is a folder; actions come from a .txt or .csv file, a list of words, or a benchmark")
     if not path.is_file():
         raise ClaverError(f"there is no file of actions {path}; benchmarks are {', '.join(BENCHMARKS)}")
     try:
@@ -109,14 +136,27 @@ def _read_file(path: Path, templates: Sequence[str]) -> Actions:
 
 
 def _read_csv(path: Path, text: str, templates: Sequence[str]) -> Actions:
-    rows = csv.DictReader(text.splitlines())
-    columns = rows.fieldnames or []
-    column = next((name for name in ("action", "name") if name in columns), None)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    try:
+        return _read_rows(path, rows, templates)
+    except csv.Error as error:
+        raise ClaverError(f"{path}, line {rows.line_num + 1}: not valid CSV ({error})") from error
+
+
+def _delimiter(text: str) -> str:
+    """A comma, or the semicolon that spreadsheets write where the comma is a decimal point."""
+    header = text.partition("\n")[0]
+    return ";" if ";" in header and "," not in header else ","
+
+
+def _read_rows(path: Path, rows: csv.DictReader[str], templates: Sequence[str]) -> Actions:
+    rows.fieldnames = [name.strip().casefold() for name in rows.fieldnames or []]
+    column = next((name for name in ("action", "name") if name in rows.fieldnames), None)
     if column is None:
-        raise ClaverError(f"{path} has columns {list(columns)}; one of them must be 'action' (or 'name')")
+        raise ClaverError(f"{path} has columns {list(rows.fieldnames)}; one of them must be 'action' (or 'name')")
     texts: dict[str, list[str]] = {}
     for row in rows:
-        action, own = (row[column] or "").strip(), (row.get("text") or "").strip()
+        action, own = (row[column] or "").strip(), " ".join((row.get("text") or "").split())
         if not action:
             raise ClaverError(f"{path}, line {rows.line_num}: the action is empty")
         if action in texts and not own:

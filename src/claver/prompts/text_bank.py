@@ -77,10 +77,14 @@ class TextBank:
         return logits.softmax(-1).mean(1).sum(0)
 
     def _by_set(self) -> Tensor:
-        counts = {len(own) for own in self.actions.texts}
-        if len(counts) > 1:
-            raise ClaverError(f"the released arithmetic needs equally many texts per action, not {sorted(counts)}")
-        return self.embeddings.unflatten(0, (len(self.actions), counts.pop())).transpose(0, 1)
+        self.check("released")
+        return self.embeddings.unflatten(0, (len(self.actions), -1)).transpose(0, 1)
+
+    def check(self, aggregate: Aggregate) -> None:
+        """Raise `ClaverError` if the texts do not suit: the released arithmetic needs equally many per action."""
+        counts = sorted({len(own) for own in self.actions.texts})
+        if aggregate == "released" and len(counts) > 1:
+            raise ClaverError(f"the released arithmetic needs equally many texts per action, not {counts}")
 
     def __len__(self) -> int:
         return len(self.actions)

@@ -65,6 +65,8 @@ def _attempt(load: Callable[[str], T], path: str) -> T | VideoError:
         return error
     except MemoryError:
         return VideoError(f"{path}: there is not enough memory for its frames.")
+    except Exception as error:  # one odd file among thousands must not end the run; it is reported with its cause
+        return VideoError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

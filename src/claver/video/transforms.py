@@ -58,11 +58,14 @@ class Preprocess:
 
         One crop is the centre; three lie along the long side: left, centre, right, or top, centre, bottom.
         """
+        return normalize(self.cut(frames, crops), self.mean, self.std)
+
+    def cut(self, frames: Tensor | npt.NDArray[np.uint8], crops: Crops = 1) -> Tensor:
+        """The same without the normalisation: resized and cropped, `uint8 [crops, T, 3, size, size]`."""
         resized_TCHW = resize_short_side(_channels_first(frames), self.short_side, self.interpolation)
         if crops not in (1, 3):
             raise ValueError(f"crops must be 1 or 3, not {crops}")
-        cut = three_crops(resized_TCHW, self.size) if crops == 3 else center_crop(resized_TCHW, self.size)[None]
-        return normalize(cut, self.mean, self.std)
+        return three_crops(resized_TCHW, self.size) if crops == 3 else center_crop(resized_TCHW, self.size)[None]
 
 
 def resize_short_side(frames_TCHW: Tensor, short: int, interpolation: Interpolation = "bicubic") -> Tensor:

@@ -21,10 +21,13 @@ def load_views(
     temporal_views: int = 1,
     crops: Crops = 1,
     preprocess: Preprocess | None = None,
+    normalized: bool = True,
     generator: np.random.Generator | None = None,
     threads: int = 0,
 ) -> Tensor:
     """The views of a video, `float32 [V, T, 3, size, size]` with V = temporal_views · crops and T = `frames`.
+
+    Unless `normalized` they are left as `uint8`, a quarter of the size, for whoever normalises them on a device.
 
     View v·crops + c is crop c of the temporal view v. `source` is a path, bytes, an open binary stream, or the frames
     themselves, `uint8 [T, H, W, 3]`. Of a damaged file the frames that decode are used. With a `generator` the frames
@@ -33,7 +36,8 @@ def load_views(
     pixels, indices_VT = sample_frames(
         source, frames=frames, temporal_views=temporal_views, generator=generator, threads=threads
     )
-    prepared_CUhw = (preprocess or Preprocess())(pixels, crops)
+    preprocess = preprocess or Preprocess()
+    prepared_CUhw = preprocess(pixels, crops) if normalized else preprocess.cut(pixels, crops)
     return prepared_CUhw[:, torch.from_numpy(indices_VT)].transpose(0, 1).flatten(0, 1)
 
 
