@@ -2,7 +2,7 @@
 
 >>> from claver.attention import ALL, EARLIER, SAME, kronecker_attention
 >>> mask = EARLIER @ ALL | SAME @ SAME            # the paper's KMCTA, Eq. 8
->>> out = kronecker_attention(q, k, v, mask)      # [B, H, T, N, d], no S×S buffer
+>>> out = kronecker_attention(q, k, v, mask)      # [B, H, T, N, d], no large S×S buffer
 """
 
 from claver.attention.functional import kronecker_attention
