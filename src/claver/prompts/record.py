@@ -1,0 +1,119 @@
+"""One text about one action, as bank files hold it: a line of JSON with where it came from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from claver.errors import ClaverError
+
+Kind = Literal["template", "decomposition", "synonym", "body"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""Prefix and suffix forms, and the three aspects of Sec. 3.3: decomposition, synonyms, body parts."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who wrote a text.
+
+    Attributes:
+        model: the language model, or what else wrote it.
+        date: the day, `2026-11-22`.
+        settings: what it was asked with: temperature, top-p, the command and its examples by their hash, …
+    """
+
+    model: str
+    date: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A text about an action.
+
+    Attributes:
+        list: the dataset or list of actions that the action is of.
+        action: its name in that list.
+        kind: what the text says about it.
+        text: the text.
+        source: where it came from, if that is known.
+    """
+
+    list: str
+    action: str
+    kind: Kind
+    text: str
+    source: Source | None = None
+
+    def to_json(self) -> str:
+        """The line of a bank file, without its end."""
+        record: dict[str, Any] = {"list": self.list, "action": self.action, "kind": self.kind, "text": self.text}
+        if self.source is not None:
+            source = self.source
+            record["source"] = {"model": source.model, "date": source.date, "settings": dict(source.settings)}
+        return json.dumps(record, ensure_ascii=False)
+
+
+def read_prompts(path: str | Path) -> list[Prompt]:
+    """All texts of a bank file, in its order.
+
+    Raises:
+        ClaverError: no such file, or a line that is not such a record; the sentence names file and line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ClaverError(f"there is no bank of prompts {path}")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # U+2028 is a line to splitlines
+    except UnicodeDecodeError as error:
+        raise ClaverError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    return [parse_prompt(line, f"{path}, line {row}") for row, line in enumerate(lines, 1) if line.strip()]
+
+
+def parse_prompt(line: str, where: str) -> Prompt:
+    """One line of a bank file.
+
+    Args:
+        line: its JSON.
+        where: how an error names the place.
+
+    Raises:
+        ClaverError: not JSON, a field that is missing, empty or not text, or an unknown kind.
+    """
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ClaverError(f"{where}: not a line of JSON ({error.msg})") from error
+    if not isinstance(record, dict):
+        raise ClaverError(f"{where}: expected an object with list, action, kind and text, not {type(record).__name__}")
+    for name in ("list", "action", "kind", "text"):
+        if not isinstance(record.get(name), str) or not record[name].strip():
+            raise ClaverError(f"{where}: {name!r} is missing, empty or not text")
+    if record["kind"] not in KINDS:
+        raise ClaverError(f"{where}: kind {record['kind']!r} is none of {', '.join(KINDS)}")
+    own = record["list"], record["action"].strip(), cast(Kind, record["kind"]), " ".join(record["text"].split())
+    return Prompt(*own, _source(record.get("source"), where))
+
+
+def _source(record: Any, where: str) -> Source | None:
+    if record is None:
+        return None
+    if not isinstance(record, dict) or not {"model", "date"} <= record.keys():
+        raise ClaverError(f"{where}: 'source' should be an object with model, date and settings")
+    return Source(str(record["model"]), str(record["date"]), dict(record.get("settings") or {}))
+
+
+def write_prompts(prompts: Iterable[Prompt], path: str | Path) -> Path:
+    """Write a bank file, whole or not at all."""
+    path = Path(path)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        unfinished.write_text("".join(f"{prompt.to_json()}\n" for prompt in prompts), encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path
