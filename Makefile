@@ -33,7 +33,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
-	$(INSTALL) '.[train,explain,hf,clip-vocabulary,test,lint]'
+	$(INSTALL) '.[train,explain,hf,prompts,clip-vocabulary,test,lint]'
 	@touch $@ $(VENV)/.run
 
 clean:
