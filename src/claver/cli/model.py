@@ -61,7 +61,7 @@ def open_model(
     from claver.models import load
     from claver.training.checkpoint import weights_in
 
-    place, kind = _device(device), _dtype(dtype)
+    place, kind = open_device(device), _dtype(dtype)
     settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
     return load(weights_in(model or cached_default()), **settings)
 
@@ -78,7 +78,12 @@ def cached_default() -> str:
     )
 
 
-def _device(name: str | None) -> str:
+def open_device(name: str | None) -> str:
+    """The device of that name, or a GPU if there is one.
+
+    Raises:
+        ClaverError: it cannot be used here.
+    """
     import torch
 
     if name is None:
