@@ -27,7 +27,7 @@ class Reply:
 
 @dataclass
 class Asked:
-    """A request as it came."""
+    """A request as it came; names of headers in lower case."""
 
     path: str
     body: dict[str, Any]
@@ -66,7 +66,8 @@ class Server:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                server.enter(self, Asked(self.path, body, dict(self.headers), time.monotonic()))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                server.enter(self, Asked(self.path, body, headers, time.monotonic()))
 
             def log_message(self, *_: Any) -> None:
                 pass

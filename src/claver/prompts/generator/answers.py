@@ -16,7 +16,7 @@ _THOUGHT = re.compile(r"\A.*</think>|<think>.*\Z", re.S)
 _PREFACES = re.compile(
     r"(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great)\s*[,!.:]\s*"
     r"|here(?:'s|’s| is| are)\b[^:\n]{0,150}:\s*"
-    r"|\(?\d{1,2}[.)]\s+|[-*•–—]\s+|\#+\s+"
+    r"|\(?\d{1,2}[.)](?:\s+|$)|[-*•–—]\s+|\#+\s+"
     r"|(?:action|answer|body(?: parts?)?|description|output|synonyms?|text)\s*:\s*",
     re.I,
 )
@@ -95,6 +95,9 @@ class LanguageModel(Protocol):
             ClaverError: never: asking again is of no use.
         """
 
+    async def close(self) -> None:
+        """Let go of connections, within the event loop that asked."""
+
 
 def clean(answer: str, action: str, *, one_line: bool = False) -> str:
     """The text in an answer: no reasoning, preface, label, number, quotes or second paragraph.
@@ -119,7 +122,8 @@ def _first(paragraph: str, one_line: bool) -> str:
     if len(lines) > 1 and lines[0].rstrip().endswith(":"):
         lines = lines[1:]
     listed = one_line or bool(lines and re.match(r"\s*(?:\(?\d{1,2}[.)]|[-*•–])\s", lines[0]))
-    return " ".join(" ".join(lines[:1] if listed else lines).split())
+    text = " ".join(" ".join(lines[:1] if listed else lines).split())
+    return text.rstrip(".") if one_line else text
 
 
 def _bare(text: str, action: str) -> str:

@@ -67,6 +67,9 @@ class LocalModel:
             self._stopped.set()
             raise
 
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
     @torch.inference_mode()
     def _draw(self, requests: Sequence[Request]) -> list[Answer]:
         inputs = self._tokenizer(

@@ -134,6 +134,7 @@ class Generation:
             raise group_of_errors.exceptions[0] from None
         finally:
             self.file.close()
+            await self.model.close()
         self.shortages = self._short()
         self.file.finish()
 

@@ -81,6 +81,10 @@ class ServerModel:
         """
         return [await self._ask(request) for request in requests]
 
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.close()
+
     async def _ask(self, request: Request) -> Answer:
         import openai
 
@@ -92,7 +96,7 @@ class ServerModel:
             raise ClaverError(self._refusal(error)) from None
         except openai.APIConnectionError as error:
             raise UnansweredError(f"{self._url}: {self._scrub(str(error)).rstrip('.').lower()}") from None
-        except (openai.APIError, ValueError):  # a body that is no JSON, or not what JSON it should be
+        except (openai.APIError, ValueError, AttributeError, TypeError):  # no JSON, or JSON of another shape
             raise UnansweredError(f"{self._url} answered in an unknown form") from None
 
     async def _send(self, request: Request) -> Any:
