@@ -14,6 +14,8 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Attention on q [..., M, H, d], k and v [..., L, H, d]; returns [..., M, H, d]. The tower decides who sees whom."""
 Select = Callable[[Tensor], Tensor]
 """Picks the tokens whose output is wanted, [..., L, D] to [..., M, D]."""
+Run = Callable[[nn.Module, Tensor, Attend, Select | None], Tensor]
+"""Runs a block of a tower on its tokens; whoever passes another than `run_block` sees every block at work."""
 
 
 def quick_gelu(x: Tensor) -> Tensor:
@@ -72,6 +74,11 @@ class Block(nn.Module):
 
     def _by_head(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1))
+
+
+def run_block(block: nn.Module, x: Tensor, attend: Attend, select: Select | None = None) -> Tensor:
+    """The block's own forward: how towers run their blocks unless they are told otherwise."""
+    return block(x, attend, select)
 
 
 @torch.no_grad()

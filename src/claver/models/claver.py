@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from claver.models.block import Run, run_block
 from claver.models.config import Aggregate, ClaverConfig
 from claver.models.image import ImageTower
 from claver.models.objective import similarity, video_embedding
@@ -102,10 +103,10 @@ class Claver(nn.Module):
         """The type the towers compute in."""
         return self.readout.projection.dtype
 
-    def image_tokens(self, video: Tensor) -> Tensor:
+    def image_tokens(self, video: Tensor, *, run: Run = run_block) -> Tensor:
         """Raw tokens of every frame, [B, T, 3, h, w] to [B, T, N, D]; N = 1 if only class tokens are ever read."""
         class_only = self.temporal.kind in ("class", "mean")
-        return self.image(video.flatten(0, 1), class_only=class_only).unflatten(0, video.shape[:2])
+        return self.image(video.flatten(0, 1), class_only=class_only, run=run).unflatten(0, video.shape[:2])
 
     def encode_tokens(self, tokens_BTND: Tensor) -> Tensor:
         """Raw tokens [B, T, N, D] to frame embeddings [B, T, E]: the part above a frozen image tower."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from claver.models.block import Block, initialise_blocks
+from claver.models.block import Block, Run, initialise_blocks, run_block
 from claver.models.config import ClaverConfig
 from claver.models.notice import say_once
 
@@ -36,13 +36,14 @@ class ImageTower(nn.Module):
         nn.init.normal_(self.patch.weight, std=self.patch.weight[0].numel() ** -0.5)
         initialise_blocks(self.blocks)
 
-    def forward(self, frames_FCHW: Tensor, *, class_only: bool = False) -> Tensor:
+    def forward(self, frames_FCHW: Tensor, *, class_only: bool = False, run: Run = run_block) -> Tensor:
         """Frames to the raw tokens of the last block.
 
         Args:
             frames_FCHW: any number of frames, normalised pixels; on another grid of patches than the model's the
                 position embedding is interpolated.
             class_only: compute no more than the class token of the last block.
+            run: runs each block.
 
         Returns:
             [F, N, D], the class token first; [F, 1, D] with `class_only`.
@@ -54,8 +55,8 @@ class ImageTower(nn.Module):
         x = torch.cat([class_token, tokens], dim=1) + self.position_on(rows, columns)
         x = self.norm_pre(x)
         for block in self.blocks[:-1]:
-            x = block(x, attend_within)
-        return self.blocks[-1](x, attend_within, select_class if class_only else None)
+            x = run(block, x, attend_within, None)
+        return run(self.blocks[-1], x, attend_within, select_class if class_only else None)
 
     def position_on(self, rows: int, columns: int) -> Tensor:
         """The position embedding [1 + rows·columns, D], interpolated (bicubic) if the grid is not the model's."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from claver.attention import CLASS_ONLY, JOINT, KMCT, KMT, PIPELINE, KroneckerMask, kronecker_attention
-from claver.models.block import Block, initialise_blocks
+from claver.models.block import Block, Run, initialise_blocks, run_block
 from claver.models.config import ClaverConfig, Temporal
 from claver.models.notice import say_once
 
@@ -73,13 +73,16 @@ class TemporalTower(nn.Module):
         """
         return self.kind == "pipeline"
 
-    def forward(self, tokens_BTND: Tensor, *, read: Literal["frames", "tokens"] = "frames") -> Tensor:
+    def forward(
+        self, tokens_BTND: Tensor, *, read: Literal["frames", "tokens"] = "frames", run: Run = run_block
+    ) -> Tensor:
         """Let the frames speak to each other.
 
         Args:
             tokens_BTND: raw tokens of the image tower, any T.
             read: `frames` gives one vector per frame [B, T, D], and computes no more than that needs; `tokens` gives
                 all [B, T, N, D].
+            run: runs each block.
         """
         x = tokens_BTND
         class_only = read == "frames" and not self.reads_patches
@@ -91,7 +94,7 @@ class TemporalTower(nn.Module):
         x = x + self.embedding_for(x.shape[1])[:, None]  # [T, 1, D]
         for depth, block in enumerate(self.blocks):
             last = depth == len(self.blocks) - 1
-            x = block(x, attend, select_class if class_only and last else None)
+            x = run(block, x, attend, select_class if class_only and last else None)
         if read == "tokens":
             return x
         return x.mean(2) if self.reads_patches else x[:, :, 0]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from claver.models.block import Block, initialise_blocks
+from claver.models.block import Block, Run, initialise_blocks, run_block
 from claver.models.config import ClaverConfig
 
 _TOKENS_PER_BATCH = 4096
@@ -45,15 +45,15 @@ class TextTower(nn.Module):
         nn.init.normal_(self.projection, std=self.projection.shape[0] ** -0.5)
         initialise_blocks(self.blocks)
 
-    def forward(self, tokens_CL: Tensor) -> Tensor:
-        """Token ids [C, L], each row with an EOT and anything after it, to embeddings [C, E], not normalised.
+    def forward(self, tokens_CL: Tensor, *, run: Run = run_block) -> Tensor:
+        """Token ids [C, L], each row with an EOT and anything after it, to embeddings [C, E], not normalised; `run` runs each block.
 
         Raises:
             ValueError: a row without EOT, or longer than the context before its EOT.
         """
         last = self.end_of_text(tokens_CL)
         order = last.argsort()
-        parts = [self._encode(tokens_CL[rows], last[rows]) for rows in self._batches(order, last)]
+        parts = [self._encode(tokens_CL[rows], last[rows], run) for rows in self._batches(order, last)]
         return torch.cat(parts)[order.argsort()] if parts else self.projection.new_zeros(0, self.projection.shape[1])
 
     def end_of_text(self, tokens_CL: Tensor) -> Tensor:
@@ -76,15 +76,15 @@ class TextTower(nn.Module):
                 yield order[start:stop]
                 start = stop
 
-    def _encode(self, tokens_CL: Tensor, last: Tensor) -> Tensor:
+    def _encode(self, tokens_CL: Tensor, last: Tensor, run: Run) -> Tensor:
         tokens = tokens_CL[:, : int(last.max()) + 1]
         x = self.embedding(tokens) + self.position[: tokens.shape[1]]
         for block in self.blocks[:-1]:
-            x = block(x, attend_before)
+            x = run(block, x, attend_before, None)
         rows = torch.arange(len(x), device=x.device)
         seen = torch.arange(tokens.shape[1], device=x.device) <= last[:, None]  # [C, L]
         attend = partial(attend_visible, visible=seen[:, None, None])
-        x = self.blocks[-1](x, attend, lambda y: y[rows, last][:, None])  # [C, 1, D]
+        x = run(self.blocks[-1], x, attend, lambda y: y[rows, last][:, None])  # [C, 1, D]
         return self.norm(x[:, 0]) @ self.projection
 
 

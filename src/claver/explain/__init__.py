@@ -1,0 +1,1 @@
+"""Seeing why: which words, moments and places made a score."""

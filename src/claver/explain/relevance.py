@@ -1,0 +1,142 @@
+"""Relevance of a similarity: which words, which moments, which places (Chefer et al. 2021, for two towers)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from claver.explain.rollout import PIECE, roll_out
+from claver.explain.tape import Tape
+from claver.models import Claver
+from claver.models.objective import video_embedding
+
+
+@dataclass(frozen=True, eq=False)
+class VideoRelevance:
+    """What the attention of the video towers brought to one similarity; larger is more, nothing is below zero.
+
+    What is left out is the identity that relevance starts with: a token's being there, before any attention.
+
+    Attributes:
+        similarity: what is explained, scaled (Eq. 3 and 10).
+        frame_embeddings: as the model gives them [T, E].
+        reads: relevance that the read-out of each frame drew from each frame, through the temporal tower [T, T].
+        temporal: places, through the temporal tower alone [T, h, w]; all zero where it never meets a patch.
+        spatial: places, through the image tower alone, from what is read out of each frame [T, h, w].
+        combined: places, through both towers [T, h, w].
+    """
+
+    similarity: float
+    frame_embeddings: Tensor
+    reads: Tensor
+    temporal: Tensor
+    spatial: Tensor
+    combined: Tensor
+
+    @property
+    def moments(self) -> Tensor:
+        """How much came from each frame, all of its places together [T]."""
+        return self.combined.sum((1, 2))
+
+
+def video_relevance(model: Claver, video_TCHW: Tensor, direction_E: Tensor, *, piece: int = PIECE) -> VideoRelevance:
+    """Explain the scaled similarity of a clip with a direction of the joint space.
+
+    Relevance starts as the identity at the read-out of each frame, goes down the temporal tower over all S = T·N tokens
+    under its mask, and on down the image tower, frame by frame.
+
+    Memory, beside the model: the input of every block, S·D numbers each; what the backward pass of one block keeps,
+    some 20·S·D; and at most four tensors of `piece` attention weights (or of H·S, if that is more). No H×S×S tensor is
+    built, and attention runs by its own plan.
+
+    Args:
+        model: of any temporal kind.
+        video_TCHW: normalised pixels.
+        direction_E: a text's unit vector, the mean of several (Eq. 10), or the difference of two such.
+        piece: attention weights computed at a time.
+    """
+    rows, columns = (side // model.config.image.patch for side in video_TCHW.shape[2:])
+    with torch.inference_mode(False), torch.enable_grad():
+        in_frames, in_time = Tape(), Tape()
+        tokens = model.image_tokens(video_TCHW[None].clone(), run=in_frames).detach().requires_grad_()
+        frames = model.readout(model.temporal(tokens, run=in_time))
+        target = _similarity(model, frames, direction_E)
+        drawn_TTN, gradient = _through_time(model, in_time, tokens, target, piece)
+        at_image = (in_frames.output.unflatten(0, tokens.shape[:2]) * gradient).sum()  # has that gradient by its output
+        places_2TN = _through_frames(model, in_frames, at_image, drawn_TTN.mean(0), rows * columns + 1, piece)
+    temporal, spatial, combined = (
+        _patches(part, rows, columns) for part in (drawn_TTN.mean(0), places_2TN[0], places_2TN[1])
+    )
+    return VideoRelevance(float(target.detach()), frames.detach()[0], drawn_TTN.sum(2), temporal, spatial, combined)
+
+
+def _similarity(model: Claver, frames_1TE: Tensor, direction_E: Tensor) -> Tensor:
+    """As `similarity`, for a direction that need not be of length one."""
+    aggregate = model.config.aggregate
+    video = video_embedding(frames_1TE, aggregate)[0]
+    video = F.normalize(video, dim=-1) if aggregate == "paper" else video
+    return model.scale.detach() * (video @ direction_E.to(video.dtype).clone())
+
+
+def _through_time(model: Claver, tape: Tape, tokens_1TND: Tensor, target: Tensor, piece: int) -> tuple[Tensor, Tensor]:
+    """What each frame's read-out drew from every token through the temporal tower [T, T, N], and the gradient."""
+    frames, count = tokens_1TND.shape[1:3]
+    if not tape.steps:
+        (gradient,) = torch.autograd.grad(target, tokens_1TND)
+        return gradient.new_zeros(frames, frames, count), gradient
+    assert model.temporal.mask is not None
+    visible = partial(model.temporal.mask.visible, tokens=count)
+    start = torch.eye(frames, device=tokens_1TND.device).kron(_read_out(model, count, tokens_1TND))  # [T, T·N]
+    rows, gradient = roll_out(tape, target, start[None], visible, piece=piece)
+    return (rows[0] - start).unflatten(1, (frames, count)), gradient
+
+
+def _through_frames(model: Claver, tape: Tape, target: Tensor, drawn_TN: Tensor, count: int, piece: int) -> Tensor:
+    """Relevance of every token of each frame [2, T, N] through the image tower.
+
+    First of what is read out of the frame alone, then of all that the clip's read-out drew from it, itself included.
+    """
+    frames = len(drawn_TN)
+    own = _read_out(model, count, drawn_TN).expand(frames, count)
+    drawn = F.pad(drawn_TN, (0, count - drawn_TN.shape[1]))  # of a class token alone where nothing else is read
+    start = torch.stack([own, own / frames + drawn], dim=1)  # [T, 2, N]
+    rows, _ = roll_out(tape, target, start, piece=piece)
+    return rows.transpose(0, 1) - torch.stack([own, own / frames])
+
+
+def _read_out(model: Claver, count: int, like: Tensor) -> Tensor:
+    """How much of each of a frame's tokens is read out [1, N]: its class token, or the mean of all of them."""
+    if model.temporal.reads_patches:
+        return like.new_full((1, count), 1 / count)
+    return F.one_hot(torch.zeros(1, dtype=torch.int64, device=like.device), count).to(like.dtype)
+
+
+def _patches(tokens_TN: Tensor, rows: int, columns: int) -> Tensor:
+    """Tokens [T, N] without the class token as a picture [T, h, w]; of a class token alone, all zero."""
+    if tokens_TN.shape[1] == 1:
+        return tokens_TN.new_zeros(len(tokens_TN), rows, columns)
+    return tokens_TN[:, 1:].unflatten(1, (rows, columns))
+
+
+def text_relevance(model: Claver, ids_L: Tensor, video_E: Tensor, *, piece: int = PIECE) -> Tensor:
+    """Explain the scaled similarity of a text with a clip: relevance of its tokens [L], start and end among them.
+
+    Args:
+        model: its text tower.
+        ids_L: token ids from start to end of text, nothing after it.
+        video_E: the clip's embedding, as `video_embedding` gives it.
+        piece: attention weights computed at a time.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        tape = Tape()
+        text = F.normalize(model.text(ids_L[None].to(model.device), run=tape)[0], dim=-1)
+        video = F.normalize(video_E, dim=-1) if model.config.aggregate == "paper" else video_E
+        target = model.scale.detach() * (video.to(text.dtype).clone() @ text)
+        start = torch.zeros(1, 1, len(ids_L), device=model.device, dtype=text.dtype)
+        start[..., -1] = 1
+        rows, _ = roll_out(tape, target, start, lambda query, key: key <= query, piece=piece)
+    return (rows - start)[0, 0]
