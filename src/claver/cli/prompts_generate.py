@@ -168,7 +168,8 @@ def _progress(generation: Generation) -> Iterator[None]:
     spent = TextColumn("{task.fields[spent]}")
     columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), spent, TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not generation.left) as progress:
+    off = not generation.left or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=off) as progress:
         task = progress.add_task("", total=generation.left, spent="")
         generation.on_settled = lambda: progress.update(task, advance=1, spent=str(generation.tokens))
         yield

@@ -101,6 +101,16 @@ def test_cancelled_it_stops_at_the_next_token(folder: Path) -> None:
     assert time.monotonic() - start < 3
 
 
+def test_a_batch_that_does_not_fit_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model = LocalModel(folder)
+    monkeypatch.setattr(model._model, "generate", full)
+    with pytest.raises(ClaverError, match="3 texts at once do not fit into memory; lower --concurrency"):
+        ask(model, REQUESTS)
+
+
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ClaverError, match=r"there is no model folder .*nowhere"):
         LocalModel(tmp_path / "nowhere")

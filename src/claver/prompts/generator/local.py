@@ -60,9 +60,16 @@ class LocalModel:
         torch.manual_seed(seed)
 
     async def ask(self, requests: Sequence[Request]) -> list[Answer]:
-        """An answer to each request, drawn together; cancelled, the drawing ends at the next token."""
+        """An answer to each request, drawn together; cancelled, the drawing ends at the next token.
+
+        Raises:
+            ClaverError: the batch does not fit into memory.
+        """
         try:
             return await asyncio.to_thread(self._draw, requests)
+        except torch.OutOfMemoryError:
+            message = f"{len(requests)} texts at once do not fit into memory; lower --concurrency or --max-tokens"
+            raise ClaverError(message) from None
         except asyncio.CancelledError:
             self._stopped.set()
             raise
@@ -124,12 +131,12 @@ def _load(folder: Path, device: str) -> tuple[Any, Any]:
         raise ClaverError("a local model needs transformers; pip install 'claver[prompts]'") from None
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
+        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto").to(device)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise ClaverError(f"{folder} holds no language model that transformers can load: {_line(error)}") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer, model.to(device).eval()
+    return tokenizer, model.eval()
 
 
 def _line(error: Exception) -> str:
