@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.explain import slow
+from tests.tiny import EOT, talking_model, tiny_model
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -14,8 +16,6 @@ from claver.explain.relevance import VideoRelevance, text_relevance, video_relev
 from claver.models import Claver
 from claver.models.config import Temporal
 from claver.models.objective import video_embedding
-from tests.explain import slow
-from tests.tiny import EOT, talking_model, tiny_model
 
 KINDS = get_args(Temporal)
 TEXT = torch.tensor([98, 5, 17, 3, 44, 8, EOT])

@@ -46,7 +46,9 @@ class TextTower(nn.Module):
         initialise_blocks(self.blocks)
 
     def forward(self, tokens_CL: Tensor, *, run: Run = run_block) -> Tensor:
-        """Token ids [C, L], each row with an EOT and anything after it, to embeddings [C, E], not normalised; `run` runs each block.
+        """Token ids [C, L], each row with an EOT and anything after it, to embeddings [C, E], not normalised.
+
+        Each block is run by `run`.
 
         Raises:
             ValueError: a row without EOT, or longer than the context before its EOT.
