@@ -1,8 +1,11 @@
 """What every test shares: the folder of shared test material, or a clear skip where it is absent."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ["CLAVER_CACHE"] = ""  # nothing is left in the home of whoever runs the tests, in any process of theirs
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -17,7 +17,9 @@ from torch import Tensor
 from claver.errors import ClaverError, VideoError
 from claver.models import Claver, load
 from claver.prediction import Answer, Prediction
-from claver.prompts.actions import Actions, read_actions
+from claver.prompts.actions import Actions
+from claver.prompts.choice import read_actions
+from claver.prompts.encoding import Progress
 from claver.prompts.templates import DEFAULT_TEMPLATES
 from claver.prompts.text_bank import TextBank
 from claver.video import Preprocess, load_views
@@ -76,24 +78,30 @@ class Recognizer:
         model: Claver | str | Path,
         actions: str | Path | Sequence[str] | Mapping[str, Sequence[str]] | Actions,
         *,
+        texts: str | Path | None = None,
         templates: Sequence[str] = DEFAULT_TEMPLATES,
         views: Views | str = Views(),
         frames: int | None = None,
+        cache: Path | bool | None = True,
+        progress: Progress = lambda done, total: None,
     ) -> None:
         """Encode the actions' texts.
 
         Args:
             model: a model, or what `claver.load` takes.
             actions: what `claver.prompts.read_actions` takes: a benchmark's name, a file, a list, a mapping to texts.
+            texts: which texts, as in `claver.prompts.texts_for`; if None, those that come with the actions.
             templates: forms for actions that come without texts.
             views: `4x3` is the paper's test; `1x1` a twelfth of its cost.
             frames: T, frames of each view; the model's own number if None.
+            cache: where the texts' vectors are kept: True the usual folder, or another, or False for nowhere.
+            progress: called with the number of texts encoded so far, and of all that are to be.
         """
         self.model = model if isinstance(model, Claver) else load(model)
         self.views = views if isinstance(views, Views) else Views.parse(views)
         self.frames = frames or self.model.config.temporal.frames
-        self.bank = TextBank.encode(self.model, read_actions(actions, templates=templates))
-        self.bank.check(self.model.config.aggregate)
+        chosen = read_actions(actions, texts=texts, templates=templates)
+        self.bank = TextBank.encode(self.model, chosen, cache=cache, progress=progress)
 
     @property
     def actions(self) -> tuple[str, ...]:

@@ -37,10 +37,46 @@ def test_actions_may_have_different_numbers_of_texts() -> None:
     unit = F.normalize(video_embedding(FRAMES), dim=-1)
     scores = bank.scores(FRAMES, torch.tensor(10.0))
     torch.testing.assert_close(scores[1], 10 * (unit @ bank.embeddings[3]).mean())
-    with pytest.raises(ClaverError, match=r"equally many texts per action, not \[1, 3\]"):
-        bank.scores(FRAMES, torch.tensor(10.0), "released")
+
+
+def test_the_released_arithmetic_begins_short_lists_again() -> None:
+    model = talking_model()
+    ragged = TextBank.encode(model, read_actions({"waving": ["a wave", "she waves"], "bowing": ["a bow"]}))
+    even = TextBank.encode(model, read_actions({"waving": ["a wave", "she waves"], "bowing": ["a bow", "a bow"]}))
+    scale = torch.tensor(10.0)
+    torch.testing.assert_close(ragged.scores(FRAMES, scale, "released"), even.scores(FRAMES, scale, "released"))
 
 
 def test_a_model_without_tokenizer_says_what_to_do() -> None:
     with pytest.raises(ClaverError, match=r"put its tokenizer.json beside the weights"):
         TextBank.encode(tiny_model(), read_actions("waving"))
+
+
+def test_actions_come_and_go_and_the_rest_stays() -> None:
+    model = talking_model()
+    bank = TextBank.encode(model, read_actions(ACTIONS))
+    fewer = bank.remove(["bowing"])
+    assert fewer.actions.names == ("waving", "running")
+    again = fewer.add({"bowing": ACTIONS["bowing"]}, model).select(ACTIONS)
+    assert again.actions == bank.actions
+    torch.testing.assert_close(again.embeddings, bank.embeddings)
+    torch.testing.assert_close(again.prototypes, bank.prototypes)
+    turned = bank.select(["running", "waving"])
+    expected = bank.scores(FRAMES, torch.tensor(10.0))[[2, 0]]
+    torch.testing.assert_close(turned.scores(FRAMES, torch.tensor(10.0)), expected)
+    with pytest.raises(ClaverError, match="no action 'bowin'; did you mean 'bowing'"):
+        bank.remove(["bowin"])
+    with pytest.raises(ClaverError, match="'waving' already"):
+        bank.add(["waving"], model)
+    with pytest.raises(ClaverError, match="empty"):
+        bank.remove(ACTIONS)
+
+
+def test_only_what_is_new_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = talking_model()
+    bank = TextBank.encode(model, read_actions(ACTIONS))
+    seen: list[int] = []
+    forward = type(model.text).forward
+    monkeypatch.setattr(type(model.text), "forward", lambda self, x: seen.append(len(x)) or forward(self, x))
+    bank.remove(["waving"]).add({"nodding": ["a nod"]}, model).select(["nodding", "bowing"])
+    assert seen == [1]

@@ -167,7 +167,12 @@ def test_alike_is_symmetric(first: str, second: str) -> None:
 
 
 def test_stems_bring_inflections_together() -> None:
-    for forms in (["juggle", "juggles", "juggling", "juggler"], ["swim", "swimming", "swims"], ["carry", "carries"]):
+    for forms in (
+        ["juggle", "juggles", "juggling", "juggler"],
+        ["swim", "swimming", "swims"],
+        ["carry", "carries"],
+        ["watering", "waters"],
+    ):
         assert all(share_a_stem(stems(forms[0]), stems(form)) for form in forms), forms
     assert not share_a_stem(stems("pull ups"), stems("pushing"))
     assert stem("tie") == "tie"

