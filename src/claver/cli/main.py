@@ -18,6 +18,8 @@ from claver.cli.quickstart import EPILOG as QUICKSTART_EXAMPLES
 from claver.cli.quickstart import quickstart
 from claver.cli.recognize import EPILOG as RECOGNIZE_EXAMPLES
 from claver.cli.recognize import recognize
+from claver.cli.study import EPILOG as STUDY_EXAMPLES
+from claver.cli.study import study
 from claver.cli.train import EPILOG as TRAIN_EXAMPLES
 from claver.cli.train import train
 from claver.errors import ClaverError
@@ -34,6 +36,7 @@ app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
 app.command(epilog=TRAIN_EXAMPLES)(train)
 app.command(epilog=BLEND_EXAMPLES)(blend)
 app.command(epilog=QUICKSTART_EXAMPLES)(quickstart)
+app.command(epilog=STUDY_EXAMPLES)(study)
 app.add_typer(data_app, name="data")
 
 

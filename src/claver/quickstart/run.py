@@ -9,11 +9,11 @@ from time import perf_counter
 
 from rich.console import Console
 
-from claver.errors import ClaverError
 from claver.quickstart.report import next_commands, print_results, print_words, write_actions, write_results
 from claver.quickstart.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs
 from claver.training.engine import training_progress
-from claver.training.recipe import Recipe, load_recipe
+from claver.training.motion import motion_recipes
+from claver.training.recipe import Recipe
 
 KINDS = ("mean", "kmt", "kmct")
 
@@ -58,7 +58,7 @@ def run_quickstart(
     from claver.quickstart.showcase import show_videos
 
     console, began = console or Console(), perf_counter()
-    stills, motion = _recipes(seed, changes)
+    stills, motion = motion_recipes(seed, changes)
     with training_progress(console) as progress:
         stage = Stage(output, console, progress, resume)
         start, words = learn_stills(stills, stage)
@@ -75,16 +75,6 @@ def run_quickstart(
     write_results(report.output, words, results, report.seconds, seed)
     next_commands(console, output, actions, report.seconds)
     return report
-
-
-def _recipes(seed: int, changes: Sequence[str]) -> tuple[Recipe, Recipe]:
-    own: dict[str, list[str]] = {"stills": [f"seed={seed}"], "motion": [f"seed={seed}"]}
-    for change in changes:
-        which, _, rest = change.partition(".")
-        if which not in own or "=" not in rest:
-            raise ClaverError(f"a change is written stills.KEY=VALUE or motion.KEY=VALUE, not {change!r}")
-        own[which].append(rest)
-    return load_recipe("motion_stills", own["stills"]), load_recipe("motion", own["motion"])
 
 
 def _for_kind(recipe: Recipe, kind: str) -> Recipe:

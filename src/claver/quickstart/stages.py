@@ -24,10 +24,10 @@ __all__ = ["Stage", "VerbResult", "cache_clips", "learn_stills", "learn_verbs", 
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a stage writes and shows itself."""
+    """Where a stage writes, if anywhere, and shows itself, if at all."""
 
-    folder: Path
-    console: Console
+    folder: Path | None
+    console: Console | None
     progress: Progress
     resume: bool = False
 
@@ -80,5 +80,5 @@ def _measure(model: Claver, test: TokenClips, texts: Tensor, seconds: float) -> 
 
 
 def _trainer(recipe: Recipe, model: Claver, task: StillsTask | ClipsTask, stage: Stage, name: str) -> Trainer:
-    folder = stage.folder / "runs" / name
+    folder = None if stage.folder is None else stage.folder / "runs" / name
     return Trainer(recipe, model, task, folder, name, stage.console, stage.progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from claver.models import Claver, Tokenizer
 from claver.prompts.templates import fill
 from claver.training.beginning import new_model, train_tokenizer
 from claver.training.clips import ClipsTask, tokenize_classes
-from claver.training.recipe import Recipe
+from claver.training.recipe import Recipe, load_recipe
 from claver.training.stills import StillsTask
 from claver.training.tokens import TokenClips, cache_tokens
 
@@ -23,6 +23,21 @@ _RENDERED_AT_ONCE = 256
 _CAPTIONS = 4000  # enough to learn a tokenizer from
 PARTNER = torch.tensor([[verb.name for verb in VERBS].index(verb.reverse) for verb in VERBS])
 """The class of each verb's time reversal, int64 [C]."""
+
+
+def motion_recipes(seed: int, changes: Iterable[str] = ()) -> tuple[Recipe, Recipe]:
+    """The recipes `motion_stills` and `motion`, with changes written `stills.KEY=VALUE` or `motion.KEY=VALUE`.
+
+    Raises:
+        ClaverError: a change that neither takes.
+    """
+    own: dict[str, list[str]] = {"stills": [f"seed={seed}"], "motion": [f"seed={seed}"]}
+    for change in changes:
+        which, _, rest = change.partition(".")
+        if which not in own or "=" not in rest:
+            raise ClaverError(f"a change is written stills.KEY=VALUE or motion.KEY=VALUE, not {change!r}")
+        own[which].append(rest)
+    return load_recipe("motion_stills", own["stills"]), load_recipe("motion", own["motion"])
 
 
 def verb_class_texts() -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,38 @@
+"""The paper's tables and figures as commands: each study reruns one, on a dataset that any machine can draw."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from claver.errors import ClaverError
+
+if TYPE_CHECKING:
+    from claver.studies.study import Study
+
+STUDIES = {
+    "temporal": "Table 7: how frames are joined, and how deep",
+    "frames": "Table 8: patch size and frame length",
+    "shuffle": "Table 9: shuffled tokens",
+    "rank": "Appendix A: rank of attention matrices",
+    "branches": "Table 11: which towers learn",
+    "prompts": "Table 11: what is said of a class",
+    "fewshot": "Table 13: few clips of each class",
+    "words": "Fig. 5: verbs against nouns",
+    "texts": "Appendix F: the most fitting texts for a clip",
+}
+"""Every study's name and what it reruns; the module of that name has it as `STUDY`."""
+
+__all__ = ["STUDIES", "find_study"]
+
+
+def find_study(name: str) -> Study:
+    """A study by its name.
+
+    Raises:
+        ClaverError: there is none of that name.
+    """
+    if name not in STUDIES:
+        raise ClaverError(f"there is no study {name!r}; the studies are {', '.join(STUDIES)}")
+    study: Study = import_module(f"claver.studies.{name}").STUDY
+    return study

@@ -1,0 +1,92 @@
+"""A study from beginning to end: what is missing is run, several at once if asked, then all is told."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from claver.studies import find_study
+from claver.studies.journal import Journal
+from claver.studies.study import Options, Record, Settings, Study
+from claver.studies.table import Table
+
+
+def run_study(
+    study: Study,
+    options: Options,
+    output: Path,
+    *,
+    command: str,
+    workers: int = 1,
+    console: Console | None = None,
+) -> Table:
+    """Do what is missing of a study, then write `table.md`, `table.csv`, `figure.png`; `data.jsonl` has every run.
+
+    Args:
+        study: what to run.
+        options: of which size, with which seeds.
+        output: a folder; `bench` beside it keeps what studies share: models and tokens.
+        command: how to do it again, for `command.txt`.
+        workers: runs at once, each in a process of one thread; 1 runs here, with all threads.
+        console: where progress and table are shown; nowhere if None.
+
+    Raises:
+        ClaverError: options that the study cannot take, or a foreign file in the way.
+    """
+    study.check(options)
+    runs = study.runs(options)
+    output.mkdir(parents=True, exist_ok=True)
+    journal = Journal(output / "data.jsonl")
+    (output / "command.txt").write_text(command + "\n", encoding="utf-8")
+    missing = journal.missing(runs)
+    with _progress(console) as progress, closing(_finished(study, missing, output.parent / "bench", workers)) as done:
+        bar = progress.add_task(study.name, total=len(runs), completed=len(runs) - len(missing))
+        for record in done:
+            journal.add(record)
+            progress.advance(bar)
+    return _write(study, journal.records(runs), output)
+
+
+def _finished(study: Study, runs: Sequence[Settings], cache: Path, workers: int) -> Generator[Record, None, None]:
+    """Runs as they end; the first that fails ends all."""
+    if workers == 1 or len(runs) < 2:
+        for settings in runs:
+            yield Record(settings, study.run(settings, cache))
+        return
+    # A forked process would inherit torch's threads in an unknown state.
+    pool = ProcessPoolExecutor(min(workers, len(runs)), get_context("spawn"), initializer=_one_thread)
+    try:
+        futures = {pool.submit(_carry_out, study.name, settings, cache): settings for settings in runs}
+        for future in as_completed(futures):
+            yield Record(futures[future], future.result())
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _carry_out(name: str, settings: Settings, cache: Path) -> dict[str, object]:
+    return find_study(name).run(settings, cache)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _write(study: Study, records: Sequence[Record], output: Path) -> Table:
+    table = study.table(records)
+    (output / "table.md").write_text(table.markdown(), encoding="utf-8")
+    (output / "table.csv").write_text(table.csv(), encoding="utf-8")
+    study.draw(records, output / "figure.png")
+    return table
+
+
+def _progress(console: Console | None) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=console is None)
