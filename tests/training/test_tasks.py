@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from claver.training.beginning import grid_sinusoid, new_model, with_temporal
 from claver.training.clips import score_clips, tokenize_classes
 from claver.training.objectives import contrastive_loss, smooth_labels
 from claver.training.recipe import TemporalSettings
-from claver.training.stills import captions_for
+from claver.training.stills import StillsTask, captions_for
 from claver.training.tokens import TokenClips, cache_tokens, normalized
 
 
@@ -46,6 +48,24 @@ def test_captions_name_what_was_asked_for_and_belong_to_their_stills():
             assert STATES[name][stills.states[name][row]] in captions[caption]
         assert "pointing" not in captions[caption]
         assert not any(colour in captions[caption] for colour in STATES["colour"])
+
+
+def test_stills_name_only_the_states_they_are_told_to(monkeypatch):
+    said: list[str] = []
+
+    def noted(model, texts):
+        said.extend(texts)
+        return torch.randn(len(texts), 4)
+
+    monkeypatch.setattr("claver.training.stills.embed_texts", noted)
+    monkeypatch.setattr("claver.training.stills.embed_images", lambda model, images: torch.randn(len(images), 4))
+    stills = render_stills(range(40), split="train", size=16)
+    task = StillsTask(stills, stills, ("shape", "colour"))
+    task.loss(SimpleNamespace(scale=1.0, device="cpu"), np.arange(30), np.random.default_rng(0))
+    assert any("star" in text for text in said)
+    assert any("red" in text for text in said)
+    others = [word for name, words in STATES.items() if name not in task.states for word in words]
+    assert not [text for text in said if any(f" {word}" in text for word in others)]
 
 
 def test_still_captions_have_an_article_and_an_order():

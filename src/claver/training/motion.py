@@ -49,7 +49,7 @@ def stills_task(recipe: Recipe, size: int) -> StillsTask:
     """Stills of so many pixels, and their captions."""
     train = render_stills(range(recipe.data.train), split="train", seed=recipe.seed, size=size)
     test = render_stills(range(recipe.data.test), split="test", seed=recipe.seed, size=size)
-    return StillsTask(train, test)
+    return StillsTask(train, test, recipe.data.states)
 
 
 def model_for_motion(recipe: Recipe) -> Claver:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from claver.data.motion import STATES
 from claver.errors import ClaverError
 from claver.models.config import Temporal
 from claver.training.recipe_data import Augment, Videos
@@ -50,6 +51,14 @@ class Data(Section):
     source: Literal["motion"] = "motion"
     train: int = Field(default=0, ge=0)
     test: int = Field(default=0, ge=0)
+    states: tuple[str, ...] = Field(default=tuple(STATES), min_length=2)  # of stills: what their captions name
+
+    @field_validator("states")
+    @classmethod
+    def _known(cls, states: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(states) - set(STATES):
+            raise ValueError(f"there is no state {sorted(unknown)[0]!r}; the states are {', '.join(STATES)}")
+        return states
 
 
 class Lora(Section):

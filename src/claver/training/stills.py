@@ -25,17 +25,24 @@ class StillsTask:
     place or direction are never needed. So each step compares the images with captions that name one state, for every
     state in turn, and with captions that name two. Images are told apart within a part of a step: with accumulation, or
     in several processes, each part by itself.
+
+    Attributes:
+        train: images to learn from.
+        test: images to be measured on.
+        states: what captions name, two or more keys of `motion.STATES`. With shape and colour alone nothing asks the
+            image tower for places or sizes.
     """
 
     train: MotionStills
     test: MotionStills
+    states: tuple[str, ...] = tuple(STATES)
 
     def __len__(self) -> int:
         return len(self.train.images)
 
     def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
         """The mean contrastive loss of the images `rows` against each set of captions."""
-        subsets = [(name,) for name in STATES] + [tuple(chance.choice(list(STATES), 2, replace=False).tolist())]
+        subsets = [(name,) for name in self.states] + [tuple(chance.choice(self.states, 2, replace=False).tolist())]
         captions, owners = zip(*(captions_for(self.train, rows, names, chance) for names in subsets), strict=True)
         image_BE = embed_images(model, self.train.images[rows])
         text_UE = embed_texts(model, [caption for part in captions for caption in part])
