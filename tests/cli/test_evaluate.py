@@ -10,6 +10,8 @@ import pytest
 from tests.tiny import talking_model
 from tests.videos import write_video
 
+from claver.data.classes import dataset_classes
+
 CLASSES = ["waving", "bowing", "running"]
 
 
@@ -54,8 +56,18 @@ def test_two_processes_equal_one(place: Path) -> None:
     assert not list(place.glob("*.partial"))
 
 
+def test_draws_of_kinetics_600_are_of_one_benchmark(tmp_path: Path) -> None:
+    from claver.cli.evaluate import _read_tests
+
+    draws = [tmp_path / f"{draw}.csv" for draw in (1, 2)]
+    for number, draw in enumerate(draws, start=1):
+        [first, *_] = dataset_classes(f"kinetics600-draw{number}")
+        draw.write_text(f"path,label,dataset\na.mp4,{first},kinetics600-draw{number}\n")
+    assert _read_tests(draws, None)[1] == "kinetics600"
+
+
 def test_texts_must_cover_the_classes(place: Path) -> None:
     (place / "texts.csv").write_text("action,text\nwaving,a wave\nbowing,a bow\n")
-    done = run(place, "one.csv", "--actions", "texts.csv")
+    done = run(place, "one.csv", "--texts", "texts.csv")
     assert done.returncode == 1
-    assert done.stderr == "claver: texts.csv has no text for class 'running' of the test set\n"
+    assert done.stderr == "claver: texts.csv has no text about 'running'\n"

@@ -60,7 +60,7 @@ def test_settings_are_those_of_table_14(path):
     assert recipe.lr == (2e-6 if few else 12e-6)
     assert (recipe.temporal_lr_factor, recipe.warmup, recipe.min_lr_factor) == (10, 5, 0.01)
     assert (recipe.weight_decay, recipe.betas, recipe.label_smoothing) == (0.001, (0.9, 0.98), 0.1)
-    assert recipe.texts_per_step == 5
+    assert (recipe.texts_per_step, recipe.videos.texts) == (5, "interpretive")
     assert recipe.freeze == ("image",)
     augment = recipe.augment
     assert (augment.flip, augment.jitter, augment.greyscale) == (0.5, 0.8, 0.2)

@@ -11,10 +11,10 @@ from tests.videos import write_video
 from claver.data import Clips, Manifest, Sample, write_manifest
 from claver.errors import ClaverError
 from claver.models import Claver, interpretive_loss, similarity, video_embedding
-from claver.prompts import Actions
+from claver.prompts import Actions, read_actions
 from claver.training.recipe import Recipe, make_recipe
 from claver.training.sampling import batch_at
-from claver.training.videos import CachedVideosTask, RaggedTexts, VideosTask, make_task, texts_for
+from claver.training.videos import CachedVideosTask, RaggedTexts, VideosTask, make_task
 
 CLASSES = ("dance", "jump", "sit")
 QUIET = {"crop_scales": [], "flip": 0, "jitter": 0, "greyscale": 0, "mixup": 0, "cutmix": 0}
@@ -163,7 +163,7 @@ def test_what_cannot_be_learned_is_said_before_the_first_batch(folder, tmp_path)
     model = talking_model()
     wanting = [
         ({"train": tmp_path / "none.csv"}, "videos.train names .*none.csv, which is not there"),
-        ({"texts": str(tmp_path / "texts.csv")}, "no text for class 'sit'"),
+        ({"texts": str(tmp_path / "texts.csv")}, "has no text about 'sit'"),
         ({"test": folder / "other.csv"}, "class 'swim' of the test clips is none of the 3"),
         ({"test": folder}, "must be a manifest of files"),
         ({"cache": tmp_path / "cache"}, "add image to freeze"),
@@ -176,7 +176,7 @@ def test_what_cannot_be_learned_is_said_before_the_first_batch(folder, tmp_path)
         assert "\n" not in str(caught.value)
     empty = Clips.of_files(Manifest(CLASSES, (Sample("0.mp4", 0),), folder))
     with pytest.raises(ClaverError, match="class 'jump' has no clip"):
-        VideosTask(model, recipe_for(folder), empty, None, texts_for(CLASSES, None))
+        VideosTask(model, recipe_for(folder), empty, None, read_actions(CLASSES))
     adapted = recipe_for(folder, videos={"cache": tmp_path / "cache"}, freeze=["image"], lora={})
     with pytest.raises(ClaverError, match=r"set lora.parts to \[text\]"):
         make_task(adapted, model)

@@ -18,12 +18,14 @@ from claver.cli.model import (
     FramesOption,
     ModelOption,
     TemporalOption,
+    TextsOption,
     WorkersOption,
     default_workers,
+    encoding_shown,
     model_identity,
     open_model,
+    text_identity,
 )
-from claver.errors import ClaverError
 
 if TYPE_CHECKING:
     from claver.evaluation.protocols import Evaluation, TestSet
@@ -34,6 +36,7 @@ EPILOG = """
 
 claver evaluate k400_val.csv --model MODEL --views 4x3\n
 claver evaluate ucf_split1.csv ucf_split2.csv ucf_split3.csv --model MODEL --setting zero-shot\n
+claver evaluate ucf_split1.csv --model MODEL --texts templates\n
 claver evaluate k600_draw1.csv k600_draw2.csv k600_draw3.csv --model MODEL --setting zero-shot --output result.json\n
 torchrun --nproc-per-node 8 -m claver evaluate k400_val.csv --model MODEL --views 4x3
 """
@@ -42,12 +45,6 @@ Manifests = Annotated[
     list[Path],
     typer.Argument(
         metavar="MANIFEST…", show_default=False, help="One test set, or its splits or draws: mean ± deviation."
-    ),
-]
-TextsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--actions", help="Where the texts of the classes come from, as in `claver recognize`; templates if not."
     ),
 ]
 
@@ -83,13 +80,13 @@ def evaluate(
     with ExitStack() as stack:
         rank = _join_processes(stack)
         tests, dataset = _read_tests(manifests, split)
-        recognizer = _recognizer(tests, texts, model, temporal, frames, views, device, dtype)
+        recognizer = _recognizer(tests, dataset, texts, model, temporal, frames, views, device, dtype)
         settings: dict[str, Any] = {
             "model": model_identity(model),
             "temporal": recognizer.model.config.temporal.kind,
         }
         settings |= {"frames": recognizer.frames, "views": str(recognizer.views), "setting": setting, "dtype": dtype}
-        settings |= {"tests": [str(path) for path in manifests], "split": split, "texts": texts}
+        settings |= {"tests": [str(path) for path in manifests], "split": split, "texts": text_identity(texts)}
         count = default_workers(2) if workers is None else workers
         evaluations = _evaluate(recognizer, tests, batch_size, count, output, settings, rank)
         if rank == 0:
@@ -125,12 +122,13 @@ def _read_tests(manifests: Sequence[Path], split: str | None) -> tuple[list[Test
         manifest.warn()
         labels = tuple(int(label) for label in manifest.labels)
         tests.append(TestSet(path.stem, manifest.classes, tuple(manifest.paths()), labels))
-        datasets.append(manifest.dataset)
+        datasets.append(manifest.dataset.partition("-draw")[0])  # draws of Kinetics-600 are of one benchmark
     return tests, (datasets[0] if len(set(datasets)) == 1 else "") or "clips"
 
 
 def _recognizer(
     tests: Sequence[TestSet],
+    dataset: str,
     texts: str | None,
     model: str | None,
     temporal: str | None,
@@ -139,20 +137,15 @@ def _recognizer(
     device: str | None,
     dtype: str,
 ) -> Recognizer:
-    from claver.prompts import Actions, read_actions
+    from claver.prompts import texts_for
     from claver.recognizer import Recognizer, Views
 
     looks = Views.parse(views)
     classes = list(dict.fromkeys(name for test in tests for name in test.classes))
-    actions = read_actions(classes)
-    if texts is not None:
-        own = read_actions(texts)
-        known = dict(zip(own.names, own.texts, strict=True))
-        if missing := [name for name in classes if name not in known]:
-            raise ClaverError(f"{texts} has no text for class {missing[0]!r} of the test set")
-        actions = Actions(tuple(classes), tuple(known[name] for name in classes))
+    actions = texts_for(classes, texts, dataset=dataset)
     loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype)
-    return Recognizer(loaded, actions, views=looks, frames=frames)
+    with encoding_shown(hidden=_processes() > 1) as progress:
+        return Recognizer(loaded, actions, views=looks, frames=frames, progress=progress)
 
 
 def _evaluate(

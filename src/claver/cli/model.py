@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +15,7 @@ from claver.errors import ClaverError
 
 if TYPE_CHECKING:
     from claver.models import Claver
+    from claver.prompts.encoding import Progress
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch16"
 
@@ -34,6 +37,15 @@ FramesOption = Annotated[int | None, typer.Option(min=1, help="Frames per view; 
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; a GPU if there is one.")]
 DtypeOption = Annotated[str, typer.Option(help="float32, or bfloat16 on a GPU or a CPU with AMX.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Views computed at once.")]
+TextsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KINDS|FILE",
+        help="What is said about each action: names, templates, interpretive (all there is), some of template, "
+        "decomposition, synonym, body, or a .csv or .jsonl of texts. If not given, what comes with the actions: for a "
+        "benchmark everything, else templates.",
+    ),
+]
 
 
 def default_workers(files: int) -> int:
@@ -64,6 +76,25 @@ def open_model(
     place, kind = open_device(device), _dtype(dtype)
     settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
     return load(weights_in(model or cached_default()), **settings)
+
+
+@contextmanager
+def encoding_shown(*, hidden: bool = False) -> Iterator[Progress]:
+    """A bar on stderr while many texts are encoded, as a long list takes the first time; yields what to call."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("encoding texts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as progress:
+        bar = progress.add_task("", visible=False)
+        yield lambda done, total: progress.update(bar, completed=done, total=total, visible=total > done)
+
+
+def text_identity(given: str | None) -> str | None:
+    """What a list or a choice of texts is, not only what it is called: a file counts by its contents."""
+    if given is None or not Path(given).is_file():
+        return given
+    return f"{given} {sha256(Path(given).read_bytes()).hexdigest()[:12]}"
 
 
 def cached_default() -> str:

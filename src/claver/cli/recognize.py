@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,11 +19,14 @@ from claver.cli.model import (
     FramesOption,
     ModelOption,
     TemporalOption,
+    TextsOption,
     ViewsOption,
     WorkersOption,
     default_workers,
+    encoding_shown,
     model_identity,
     open_model,
+    text_identity,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ EPILOG = """
 
 claver recognize clip.mp4 --model runs/quickstart/kmct --actions "moves left, moves right, grows"\n
 claver recognize clips/ --model openai/clip-vit-base-patch16 --actions kinetics400 --top 3\n
+claver recognize clips/ --model MODEL --actions ucf101 --texts decomposition,synonym\n
 claver recognize "clips/**/*.mp4" --model MODEL --actions my_actions.csv --format jsonl --output answers.jsonl
 """
 
@@ -46,7 +49,7 @@ ActionsOption = Annotated[
     str,
     typer.Option(
         help="Words separated by commas, a .txt with an action a line, a .csv with a column 'action' (and perhaps "
-        "'text'), or kinetics400, kinetics600, ucf101, hmdb51."
+        "'text'), a .jsonl of `claver prompts generate`, or kinetics400, kinetics600, ucf101, hmdb51."
     ),
 ]
 OutputOption = Annotated[
@@ -58,6 +61,7 @@ OutputOption = Annotated[
 def recognize(
     videos: Videos,
     actions: ActionsOption = "kinetics400",
+    texts: TextsOption = None,
     model: ModelOption = None,
     temporal: TemporalOption = None,
     top: Annotated[int, typer.Option(min=1, help="Answers per video.")] = 5,
@@ -77,14 +81,13 @@ def recognize(
     if output is not None:
         check_output(output)
     paths = find_videos(videos)
-    settings: dict[str, Any] = {"model": model_identity(model), "actions": _identity(actions), "top": top}
-    settings |= {"temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
+    settings: dict[str, Any] = {"model": model_identity(model), "actions": text_identity(actions), "top": top}
+    settings |= {"texts": text_identity(texts), "temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
     workers = default_workers(len(paths)) if workers is None else workers
 
     def answer(wanted: Sequence[str]) -> Iterator[Record]:
-        recognizer = _recognizer(model, actions, temporal, frames, views, device, dtype)
-        for result in recognizer.stream(wanted, batch_size=batch_size, workers=workers):
-            yield _record(result, top)
+        recognizer = _recognizer(model, actions, texts, temporal, frames, views, device, dtype)
+        return (_record(result, top) for result in recognizer.stream(wanted, batch_size=batch_size, workers=workers))
 
     try:
         records = _to_stdout(paths, answer, form) if output is None else _to_file(paths, answer, form, output, settings)
@@ -149,15 +152,10 @@ def _report(failed: Sequence[Record], total: int) -> None:
     raise typer.Exit(1)
 
 
-def _identity(actions: str) -> str:
-    """What the actions are, not only what they are called: a file counts by its contents."""
-    path = Path(actions)
-    return f"{actions} {sha256(path.read_bytes()).hexdigest()[:12]}" if path.is_file() else actions
-
-
 def _recognizer(
     model: str | None,
     actions: str,
+    texts: str | None,
     temporal: str | None,
     frames: int | None,
     views: str,
@@ -168,6 +166,7 @@ def _recognizer(
     from claver.recognizer import Recognizer, Views
 
     # Cheap mistakes first, before weights are read.
-    competing, looks = read_actions(actions), Views.parse(views)
+    competing, looks = read_actions(actions, texts=texts), Views.parse(views)
     loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype)
-    return Recognizer(loaded, competing, views=looks, frames=frames)
+    with encoding_shown() as progress:
+        return Recognizer(loaded, competing, views=looks, frames=frames, progress=progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from claver.errors import ClaverError
 from claver.evaluation.protocols import TestSet, evaluate
 from claver.models import Claver, interpretive_loss, similarity, video_embedding
 from claver.prompts.actions import Actions
-from claver.prompts.choice import read_actions
+from claver.prompts.choice import texts_for
 from claver.recognizer import Recognizer
 from claver.training.augment import Augmentation, MultiScaleCrop, mirror_of
 from claver.training.distributed import encode_text_shared, rank_and_size
@@ -90,7 +90,9 @@ class _Actions:
         if self.test is None:
             return {}
         assert self.recipe.videos is not None
-        recognizer = Recognizer(model, self.actions)
+        # Vectors of a text tower that learns are of no use to the next evaluation.
+        learns = any(parameter.requires_grad for parameter in model.text.parameters())
+        recognizer = Recognizer(model, self.actions, cache=not learns)
         [result] = evaluate(recognizer, [self.test], workers=self.recipe.videos.workers)
         if result.failures:
             first = next(iter(result.failures.values()))
@@ -250,7 +252,7 @@ def make_task(
         raise ClaverError(f"the recipe is of task {recipe.task!r}; videos are learned from by one of task 'videos'")
     check_files(videos)
     train, test = _train_clips(videos), _test_manifest(videos)
-    actions = texts_for(train.manifest.classes, videos.texts)
+    actions = texts_for(train.manifest.classes, videos.texts, dataset=train.manifest.dataset)
     if videos.cache is None:
         return VideosTask(model, recipe, train, test, actions)
     if "image" not in recipe.freeze:
@@ -272,22 +274,6 @@ def check_files(videos: Videos) -> None:
         path: Path | None = getattr(videos, name)
         if path is not None and not path.exists():
             raise ClaverError(f"videos.{name} names {path}, which is not there; `claver data index` makes manifests")
-
-
-def texts_for(classes: Sequence[str], source: str | None) -> Actions:
-    """The texts of some classes, from a benchmark's or a file's, or by the templates.
-
-    Raises:
-        ClaverError: a class without texts there.
-    """
-    if source is None:
-        return read_actions(list(classes))
-    own = read_actions(source)
-    known = dict(zip(own.names, own.texts, strict=True))
-    if missing := [name for name in classes if name not in known]:
-        more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
-        raise ClaverError(f"{source} has no text for class {missing[0]!r}{more}; add rows of action and text")
-    return Actions(tuple(classes), tuple(known[name] for name in classes))
 
 
 def _train_clips(videos: Videos) -> Clips:
