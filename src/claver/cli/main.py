@@ -14,6 +14,7 @@ from claver.cli.blend import blend
 from claver.cli.data import data_app
 from claver.cli.evaluate import EPILOG as EVALUATE_EXAMPLES
 from claver.cli.evaluate import evaluate
+from claver.cli.prompts import prompts_app
 from claver.cli.quickstart import EPILOG as QUICKSTART_EXAMPLES
 from claver.cli.quickstart import quickstart
 from claver.cli.recognize import EPILOG as RECOGNIZE_EXAMPLES
@@ -38,6 +39,7 @@ app.command(epilog=BLEND_EXAMPLES)(blend)
 app.command(epilog=QUICKSTART_EXAMPLES)(quickstart)
 app.command(epilog=STUDY_EXAMPLES)(study)
 app.add_typer(data_app, name="data")
+app.add_typer(prompts_app, name="prompts")
 
 
 def _print_version(wanted: bool) -> None:

@@ -149,10 +149,15 @@ class PromptBank:
         return f"PromptBank({len(self.names)} actions, {len(self)} texts: {', '.join(self.kinds)})"
 
 
+def shipped_banks() -> tuple[str, ...]:
+    """The banks in the package, `kinetics` being that of both Kinetics lists."""
+    present = {file.name.removesuffix(".jsonl") for file in _folder().iterdir() if file.name.endswith(".jsonl")}
+    return tuple(dict.fromkeys(_file_of(name) for name in BENCHMARKS if _file_of(name) in present))
+
+
 def shipped_names() -> tuple[str, ...]:
     """The benchmarks whose classes have texts in the package."""
-    present = {file.name.removesuffix(".jsonl") for file in _folder().iterdir() if file.name.endswith(".jsonl")}
-    return tuple(name for name in BENCHMARKS if _file_of(name) in present)
+    return tuple(name for name in BENCHMARKS if _file_of(name) in shipped_banks())
 
 
 def say_templates_stand_in(names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from claver.errors import ClaverError
 from claver.prompts.action_files import read_action_file
 from claver.prompts.actions import BENCHMARKS, Actions, benchmark_classes
-from claver.prompts.bank import PromptBank, say_templates_stand_in, shipped_names
+from claver.prompts.bank import PromptBank, say_templates_stand_in, shipped_banks, shipped_names
 from claver.prompts.record import KINDS
 from claver.prompts.templates import DEFAULT_TEMPLATES, NAME_ONLY, fill
 
@@ -167,7 +167,7 @@ def _bank_of(dataset: str, names: Sequence[str]) -> PromptBank | None:
 
 def _all_shipped() -> PromptBank:
     bank = PromptBank(())
-    for name in shipped_names():
+    for name in shipped_banks():
         bank = bank | PromptBank.shipped(name)
     return bank
 
