@@ -1,1 +1,21 @@
-"""Seeing why: which words, moments and places made a score."""
+"""Seeing why: which words, moments and places made a score.
+
+>>> from claver.explain import explain
+>>> explain("runs/quickstart/kmct", "clip.mp4", "grows", against="shrinks").save("why.html")
+"""
+
+from claver.explain.explanation import ExplainedText, Explanation, explain
+from claver.explain.relevance import VideoRelevance, text_relevance, video_relevance
+from claver.explain.words import Word, weigh_words, word_kinds
+
+__all__ = [
+    "ExplainedText",
+    "Explanation",
+    "VideoRelevance",
+    "Word",
+    "explain",
+    "text_relevance",
+    "video_relevance",
+    "weigh_words",
+    "word_kinds",
+]

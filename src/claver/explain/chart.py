@@ -1,0 +1,107 @@
+"""The time line of a page: scores after every frame as an SVG that needs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from claver.explain.telling import number
+
+Floats = NDArray[np.float32]
+WIDTH, HEIGHT = 720, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 205, 14, 40
+_LABEL_HEIGHT = 17
+_DASHES = ("", "8 5", "2 4", "10 4 2 4", "5 3", "1 3")
+_LONGEST_LABEL = 24
+
+
+class Line(NamedTuple):
+    """One action's scores after each frame [T], its label, and its role: `chosen`, `rival` or nothing."""
+
+    label: str
+    scores: Floats
+    role: str
+
+
+def time_line(lines: Sequence[Line], title: str) -> str:
+    """Lines told apart by dash and mark as well as by colour, each with its name at its end.
+
+    Args:
+        lines: at least one, all of the same length.
+        title: what is read aloud in place of the picture.
+    """
+    scores = np.stack([line.scores for line in lines])
+    steps = _steps(float(scores.min()), float(scores.max()))
+    low, high = steps[0], steps[-1]
+    x = np.linspace(_LEFT, WIDTH - _RIGHT, scores.shape[1]) if scores.shape[1] > 1 else np.array([WIDTH / 2])
+    heights = _TOP + (high - scores) / (high - low) * (HEIGHT - _TOP - _BOTTOM)
+    labels = _apart([float(row[-1]) for row in heights])
+    parts = [
+        _series(line, x, row, place, at)
+        for place, (line, row, at) in enumerate(zip(lines, heights, labels, strict=True))
+    ]
+    grid = "".join(_rule(step, _TOP + (high - step) / (high - low) * (HEIGHT - _TOP - _BOTTOM)) for step in steps)
+    return (
+        f'<svg class="line" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{grid}{_frames(x)}{''.join(reversed(parts))}</svg>"
+    )
+
+
+def _series(line: Line, x: NDArray[np.float64], y: Floats, place: int, label_at: float) -> str:
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    marks = "".join(_mark(place, a, b) for a, b in zip(x, y, strict=True))
+    dash = f' stroke-dasharray="{_DASHES[place % len(_DASHES)]}"' if place else ""
+    name = line.label if len(line.label) <= _LONGEST_LABEL else line.label[: _LONGEST_LABEL - 1] + "…"
+    leader = f'<path class="grid" d="M{x[-1] + 6:.1f} {y[-1]:.1f}L{x[-1] + 16:.1f} {label_at:.1f}"/>'
+    label = f"{escape(name)} {number(float(line.scores[-1]))}"
+    text = f'<text class="label" x="{x[-1] + 20:.1f}" y="{label_at + 4:.1f}">{label}</text>'
+    return f'<g class="{line.role}"><polyline class="series" points="{points}"{dash}/>{marks}{leader}{text}</g>'
+
+
+def _mark(place: int, x: float, y: float) -> str:
+    """Circle, square, triangle, diamond: told apart without colour."""
+    outlines = ("M-4 -4H4V4H-4Z", "M0 -5L5 4H-5Z", "M0 -5L5 0L0 5L-5 0Z")
+    if place % 4 == 0:
+        return f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="4.2"/>'
+    return f'<path class="mark" transform="translate({x:.1f} {y:.1f})" d="{outlines[place % 4 - 1]}"/>'
+
+
+def _rule(step: float, y: float) -> str:
+    line = f'<path class="grid" d="M{_LEFT - 6} {y:.1f}H{WIDTH - _RIGHT + 4}"/>'
+    return f'{line}<text x="{_LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{f"{step:g}".replace("-", "−")}</text>'
+
+
+def _frames(x: NDArray[np.float64]) -> str:
+    every = -(-len(x) // 16)
+    ticks = "".join(
+        f'<text x="{at:.1f}" y="{HEIGHT - 20}" text-anchor="middle">{frame + 1}</text>'
+        for frame, at in enumerate(x)
+        if frame % every == 0
+    )
+    return f'{ticks}<text x="{(_LEFT + WIDTH - _RIGHT) / 2}" y="{HEIGHT - 2}" text-anchor="middle">after frame</text>'
+
+
+def _steps(low: float, high: float) -> list[float]:
+    """About five round numbers around a range."""
+    width = max(high - low, 1e-3)
+    unit = 10 ** np.floor(np.log10(width / 4))
+    unit *= next(factor for factor in (1, 2, 5, 10) if width / (unit * factor) <= 5)
+    first, last = int(np.floor(low / unit)), int(np.ceil(high / unit))
+    return [float(round(step * unit, 6)) for step in range(first, max(last, first + 1) + 1)]
+
+
+def _apart(heights: Sequence[float]) -> list[float]:
+    """Heights of labels, moved so that none lies on another, in the order of the lines."""
+    order = np.argsort(heights, kind="stable")
+    placed = np.array(heights, dtype=np.float64)
+    for before, after in zip(order[:-1], order[1:], strict=True):
+        placed[after] = max(placed[after], placed[before] + _LABEL_HEIGHT)
+    over = max(0.0, float(placed.max()) - (HEIGHT - _BOTTOM))
+    placed[order[-1]] -= over
+    for after, before in zip(order[:0:-1], order[-2::-1], strict=True):
+        placed[before] = min(placed[before], placed[after] - _LABEL_HEIGHT)
+    return placed.tolist()

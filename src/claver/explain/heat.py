@@ -1,0 +1,94 @@
+"""Heat maps: relevance as light, on the frame it belongs to, and pictures as text that a page can hold."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+Floats = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+# Magma at 17 even steps (matplotlib, CC0). Lightness rises evenly along it, so that it reads in black and white.
+_MAGMA = """
+000004 0a0822 1d1147 36106b 51127c 6a1c81 832681 9c2e7f b73779 d0416f e75263 f56b5c fc8961 fea772 fec488 fde2a3 fcfdbf
+"""
+_LEAST_SIDE = 192
+"""Pixels of the shorter side of a picture; smaller frames are enlarged, so that maps look smooth on them."""
+_FRAME_SHARE = 0.3
+"""How much of a heat picture is the frame, in grey."""
+
+
+def colours(values: Floats) -> Picture:
+    """Values in [0, 1] of any shape to colours [..., 3], dark to light."""
+    steps = np.array([list(bytes.fromhex(colour)) for colour in _MAGMA.split()], dtype=np.float64)
+    places = np.clip(values, 0, 1) * (len(steps) - 1)
+    channels = [np.interp(places, np.arange(len(steps)), steps[:, channel]) for channel in range(3)]
+    return np.asarray(np.stack(channels, -1).round(), dtype=np.uint8)
+
+
+def brightness(maps_Thw: Floats) -> Floats:
+    """Relevance on one scale for the whole clip, in [0, 1]: the root of its share of the greatest.
+
+    Relevance is unevenly spread; the root lets a tenth of the greatest still be seen.
+    """
+    greatest = maps_Thw.max(initial=0)
+    scaled = np.sqrt(np.clip(maps_Thw, 0, None) / greatest) if greatest > 0 else np.zeros_like(maps_Thw)
+    return np.asarray(scaled, dtype=np.float32)
+
+
+def enlarge(frame: Picture) -> Picture:
+    """A frame [H, W, 3], larger by a whole factor if it is small."""
+    factor = -(-_LEAST_SIDE // min(frame.shape[:2]))
+    return np.asarray(frame.repeat(factor, 0).repeat(factor, 1) if factor > 1 else frame)
+
+
+def heat_picture(frame: Picture, bright_hw: Floats) -> Picture:
+    """A frame in dark grey under its map, with a line around what is brighter than half.
+
+    Args:
+        frame: [H, W, 3].
+        bright_hw: values in [0, 1] on the grid of patches.
+
+    Returns:
+        As large as `enlarge(frame)`.
+    """
+    large = enlarge(frame)
+    values = _smooth(bright_hw, large.shape[:2])
+    grey = (large @ np.array([0.299, 0.587, 0.114]))[..., None]
+    picture = (1 - _FRAME_SHARE) * colours(values) + _FRAME_SHARE * grey
+    picture[_edge(values > 0.5)] = 255
+    return np.asarray(picture.round(), dtype=np.uint8)
+
+
+def _smooth(values_hw: Floats, size: tuple[int, ...]) -> Floats:
+    tensor = torch.from_numpy(np.ascontiguousarray(values_hw))[None, None]
+    return np.asarray(F.interpolate(tensor, size, mode="bilinear", align_corners=False)[0, 0].numpy())
+
+
+def _edge(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The outermost places of a region, two pixels wide."""
+    padded = np.pad(inside, 2, mode="edge")
+    height, width = inside.shape
+    shifted = [padded[2 + down :, 2 + right :][:height, :width] for down in (-2, 0, 2) for right in (-2, 0, 2)]
+    return np.asarray(inside & ~np.logical_and.reduce(shifted))
+
+
+def png(picture: Picture) -> bytes:
+    """A picture [H, W, 3] as a PNG file."""
+    codec: Any = av.CodecContext.create("png", "w")
+    codec.height, codec.width = picture.shape[:2]
+    codec.pix_fmt, codec.time_base = "rgb24", Fraction(1)
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
+    return b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
+
+
+def data_uri(picture: Picture) -> str:
+    """A picture as an address that holds it."""
+    return "data:image/png;base64," + b64encode(png(picture)).decode()

@@ -1,0 +1,89 @@
+"""An explanation as one HTML page that needs nothing else: no network, no script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib import resources
+from pathlib import PurePath
+
+from claver.explain.chart import Line, time_line
+from claver.explain.explanation import Explanation
+from claver.explain.markup import bar, tag, text
+from claver.explain.page_maps import maps_section
+from claver.explain.page_words import words_section
+from claver.explain.telling import KIND_NAMES, headline, number, summary, time_line_note
+
+TOP = 5
+_HOW_TO_READ = """
+Relevance follows Chefer, Gur and Wolf (2021): in every attention layer the weights, times how much what is explained
+would change with them, where positive, averaged over heads and carried from layer to layer. It shows what attention
+carried, not what would happen without it, and has no unit: compare within a row, not between clips. Verbs and nouns are
+told apart by short lists and endings, which errs at times.
+"""
+
+
+def page(explanation: Explanation) -> str:
+    """The whole page; whatever comes from outside is escaped."""
+    style = resources.files("claver.explain").joinpath("page.css").read_text(encoding="utf-8")
+    title = headline(explanation)
+    view = tag("meta", name="viewport", content="width=device-width, initial-scale=1")
+    head = [tag("meta", charset="utf-8"), view, text("title", title), tag("style", f"\n{style}")]
+    top = [text("h1", title), _facts(explanation), text("p", summary(explanation), cls="lead")]
+    pair = tag("div", _answers(explanation) + _time_line(explanation), cls="pair")
+    main = [maps_section(explanation), pair, words_section(explanation)]
+    read = tag("p", tag("strong", "How to read this.") + escape(_HOW_TO_READ))
+    body = "\n".join([tag("header", top), tag("main", "\n".join(main)), tag("footer", read)])
+    return "<!doctype html>\n" + tag("html", f"\n{tag('head', head)}\n{tag('body', body)}\n", lang="en") + "\n"
+
+
+def _facts(explanation: Explanation) -> str:
+    facts = [
+        PurePath(explanation.prediction.source).name,
+        f"temporal attention: {KIND_NAMES[explanation.temporal_kind]}",
+        f"{len(explanation.moments)} frames",
+        f"{'difference of scores' if explanation.against else 'score'} {number(explanation.similarity, 2)}",
+    ]
+    return text("p", " · ".join(facts), cls="facts")
+
+
+def _role(explanation: Explanation, action: str) -> str:
+    return "chosen" if action == explanation.action else "rival" if action == explanation.against else ""
+
+
+def shown_actions(explanation: Explanation, count: int = TOP) -> list[str]:
+    """The best actions, best first, with what is explained and what it is compared with among them."""
+    ranked = [answer.action for answer in explanation.prediction.top(len(explanation.prediction.actions))]
+    named = [name for name in ranked if _role(explanation, name)]
+    best = [name for name in ranked if name not in named][: max(count - len(named), 0)]
+    return [name for name in ranked if name in (*named, *best)]
+
+
+def _answers(explanation: Explanation) -> str:
+    actions, shares = explanation.prediction.actions, explanation.prediction.probabilities
+    bars = [bar(n, float(shares[actions.index(n)]), _role(explanation, n)) for n in shown_actions(explanation)]
+    many = f"{len(actions)} actions that compete" if len(actions) > 1 else "one action alone, hence certain"
+    why = text("p", f"Probability among the {many}." if len(actions) > 1 else f"Probability: {many}.", cls="why")
+    return tag("section", [text("h2", "Top answers"), why, tag("ol", bars, cls="bars")])
+
+
+def _time_line(explanation: Explanation) -> str:
+    actions, shown = explanation.prediction.actions, shown_actions(explanation)
+    shown.sort(key=lambda name: ("chosen", "rival", "").index(_role(explanation, name)))
+    lines = [Line(name, explanation.scores[:, actions.index(name)], _role(explanation, name)) for name in shown]
+    ends = ", ".join(f"{line.label} {number(line.scores[0])} to {number(line.scores[-1])}" for line in lines)
+    chart = time_line(lines, f"Scores after each frame, from the first to the last: {ends}.")
+    why = text("p", time_line_note(explanation), cls="why")
+    return tag("section", [text("h2", "Time line"), why, chart, _numbers(explanation, shown)])
+
+
+def _numbers(explanation: Explanation, shown: Sequence[str]) -> str:
+    """The chart as a table, for whoever wants figures or cannot see the chart."""
+    rows = [tag("tr", [text("th", "action"), *(text("th", str(n + 1)) for n in range(len(explanation.scores)))])]
+    for name in shown:
+        place = explanation.prediction.actions.index(name)
+        pairs = zip(explanation.scores[:, place], explanation.probabilities[:, place], strict=True)
+        cells = [text("td", f"{number(score)} ({share:.0%})") for score, share in pairs]
+        rows.append(tag("tr", [text("th", name, scope="row"), *cells]))
+    table = tag("div", tag("table", rows, cls="numbers"), cls="scroll", tabindex=0)
+    return tag("details", text("summary", "The numbers: score and probability after each frame") + table)
