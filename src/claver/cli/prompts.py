@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from claver.cli.prompts_generate import EPILOG as GENERATE_EXAMPLES
+from claver.cli.prompts_generate import generate
 from claver.errors import ClaverError
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 prompts_app = typer.Typer(
     name="prompts",
-    help="Texts about actions: show, count, check and compare them.",
+    help="Texts about actions: show, count, check, compare and generate them.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -51,6 +53,7 @@ claver prompts diff old.jsonl new.jsonl
 """
 LISTS = "kinetics400, kinetics600, kinetics (both), ucf101, hmdb51"
 Bank = Annotated[str, typer.Argument(metavar="LIST|FILE", show_default=False, help=f"{LISTS}, or a bank file.")]
+prompts_app.command(epilog=GENERATE_EXAMPLES)(generate)
 
 
 @prompts_app.command(epilog=SHOW_EXAMPLES)
