@@ -11,7 +11,20 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from benchmarks import attention, encoder, frames, gpu, machine, memory, report, text, xclip
+from benchmarks import (
+    attention,
+    encoder,
+    evaluation,
+    frames,
+    gpu,
+    loader,
+    machine,
+    memory,
+    report,
+    step,
+    text,
+    xclip,
+)
 from benchmarks.timing import QUICK, Row, Settings
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -49,12 +62,15 @@ def _areas(settings: Settings, here: machine.Machine) -> dict[str, Callable[[], 
         "memory": lambda: memory.rows(settings),
         "xclip": lambda: xclip.rows(settings),
         "frames": lambda: frames.rows(settings),
+        "loader": lambda: loader.rows(settings),
+        "step": lambda: step.rows(settings),
+        "evaluation": lambda: evaluation.rows(settings),
         "gpu": lambda: gpu.rows(settings),
     }
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = ["attention", "encoder", "text", "memory", "xclip", "frames", "gpu"]
+    names = ["attention", "encoder", "text", "memory", "xclip", "frames", "loader", "step", "evaluation", "gpu"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=names, help="this area; may be repeated")
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds, about a minute")

@@ -12,6 +12,7 @@ from benchmarks.attention import drawn
 from benchmarks.baseline import UsualText, UsualVideo, additive, padded
 from benchmarks.encoder import FRAMES, random_model
 from benchmarks.machine import matrix_rate
+from benchmarks.step import CLIPS, USUAL, Batch, OurStep, UsualStep
 from benchmarks.text import class_tokens
 from benchmarks.timing import Row, Settings, assert_alike, compare, missing
 from claver.attention import KMCT, KMT, KroneckerMask, kronecker_attention
@@ -25,7 +26,8 @@ def rows(settings: Settings) -> list[Row]:
     if not torch.cuda.is_available():
         return [missing(AREA, "attention, video encoder, class names", "not run: no CUDA card")]
     made = [_attention(mask, frames, settings) for mask in (KMCT, KMT) for frames in (8, 16, 32)]
-    return [*made, _encoder("B/32", settings), _encoder("B/16", settings), *_text(settings)]
+    made += [_encoder("B/32", settings), _encoder("B/16", settings), *_text(settings)]
+    return [*made, *(_step(frames, settings) for frames in (8, 16))]
 
 
 def _attention(mask: KroneckerMask, frames: int, settings: Settings) -> Row:
@@ -55,6 +57,30 @@ def _encoder(size: str, settings: Settings) -> Row:
     row = compare(AREA, "MHA, dense float mask, fp32", lambda: usual(video), works, settings, gpu=True)[0]
     share = counter.get_total_flops() / row.after / 1e9 / matrix_rate(BF16, "cuda", 8192)
     return replace(row, target=3.5, note=f"{share:.0%} of the card's measured bf16 rate, by the baseline's FLOPs")
+
+
+@torch.inference_mode(mode=False)
+def _step(frames: int, settings: Settings) -> Row:
+    """A training step at B/16 under autocast, everything learning."""
+    model = random_model("B/16", "kmct", frames).cuda().train()
+    batch = Batch.drawn(CLIPS, frames).to("cuda")
+    losses = UsualStep(model).cuda(), OurStep(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, fused=True)
+
+    def work(which: int) -> None:
+        with torch.autocast("cuda", BF16):
+            loss = losses[which](batch)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    work(1)
+    with FlopCounterMode(display=False) as counter:
+        work(0)
+    what = f"training step, B/16, KMCTA, {CLIPS} clips × {frames} frames, bf16 autocast"
+    row = compare(AREA, USUAL, lambda: work(0), {what: lambda: work(1)}, settings, gpu=True)[0]
+    share = counter.get_total_flops() / row.after / 1e9 / matrix_rate(BF16, "cuda", 8192)
+    return replace(row, note=f"{share:.0%} of the card's measured bf16 rate, by the baseline's FLOPs")
 
 
 def _text(settings: Settings) -> list[Row]:

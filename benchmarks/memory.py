@@ -53,16 +53,19 @@ def peak(size: str, frames: int, kind: Any, way: str, layers: int) -> float:
     config = replace(config, temporal=replace(config.temporal, layers=layers))
     tower = TemporalTower(config).eval()
     tokens = torch.randn(1, frames, config.image.tokens, config.image.width)
-    before = _status("VmRSS")
+    before = status("VmRSS")
     if way == "usual":
         UsualTemporal(SimpleNamespace(config=config, temporal=tower), frames)(tokens)  # type: ignore[arg-type]
     else:
         tower(tokens)
-    return _status("VmHWM") - before
+    return status("VmHWM") - before
 
 
-def _status(field: str) -> float:
-    """MiB; `getrusage` will not do, since a child's peak there begins at its parent's size."""
+def status(field: str) -> float:
+    """A field of this process's status in MiB.
+
+    `getrusage` will not do, since a child's peak there begins at its parent's size.
+    """
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field + ":")) / 1024
 

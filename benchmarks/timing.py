@@ -90,7 +90,7 @@ def compare(
     for _ in range(rounds - 1):
         for name, work in works.items():
             times[name].append(_seconds(work, settings, gpu))
-    return [_row(area, name, baseline, times[""], times[name]) for name in ours]
+    return [row_of(area, name, baseline, times[""], times[name]) for name in ours]
 
 
 def assert_same(ours: Tensor, usual: Tensor, *, tolerance: float = 1e-4) -> None:
@@ -116,7 +116,8 @@ def _seconds(work: Work, settings: Settings, gpu: bool) -> float:
     return settings.clock() - start
 
 
-def _row(area: str, what: str, baseline: str, before: list[float], after: list[float]) -> Row:
+def row_of(area: str, what: str, baseline: str, before: list[float], after: list[float]) -> Row:
+    """Medians of the times, and of the ratios of each round."""
     ratios = [b / a for b, a in zip(before, after, strict=True)]
     usual, ours, ratio = (statistics.median(values) for values in (before, after, ratios))
     return Row(area, what, baseline, usual, ours, ratio, min(ratios), max(ratios), len(ratios))

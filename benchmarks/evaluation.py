@@ -1,0 +1,56 @@
+"""One clip in 12 views against 400 classes × 31 texts: the texts known, or encoded again for the clip."""
+
+from __future__ import annotations
+
+from itertools import cycle, islice
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.banks import interpretive_texts
+from benchmarks.baseline import CONTEXT, UsualText, UsualVideo
+from benchmarks.encoder import FRAMES, random_model
+from benchmarks.timing import Row, Settings, assert_same, compare, missing
+from claver.models import class_scores, similarity, video_embedding
+from claver.models.tokenizer import packaged_clip_tokenizer
+
+AREA = "evaluation"
+VIEWS, TEXTS = 12, 31
+_AT_ONCE = 400
+
+
+@torch.inference_mode()
+def rows(settings: Settings) -> list[Row]:
+    tokens_KCL = _texts(1 if settings.quick else 400)
+    if tokens_KCL is None:
+        return [missing(AREA, "one clip", "needs the package instant-clip-tokenizer")]
+    classes = tokens_KCL.shape[1]
+    views = 1 if settings.quick else VIEWS
+    model, video = random_model("B/32", "kmct"), torch.randn(views, FRAMES, 3, 224, 224)
+    usual_video, usual_text = UsualVideo(model).eval(), UsualText(model).eval()
+    known_KCE = model.encode_text(tokens_KCL)
+    prototypes_CE = nn.functional.normalize(known_KCE, dim=-1).sum(0)
+
+    def usual() -> Tensor:
+        flat = nn.functional.pad(tokens_KCL.flatten(0, 1), (0, CONTEXT - tokens_KCL.shape[-1]))
+        texts = torch.cat([usual_text(part) for part in flat.split(_AT_ONCE)]).unflatten(0, tokens_KCL.shape[:2])
+        return class_scores(similarity(video_embedding(usual_video(video)), texts, model.scale)).sum(0)
+
+    def ours() -> Tensor:
+        unit = nn.functional.normalize(video_embedding(model.encode_video(video)), dim=-1)
+        return model.scale * (unit @ prototypes_CE.T).sum(0)
+
+    assert_same(ours(), usual())
+    name = f"one clip, B/32, {views} views, {classes} classes × {TEXTS} texts"
+    once = Settings(quick=settings.quick, budget=0, least=1, most=1, clock=settings.clock)  # minutes, not seconds
+    note = "the usual way once: it takes minutes"
+    return [row.labelled(name, note=note) for row in compare(AREA, "texts encoded again", usual, {name: ours}, once)]
+
+
+def _texts(classes: int) -> Tensor | None:
+    """Ids [31, C, L] of Kinetics-400's interpretive texts; those of an action begin again until there are 31."""
+    tokenizer = packaged_clip_tokenizer()
+    if tokenizer is None:
+        return None
+    texts = [list(islice(cycle(own), TEXTS)) for own in interpretive_texts("kinetics400")[:classes]]
+    return tokenizer([own[slot] for slot in range(TEXTS) for own in texts]).unflatten(0, (TEXTS, -1))
