@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 720, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 205, 14, 40
 _LABEL_HEIGHT = 17
 _DASHES = ("", "8 5", "2 4", "10 4 2 4", "5 3", "1 3")
-_LONGEST_LABEL = 24
+_LONGEST_LABEL = 20
 
 
 class Line(NamedTuple):
@@ -36,28 +36,32 @@ def time_line(lines: Sequence[Line], title: str) -> str:
     """
     scores = np.stack([line.scores for line in lines])
     steps = _steps(float(scores.min()), float(scores.max()))
-    low, high = steps[0], steps[-1]
+    digits = 1 if steps[-1] - steps[0] > 2 else 2
     x = np.linspace(_LEFT, WIDTH - _RIGHT, scores.shape[1]) if scores.shape[1] > 1 else np.array([WIDTH / 2])
-    heights = _TOP + (high - scores) / (high - low) * (HEIGHT - _TOP - _BOTTOM)
-    labels = _apart([float(row[-1]) for row in heights])
+    heights, rules = (_heights(values, steps) for values in (scores, np.array(steps)))
+    ends = _apart([float(row[-1]) for row in heights])
     parts = [
-        _series(line, x, row, place, at)
-        for place, (line, row, at) in enumerate(zip(lines, heights, labels, strict=True))
+        _series(*these, digits) for these in zip(lines, range(len(lines)), [x] * len(lines), heights, ends, strict=True)
     ]
-    grid = "".join(_rule(step, _TOP + (high - step) / (high - low) * (HEIGHT - _TOP - _BOTTOM)) for step in steps)
+    grid = "".join(map(_rule, steps, rules.tolist()))
     return (
         f'<svg class="line" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{grid}{_frames(x)}{''.join(reversed(parts))}</svg>"
     )
 
 
-def _series(line: Line, x: NDArray[np.float64], y: Floats, place: int, label_at: float) -> str:
+def _heights(values: NDArray[Any], steps: Sequence[float]) -> NDArray[Any]:
+    """Where values lie in the picture, downwards."""
+    return np.asarray(_TOP + (steps[-1] - values) / (steps[-1] - steps[0]) * (HEIGHT - _TOP - _BOTTOM))
+
+
+def _series(line: Line, place: int, x: NDArray[Any], y: NDArray[Any], label_at: float, digits: int) -> str:
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
     marks = "".join(_mark(place, a, b) for a, b in zip(x, y, strict=True))
     dash = f' stroke-dasharray="{_DASHES[place % len(_DASHES)]}"' if place else ""
     name = line.label if len(line.label) <= _LONGEST_LABEL else line.label[: _LONGEST_LABEL - 1] + "…"
     leader = f'<path class="grid" d="M{x[-1] + 6:.1f} {y[-1]:.1f}L{x[-1] + 16:.1f} {label_at:.1f}"/>'
-    label = f"{escape(name)} {number(float(line.scores[-1]))}"
+    label = f"{escape(name)} {number(float(line.scores[-1]), digits)}"
     text = f'<text class="label" x="{x[-1] + 20:.1f}" y="{label_at + 4:.1f}">{label}</text>'
     return f'<g class="{line.role}"><polyline class="series" points="{points}"{dash}/>{marks}{leader}{text}</g>'
 

@@ -135,7 +135,7 @@ def explain(
         ClaverError: an empty action, or twice the same.
         VideoError: the video cannot be read.
     """
-    chosen = _check(action, against)
+    chosen = check_actions(action, against)
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer(recognizer, {name: [name] for name in chosen})
     model, bank = recognizer.model, _with_actions(recognizer, chosen)
@@ -165,7 +165,12 @@ def explain(
     )
 
 
-def _check(action: str, against: str | None) -> list[str]:
+def check_actions(action: str, against: str | None) -> list[str]:
+    """What is to be explained, one action or two.
+
+    Raises:
+        ClaverError: an empty one, or twice the same.
+    """
     chosen = [name.strip() for name in (action, against) if name is not None]
     if not all(chosen):
         raise ClaverError("nothing can be explained about an empty text; name an action")

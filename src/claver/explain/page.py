@@ -12,9 +12,8 @@ from claver.explain.explanation import Explanation
 from claver.explain.markup import bar, tag, text
 from claver.explain.page_maps import maps_section
 from claver.explain.page_words import words_section
-from claver.explain.telling import KIND_NAMES, headline, number, summary, time_line_note
+from claver.explain.telling import KIND_NAMES, headline, number, role, shown_actions, summary, time_line_note
 
-TOP = 5
 _HOW_TO_READ = """
 Relevance follows Chefer, Gur and Wolf (2021): in every attention layer the weights, times how much what is explained
 would change with them, where positive, averaged over heads and carried from layer to layer. It shows what attention
@@ -47,21 +46,9 @@ def _facts(explanation: Explanation) -> str:
     return text("p", " · ".join(facts), cls="facts")
 
 
-def _role(explanation: Explanation, action: str) -> str:
-    return "chosen" if action == explanation.action else "rival" if action == explanation.against else ""
-
-
-def shown_actions(explanation: Explanation, count: int = TOP) -> list[str]:
-    """The best actions, best first, with what is explained and what it is compared with among them."""
-    ranked = [answer.action for answer in explanation.prediction.top(len(explanation.prediction.actions))]
-    named = [name for name in ranked if _role(explanation, name)]
-    best = [name for name in ranked if name not in named][: max(count - len(named), 0)]
-    return [name for name in ranked if name in (*named, *best)]
-
-
 def _answers(explanation: Explanation) -> str:
     actions, shares = explanation.prediction.actions, explanation.prediction.probabilities
-    bars = [bar(n, float(shares[actions.index(n)]), _role(explanation, n)) for n in shown_actions(explanation)]
+    bars = [bar(n, float(shares[actions.index(n)]), role(explanation, n)) for n in shown_actions(explanation)]
     many = f"{len(actions)} actions that compete" if len(actions) > 1 else "one action alone, hence certain"
     why = text("p", f"Probability among the {many}." if len(actions) > 1 else f"Probability: {many}.", cls="why")
     return tag("section", [text("h2", "Top answers"), why, tag("ol", bars, cls="bars")])
@@ -69,8 +56,8 @@ def _answers(explanation: Explanation) -> str:
 
 def _time_line(explanation: Explanation) -> str:
     actions, shown = explanation.prediction.actions, shown_actions(explanation)
-    shown.sort(key=lambda name: ("chosen", "rival", "").index(_role(explanation, name)))
-    lines = [Line(name, explanation.scores[:, actions.index(name)], _role(explanation, name)) for name in shown]
+    shown.sort(key=lambda name: ("chosen", "rival", "").index(role(explanation, name)))
+    lines = [Line(name, explanation.scores[:, actions.index(name)], role(explanation, name)) for name in shown]
     ends = ", ".join(f"{line.label} {number(line.scores[0])} to {number(line.scores[-1])}" for line in lines)
     chart = time_line(lines, f"Scores after each frame, from the first to the last: {ends}.")
     why = text("p", time_line_note(explanation), cls="why")

@@ -10,13 +10,8 @@ from numpy.typing import NDArray
 from claver.explain.explanation import Explanation
 from claver.explain.heat import brightness, colours, data_uri, enlarge, heat_picture
 from claver.explain.markup import tag, text
-from claver.explain.telling import place_words
+from claver.explain.telling import MAPS, place_words
 
-MAPS = (
-    ("spatial", "Spatial", "image tower alone"),
-    ("temporal", "Temporal", "temporal tower alone"),
-    ("combined", "Both", "through both towers"),
-)
 _WHY = """
 Light shows where the attention that made this score came from, on one scale per row; a white line surrounds what is
 brighter than half.

@@ -17,6 +17,14 @@ KIND_NAMES: dict[Temporal, str] = {
     "mean": "none (mean of frames)",
 }
 
+MAPS = (
+    ("spatial", "Spatial", "image tower alone"),
+    ("temporal", "Temporal", "temporal tower alone"),
+    ("combined", "Both", "through both towers"),
+)
+"""An explanation's maps: the attribute, its title, and what it is."""
+_MOST_ACTIONS = 5
+
 
 def headline(explanation: Explanation) -> str:
     """The question."""
@@ -69,3 +77,16 @@ def place_words(values_hw: NDArray[np.float32], maps_Thw: NDArray[np.float32]) -
 def number(value: float, digits: int = 1) -> str:
     """A number with a true minus sign."""
     return f"{value:.{digits}f}".replace("-", "−")
+
+
+def role(explanation: Explanation, action: str) -> str:
+    """An action's part: `chosen`, `rival` or nothing."""
+    return "chosen" if action == explanation.action else "rival" if action == explanation.against else ""
+
+
+def shown_actions(explanation: Explanation, count: int = _MOST_ACTIONS) -> list[str]:
+    """The best actions, best first, with what is explained and what it is compared with among them."""
+    ranked = [answer.action for answer in explanation.prediction.top(len(explanation.prediction.actions))]
+    named = [name for name in ranked if role(explanation, name)]
+    best = [name for name in ranked if name not in named][: max(count - len(named), 0)]
+    return [name for name in ranked if name in (*named, *best)]

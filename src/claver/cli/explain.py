@@ -1,0 +1,66 @@
+"""`claver explain`: why a clip got its score, as a page, a picture, a film or numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from claver.cli.model import DeviceOption, DtypeOption, FramesOption, ModelOption, TemporalOption, open_model
+
+EPILOG = """
+[bold]Examples[/]
+
+claver explain clip.mp4 --action "moves left" --against "moves right" --model runs/quickstart/kmct --output why.html\n
+claver explain clip.mp4 --action "surfing water" --model MODEL --actions kinetics400 --output why/\n
+claver explain clip.mp4 --action "a man surfs a wave" --model MODEL --output why.mp4
+"""
+
+ActionOption = Annotated[str, typer.Option(help="What to explain: an action of the list, or any text.")]
+AgainstOption = Annotated[
+    str | None, typer.Option(help="Another action or text: explain why the first scores higher than this one.")
+]
+ActionsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The actions that compete, as in claver recognize: words, a .txt, a .csv, or a benchmark's name. Without "
+        "it only what is explained."
+    ),
+]
+OutputOption = Annotated[
+    Path, typer.Option(help="A page .html, a picture .png, a film .mp4, numbers .json, or a folder for all of them.")
+]
+
+
+def explain(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", show_default=False, help="The video.")],
+    action: ActionOption,
+    against: AgainstOption = None,
+    actions: ActionsOption = None,
+    model: ModelOption = None,
+    temporal: TemporalOption = None,
+    frames: FramesOption = None,
+    output: OutputOption = Path("explain.html"),
+    device: DeviceOption = None,
+    dtype: DtypeOption = "float32",
+) -> None:
+    """See why: which words, moments and places made the score of an action.
+
+    Relevance is propagated through every attention layer of both towers (Chefer et al. 2021).
+    """
+    from claver.explain.explanation import check_actions
+    from claver.explain.explanation import explain as explain_clip
+    from claver.explain.saving import check_target
+    from claver.explain.telling import summary
+    from claver.prompts import read_actions
+    from claver.recognizer import Recognizer
+
+    # Cheap mistakes first, before weights are read.
+    named = check_actions(action, against)
+    check_target(output)
+    competing = read_actions({name: [name] for name in named} if actions is None else actions)
+    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype)
+    explanation = explain_clip(Recognizer(loaded, competing, frames=frames), clip, action, against)
+    path = explanation.save(output)
+    typer.echo(f"{summary(explanation)}\n{path}")
