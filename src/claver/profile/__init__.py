@@ -1,0 +1,6 @@
+"""What a model costs: parameters, multiply-adds counted operator by operator, time and memory."""
+
+from claver.profile.counting import Counts, count, fake_model, parameters
+from claver.profile.report import Profile, profile
+
+__all__ = ["Counts", "Profile", "count", "fake_model", "parameters", "profile"]

@@ -1,0 +1,186 @@
+"""Multiply-adds counted where they happen: every operator that a forward pass runs comes by here, whoever called it.
+
+The pass may be a real one, or one of fake tensors, which have shapes, types and a device but no numbers: then the
+largest size is counted in seconds, by the very operators that a CPU would have run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
+
+from claver.models import Claver, ClaverConfig
+
+Part = Literal["image", "temporal", "readout", "text"]
+Kind = Literal["embeddings", "projections", "scores", "mlp", "norms", "readout"]
+PARTS: tuple[Part, ...] = ("image", "temporal", "readout", "text")
+KINDS: tuple[Kind, ...] = ("embeddings", "projections", "scores", "mlp", "norms", "readout")
+
+_aten = torch.ops.aten
+_CPU_FLASH = _aten._scaled_dot_product_flash_attention_for_cpu
+"""The kernel of all our attention on a CPU, which torch has no formula for."""
+_NO_PRODUCT = {_aten.native_layer_norm, _aten.cat, _aten.stack, _aten.copy_, _aten.equal}
+"""Take several floating-point tensors, are not marked elementwise, and still multiply no matrices."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of things (multiply-adds or parameters) by part of the model and kind of work.
+
+    Attributes:
+        of: number for each (part, kind) that has any.
+        uncounted: operators that may multiply matrices and have no formula, with how often they ran; empty is good.
+    """
+
+    of: dict[tuple[Part, Kind], int]
+    uncounted: dict[str, int]
+
+    def total(self, part: Part | None = None, kind: Kind | None = None) -> int:
+        """Their sum, of one part or kind if given."""
+        return sum(number for (p, k), number in self.of.items() if part in (None, p) and kind in (None, k))
+
+    def __add__(self, other: Counts) -> Counts:
+        of, uncounted = Counter(self.of), Counter(self.uncounted)
+        of.update(other.of)
+        uncounted.update(other.uncounted)
+        return Counts(dict(of), dict(uncounted))
+
+
+def fake_model(config: ClaverConfig) -> Claver:
+    """A model of fake tensors: it runs, and computes shapes alone."""
+    # Masks and plans that a forward pass makes stay real: they are kept, and a real pass may want them later.
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        return Claver(config).eval()
+
+
+def random_video(model: Claver, views: int, frames: int) -> Tensor:
+    """Pixels for a model, [V, T, 3, h, w]: fake ones for a fake model."""
+    size, like = model.config.image.size, model.readout.projection
+    return torch.rand_like(like.new_empty(views, frames, 3, size, size))
+
+
+def plain_texts(config: ClaverConfig, texts: int, tokens: int) -> Tensor:
+    """Token ids [texts, tokens] of equally long texts; they are real even for a fake model, which is to read them."""
+    filler = 0 if config.text.eot else 1
+    ids = torch.full((texts, tokens), filler)
+    ids[:, -1] = config.text.eot
+    return ids
+
+
+def parameters(model: Claver) -> Counts:
+    """Every parameter of the model once."""
+    of: Counter[tuple[Part, Kind]] = Counter()
+    for name, parameter in model.named_parameters():
+        of[_part_of(name), _kind_of_parameter(name)] += parameter.numel()
+    return Counts(dict(of), {})
+
+
+def count(model: Claver, run: Callable[[], Any], *, outside: Part = "readout") -> Counts:
+    """The multiply-adds of whatever `run` does with the model.
+
+    Matrix products, convolutions and attention are counted, by torch's own formulas; elementwise work (norms,
+    activations, softmax) is not, as everywhere. Attention counts every pair of query and key that its kernel is given,
+    hidden by a causal rule or not.
+
+    Args:
+        model: its modules' names say which part and kind an operator belongs to.
+        run: called once, without gradients.
+        outside: the part of what is called beside all modules.
+    """
+    with _Listener(model, outside) as heard, torch.no_grad():
+        run()
+    return Counts(dict(heard.macs), dict(heard.uncounted))
+
+
+class _Listener(TorchDispatchMode):
+    def __init__(self, model: Claver, outside: Part) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.model = model
+        self.where: list[str] = [outside]
+        self.macs: defaultdict[tuple[Part, Kind], int] = defaultdict(int)
+        self.uncounted: Counter[str] = Counter()
+
+    def __enter__(self) -> _Listener:
+        self._hooks = [hook for name, module in self.model.named_modules() for hook in self._follow(name, module)]
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *error: Any) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+
+    def _follow(self, name: str, module: torch.nn.Module) -> Iterator[Any]:
+        if name:
+            yield module.register_forward_pre_hook(lambda *_: self.where.append(name))
+            yield module.register_forward_hook(lambda *_: self._leave(), always_call=True)
+
+    def _leave(self) -> None:
+        self.where.pop()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        macs = _macs(func, args, kwargs or {}, out)
+        if macs:
+            place = self.where[-1]
+            self.macs[_part_of(place), _kind_of_work(place, func)] += macs
+        elif macs is None:
+            self.uncounted[str(func)] += 1
+        return out
+
+
+def _macs(func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> int | None:
+    """Multiply-adds of one call; None if it may have some that we do not know."""
+    packet = getattr(func, "overloadpacket", func)
+    if packet is _CPU_FLASH:
+        return int(sdpa_flop_count(*(x.shape for x in args[:3]))) // 2
+    if packet in flop_registry:
+        return int(flop_registry[packet](*args, **kwargs, out_val=out)) // 2
+    return 0 if _multiplies_nothing(func, packet, args, kwargs) else None
+
+
+def _multiplies_nothing(func: Any, packet: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    """A product needs two factors, and is no elementwise one."""
+    factors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor) and x.is_floating_point()]
+    return len(factors) < 2 or packet in _NO_PRODUCT or _elementwise(func, packet)
+
+
+def _elementwise(func: Any, packet: Any) -> bool:
+    """Whether torch marks it so; of an in-place or `out` form the mark is at the plain one."""
+    if torch.Tag.pointwise in getattr(func, "tags", ()):
+        return True
+    plain = getattr(_aten, packet.__name__.removesuffix("_"), None)
+    return plain is not None and any(torch.Tag.pointwise in getattr(plain, o).tags for o in plain.overloads())
+
+
+def _part_of(name: str) -> Part:
+    first = name.split(".")[0]
+    return first if first in PARTS else "readout"
+
+
+def _kind_of_work(place: str, func: Any) -> Kind:
+    if ".blocks." not in place:
+        return "embeddings" if place.startswith("image") else "readout"
+    if any(module in place.split(".") for module in ("up", "down")):
+        return "mlp"
+    linear = getattr(func, "overloadpacket", func) in (_aten.mm, _aten.addmm)
+    return "projections" if linear else "scores"
+
+
+def _kind_of_parameter(name: str) -> Kind:
+    words = set(name.split("."))
+    if any(word.startswith("norm") for word in words):
+        return "norms"
+    if words & {"qkv", "out"}:
+        return "projections"
+    if words & {"up", "down"}:
+        return "mlp"
+    return "readout" if words & {"projection", "logit_scale"} else "embeddings"

@@ -1,0 +1,110 @@
+"""The usual way of running the model, everything computed, and what each of our levers leaves out of it.
+
+The same weights by the same blocks: what comes out is the same, which the tests hold them to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from claver.attention.plan import as_bias
+from claver.models import Claver
+from claver.models.block import Attend
+from claver.models.temporal import attend_across, select_class
+from claver.models.text import attend_before
+
+_MASKED = ("kmt", "kmct", "joint")
+"""Kinds that are usually run over all S tokens at once; the other two are always factorised."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One more lever than the step before it.
+
+    Attributes:
+        name: what is left out.
+        run: the model with all levers so far.
+    """
+
+    name: str
+    run: Callable[[], Tensor]
+
+
+def video_steps(model: Claver, video_BTCHW: Tensor) -> list[Step]:
+    """From everything computed to what `encode_video` does, to be counted: a mask is never built, it costs nothing."""
+    return [
+        Step("everything", lambda: usual_video(model, video_BTCHW, masked=False)),
+        Step(
+            "last block: class tokens only",
+            lambda: usual_video(model, video_BTCHW, masked=False, class_only=not model.temporal.reads_patches),
+        ),
+        Step("attention: visible pairs only", lambda: model.encode_video(video_BTCHW)),
+    ]
+
+
+def text_steps(model: Claver, tokens_CL: Tensor) -> list[Step]:
+    """From texts padded to the whole context to what `encode_text` does; the texts end at their last token."""
+    whole = F.pad(tokens_CL, (0, model.config.text.context - tokens_CL.shape[1]))
+    return [
+        Step("everything", lambda: usual_text(model, whole)),
+        Step("texts cut at their end", lambda: usual_text(model, tokens_CL)),
+        Step("last block: end token only", lambda: model.encode_text(tokens_CL)),
+    ]
+
+
+def usual_video(model: Claver, video_BTCHW: Tensor, *, masked: bool = True, class_only: bool = False) -> Tensor:
+    """Frame embeddings [B, T, E], every token computed in every block.
+
+    Args:
+        model: of any kind; `class` and `mean` have only class tokens in their temporal tower, as everywhere.
+        video_BTCHW: normalised pixels.
+        masked: hide what the kind hides, by a dense additive mask [S, S]; without it the result is another one, of
+            the same cost in multiply-adds.
+        class_only: compute no more than the class tokens of the last block that anything is read from.
+    """
+    temporal = model.temporal
+    early = class_only and temporal.kind in ("class", "mean")
+    x = model.image(video_BTCHW.flatten(0, 1), class_only=early).unflatten(0, video_BTCHW.shape[:2])  # [B, T, N, D]
+    x = select_class(x) if temporal.kind in ("class", "mean") else x
+    if temporal.mask is not None:
+        x = x + temporal.embedding_for(x.shape[1])[:, None]
+    attend = _attention(model, x, masked) if len(temporal.blocks) else None
+    for depth, block in enumerate(temporal.blocks):
+        last = depth == len(temporal.blocks) - 1
+        x = block(x, attend, select_class if class_only and last else None)
+    return model.readout(x.mean(2) if temporal.reads_patches else x[:, :, 0])
+
+
+def usual_text(model: Claver, tokens_CL: Tensor) -> Tensor:
+    """Embeddings [C, E], every token computed in every block, whatever comes after the end of the text."""
+    text = model.text
+    x = text.embedding(tokens_CL) + text.position[: tokens_CL.shape[1]]
+    for block in text.blocks:
+        x = block(x, attend_before)
+    rows = torch.arange(len(x), device=x.device)
+    return text.norm(x)[rows, text.end_of_text(tokens_CL)] @ text.projection
+
+
+def _attention(model: Claver, x_BTND: Tensor, masked: bool) -> Attend:
+    mask = model.temporal.mask
+    assert mask is not None
+    if model.temporal.kind not in _MASKED:
+        return partial(attend_across, mask=mask)
+    hidden = masked and model.temporal.kind != "joint"
+    frames, tokens = x_BTND.shape[1:3]
+    bias = as_bias(mask.matrix(frames, tokens), x_BTND.dtype, x_BTND.device) if hidden else None
+    return partial(attend_densely, bias=bias)
+
+
+def attend_densely(q_BTMHd: Tensor, k_BTNHd: Tensor, v_BTNHd: Tensor, bias: Tensor | None) -> Tensor:
+    """Queries of the first M tokens of each frame on all S keys in one call, under a bias [S, S]."""
+    if bias is not None:
+        bias = bias.unflatten(0, k_BTNHd.shape[1:3])[:, : q_BTMHd.shape[2]].flatten(0, 1)  # [T·M, S]
+    q, k, v = (x.flatten(1, 2).transpose(1, 2) for x in (q_BTMHd, k_BTNHd, v_BTNHd))  # [B, H, S, d]
+    return F.scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).unflatten(1, q_BTMHd.shape[1:3])
