@@ -14,6 +14,10 @@ from claver.cli.blend import blend
 from claver.cli.data import data_app
 from claver.cli.evaluate import EPILOG as EVALUATE_EXAMPLES
 from claver.cli.evaluate import evaluate
+from claver.cli.explain import EPILOG as EXPLAIN_EXAMPLES
+from claver.cli.explain import explain
+from claver.cli.profile import EPILOG as PROFILE_EXAMPLES
+from claver.cli.profile import profile
 from claver.cli.prompts import prompts_app
 from claver.cli.quickstart import EPILOG as QUICKSTART_EXAMPLES
 from claver.cli.quickstart import quickstart
@@ -34,10 +38,12 @@ app = typer.Typer(
 )
 app.command(epilog=RECOGNIZE_EXAMPLES)(recognize)
 app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
+app.command(epilog=EXPLAIN_EXAMPLES)(explain)
 app.command(epilog=TRAIN_EXAMPLES)(train)
 app.command(epilog=BLEND_EXAMPLES)(blend)
 app.command(epilog=QUICKSTART_EXAMPLES)(quickstart)
 app.command(epilog=STUDY_EXAMPLES)(study)
+app.command(epilog=PROFILE_EXAMPLES)(profile)
 app.add_typer(data_app, name="data")
 app.add_typer(prompts_app, name="prompts")
 
