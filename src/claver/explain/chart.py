@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from claver.explain.labels import apart, shorten
 from claver.explain.telling import number
 
 Floats = NDArray[np.float32]
@@ -39,7 +40,7 @@ def time_line(lines: Sequence[Line], title: str) -> str:
     digits = 1 if steps[-1] - steps[0] > 2 else 2
     x = np.linspace(_LEFT, WIDTH - _RIGHT, scores.shape[1]) if scores.shape[1] > 1 else np.array([WIDTH / 2])
     heights, rules = (_heights(values, steps) for values in (scores, np.array(steps)))
-    ends = _apart([float(row[-1]) for row in heights])
+    ends = apart([float(row[-1]) for row in heights], _LABEL_HEIGHT, HEIGHT - _BOTTOM)
     parts = [
         _series(*these, digits) for these in zip(lines, range(len(lines)), [x] * len(lines), heights, ends, strict=True)
     ]
@@ -59,9 +60,8 @@ def _series(line: Line, place: int, x: NDArray[Any], y: NDArray[Any], label_at: 
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
     marks = "".join(_mark(place, a, b) for a, b in zip(x, y, strict=True))
     dash = f' stroke-dasharray="{_DASHES[place % len(_DASHES)]}"' if place else ""
-    name = line.label if len(line.label) <= _LONGEST_LABEL else line.label[: _LONGEST_LABEL - 1] + "…"
     leader = f'<path class="grid" d="M{x[-1] + 6:.1f} {y[-1]:.1f}L{x[-1] + 16:.1f} {label_at:.1f}"/>'
-    label = f"{escape(name)} {number(float(line.scores[-1]), digits)}"
+    label = f"{escape(shorten(line.label, _LONGEST_LABEL))} {number(float(line.scores[-1]), digits)}"
     text = f'<text class="label" x="{x[-1] + 20:.1f}" y="{label_at + 4:.1f}">{label}</text>'
     return f'<g class="{line.role}"><polyline class="series" points="{points}"{dash}/>{marks}{leader}{text}</g>'
 
@@ -96,16 +96,3 @@ def _steps(low: float, high: float) -> list[float]:
     unit *= next(factor for factor in (1, 2, 5, 10) if width / (unit * factor) <= 5)
     first, last = int(np.floor(low / unit)), int(np.ceil(high / unit))
     return [float(round(step * unit, 6)) for step in range(first, max(last, first + 1) + 1)]
-
-
-def _apart(heights: Sequence[float]) -> list[float]:
-    """Heights of labels, moved so that none lies on another, in the order of the lines."""
-    order = np.argsort(heights, kind="stable")
-    placed = np.array(heights, dtype=np.float64)
-    for before, after in zip(order[:-1], order[1:], strict=True):
-        placed[after] = max(placed[after], placed[before] + _LABEL_HEIGHT)
-    over = max(0.0, float(placed.max()) - (HEIGHT - _BOTTOM))
-    placed[order[-1]] -= over
-    for after, before in zip(order[:0:-1], order[-2::-1], strict=True):
-        placed[before] = min(placed[before], placed[after] - _LABEL_HEIGHT)
-    return placed.tolist()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from claver.errors import ClaverError
+from claver.explain.labels import apart, shorten
 from claver.explain.telling import number, shown_actions
 from claver.explain.words import Word
 
@@ -47,10 +48,10 @@ def draw_scores(axes: Any, explanation: Explanation, upto: int) -> None:
         axes.plot(frames[:upto], series[:upto, place], linestyle=_STYLES[place], markerfacecolor="white", **style)
     room = 0.05 * max(float(np.ptp(series)), 1e-3)
     low, high = float(series.min()) - room, float(series.max()) + room
-    heights = _apart(series[upto - 1], (high - low) / 11)
+    heights = apart(series[upto - 1].tolist(), (high - low) / 11, high)
     digits = 1 if np.ptp(series) > 2 else 2
     for place, name in enumerate(names):
-        text = f"{shorten(name)} {number(float(series[upto - 1, place]), digits)}"
+        text = f"{shorten(name, _LONGEST_NAME)} {number(float(series[upto - 1, place]), digits)}"
         weight = "bold" if name == explanation.action else "normal"
         axes.text(
             upto + 0.25, heights[place], text, fontsize=9, color=INK, va="center", weight=weight, parse_math=False
@@ -70,7 +71,9 @@ def draw_bars(axes: Any, rows: Sequence[tuple[str, float, str, str, str]]) -> No
         axes.barh(place, 1, height=0.56, color=PALE)
         face = "white" if hatch else colour
         axes.barh(place, share, height=0.56, facecolor=face, edgecolor=colour, hatch=hatch, linewidth=0.8)
-        axes.text(-0.02, place, shorten(name), ha="right", va="center", fontsize=9, color=INK, parse_math=False)
+        axes.text(
+            -0.02, place, shorten(name, _LONGEST_NAME), ha="right", va="center", fontsize=9, color=INK, parse_math=False
+        )
         axes.text(1.02, place, figure, ha="left", va="center", fontsize=9, color=INK)
     axes.set(xlim=(0, 1), ylim=(max(len(rows), 4) - 0.4, -0.6))
     axes.set_axis_off()
@@ -98,17 +101,3 @@ def _word_style(word: Word) -> tuple[str, str]:
 def colour_of(explanation: Explanation, action: str) -> str:
     """An action's colour by its part in the explanation."""
     return ACCENT if action == explanation.action else RIVAL if action == explanation.against else GREY
-
-
-def shorten(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A name that fits."""
-    return name if len(name) <= longest else name[: longest - 1] + "…"
-
-
-def _apart(heights: Any, least: float) -> Any:
-    """Heights of labels, moved up so that none lies on another."""
-    placed = np.array(heights, dtype=np.float64)
-    order = np.argsort(placed, kind="stable")
-    for below, above in zip(order[:-1], order[1:], strict=True):
-        placed[above] = max(placed[above], placed[below] + least)
-    return placed

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from claver.explain.drawing import INK, SOFT, draw_scores, new_figure, shorten
+from claver.explain.drawing import INK, SOFT, draw_scores, new_figure
 from claver.explain.heat import brightness, enlarge, heat_picture
+from claver.explain.labels import shorten
 from claver.explain.telling import headline
 
 if TYPE_CHECKING:
