@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor
 
 from claver.evaluation.metrics import top_k_accuracy, within_pairs
 from claver.models import Claver
 from claver.training.beginning import new_model, with_temporal
-from claver.training.clips import ClipsTask, score_clips
+from claver.training.clips import ClipsTask
 from claver.training.engine import Trainer
 from claver.training.motion import PARTNER, cache_clips, clips_task, motion_tokenizer, stills_task, verb_class_texts
 from claver.training.recipe import Recipe
 from claver.training.stills import StillsTask
 from claver.training.tokens import TokenClips
 
-__all__ = ["Stage", "VerbResult", "cache_clips", "learn_stills", "learn_verbs", "verb_class_texts"]
+__all__ = ["Stage", "VerbResult", "cache_clips", "learn_stills", "learn_verbs", "train_verbs", "verb_class_texts"]
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,16 @@ def learn_stills(recipe: Recipe, stage: Stage) -> tuple[Claver, dict[str, float]
 
 def learn_verbs(recipe: Recipe, start: Claver, clips: tuple[TokenClips, TokenClips], stage: Stage) -> VerbResult:
     """Stage 3: one temporal tower, with read-out and text tower, by Eq. 9."""
-    from time import perf_counter
+    model = with_temporal(start, recipe.temporal, token_scale=clips[0].scale(), seed=recipe.seed)
+    return train_verbs(recipe, model, clips_task(recipe, model, clips), stage)
 
-    train, test = clips
-    scale = train.tokens.float().square().mean().sqrt().item()
-    model = with_temporal(start, recipe.temporal, token_scale=scale, seed=recipe.seed)
-    task = clips_task(recipe, model, clips)
+
+def train_verbs(recipe: Recipe, model: Claver, task: ClipsTask, stage: Stage) -> VerbResult:
+    """Train a model on verbs as the recipe says, and measure it on the task's held-out clips."""
     began = perf_counter()
     _trainer(recipe, model, task, stage, recipe.temporal.kind).run(resume=stage.resume)
-    return _measure(model, test, task.texts, perf_counter() - began)
-
-
-def _measure(model: Claver, test: TokenClips, texts: Tensor, seconds: float) -> VerbResult:
-    scores, labels = score_clips(model, test, texts)
+    seconds = perf_counter() - began
+    scores, labels = task.scores(model)
     best = scores.argmax(1)
     top_pair = ((best == labels) | (best == PARTNER[labels])).double().mean().item()
     return VerbResult(model, top_k_accuracy(scores, labels), top_pair, within_pairs(scores, labels, PARTNER), seconds)

@@ -17,21 +17,23 @@ from pathlib import Path
 from torch import Tensor
 
 from claver.models import Claver, load
-from claver.quickstart.stages import Stage, cache_clips, learn_stills, learn_verbs
+from claver.quickstart.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs, train_verbs
 from claver.studies.study import Figures, Options, Settings, key_of
+from claver.training.beginning import with_temporal
 from claver.training.engine import training_progress
-from claver.training.motion import motion_recipes
+from claver.training.motion import PARTNER, motion_recipes, pixels_task
 from claver.training.recipe import Recipe
 from claver.training.tokens import TokenClips
 
 FULL: Settings = {
     "stills.steps": 300,
     "motion.steps": 300,
+    "motion.batch_size": 32,
     "motion.data.train": 4096,
     "motion.data.test": 1440,
     "motion.temporal.kind": "kmt",
 }
-"""What a run is unless a study says otherwise: the quickstart's recipes with fewer steps and more test clips."""
+"""What a run is unless a study says otherwise: a third of the work of the quickstart, and more test clips."""
 QUICK: Settings = FULL | {
     "stills.steps": 60,
     "motion.steps": 60,
@@ -77,7 +79,7 @@ def stills(settings: Settings, cache: Path) -> Claver:
         model.save_pretrained(folder)
         _write_json(folder / "figures.json", dict(words))
 
-    return load(_kept(cache, "stills", _of_stills(settings), make), temporal="mean")
+    return load(kept(cache, "stills", _of_stills(settings), make), temporal="mean")
 
 
 def tokens(settings: Settings, cache: Path) -> tuple[TokenClips, TokenClips]:
@@ -95,9 +97,7 @@ def tokens(settings: Settings, cache: Path) -> tuple[TokenClips, TokenClips]:
         kept |= {f"{name}.labels": part.labels for name, part in values.items()}
         save_file(kept, folder / "tokens.safetensors")
 
-    found = load_file(_kept(cache, "tokens", _of_stills(settings) | drawn, make) / "tokens.safetensors")
-    from claver.training.motion import PARTNER
-
+    found = load_file(kept(cache, "tokens", _of_stills(settings) | drawn, make) / "tokens.safetensors")
     train = TokenClips(found["train.tokens"], found["train.labels"], PARTNER)
     return train, TokenClips(found["test.tokens"], found["test.labels"])
 
@@ -106,14 +106,21 @@ def verbs(settings: Settings, cache: Path) -> Trained:
     """A model with the temporal tower of the settings, trained on the verbs, and how well it does on held-out clips."""
 
     def make(folder: Path) -> None:
-        start, motion = stills(settings, cache), recipes(settings)[1]
-        result = learn_verbs(motion, start, tokens(settings, cache), _quiet())
+        result = _learn(settings, cache)
         result.model.save_pretrained(folder)
         figures = {"top1": result.top1, "top_pair": result.top_pair, "within_pair": result.within_pair}
         _write_json(folder / "figures.json", figures | {"seconds": result.seconds})
 
-    folder = _kept(cache, "verbs", settings, make)
+    folder = kept(cache, "verbs", settings, make)
     return Trained(load(folder).eval(), json.loads((folder / "figures.json").read_text(encoding="utf-8")))
+
+
+def _learn(settings: Settings, cache: Path) -> VerbResult:
+    start, motion, clips = stills(settings, cache), recipes(settings)[1], tokens(settings, cache)
+    if "image" in motion.freeze:
+        return learn_verbs(motion, start, clips, _quiet())
+    model = with_temporal(start, motion.temporal, token_scale=clips[0].scale(), seed=motion.seed)
+    return train_verbs(motion, model, pixels_task(motion, model), _quiet())
 
 
 def _of_stills(settings: Settings) -> Settings:
@@ -124,7 +131,7 @@ def _quiet() -> Stage:
     return Stage(None, None, training_progress())
 
 
-def _kept(cache: Path, what: str, settings: Settings, make: Callable[[Path], None]) -> Path:
+def kept(cache: Path, what: str, settings: Settings, make: Callable[[Path], None]) -> Path:
     """The folder of something made with these settings; made now, by one process, if it is not there."""
     name = f"{what}-{hashlib.sha256(key_of(settings).encode()).hexdigest()[:12]}"
     cache.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 
@@ -18,6 +19,17 @@ def train_and_evaluate(options: Options, recipe: str, name: str, changes: Mappin
         changes: to the recipe.
     """
     own = {"init_from": options.model, "videos.train": options.data, "videos.test": options.test, **changes}
-    words = ["claver", "train", recipe, *(f"{key}={value}" for key, value in own.items()), "--output", f"runs/{name}"]
+    words = [
+        "claver",
+        "train",
+        recipe,
+        *(f"{key}={_written(value)}" for key, value in own.items()),
+        "--output",
+        f"runs/{name}",
+    ]
     measure = ["claver", "evaluate", str(options.test), "--model", f"runs/{name}/last", "--views", "4x3"]
     return [shlex.join(words), shlex.join(measure)]
+
+
+def _written(value: object) -> str:
+    return json.dumps(value) if isinstance(value, list) else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,14 +79,14 @@ def key_of(settings: Settings) -> str:
     return json.dumps(settings, sort_keys=True, ensure_ascii=False)
 
 
-def measured(records: Sequence[Record], figure: str, *, scale: float = 1.0, **where: Any) -> Measured:
-    """A figure over all records (seeds) whose settings have these values; keys with dots go in a dict: `**{"a.b": 1}`.
+def measured(records: Sequence[Record], figure: str, where: Mapping[str, Any], *, scale: float = 1.0) -> Measured:
+    """A figure over all records, which then differ in their seed, whose settings have the given values.
 
     Args:
         records: finished runs.
         figure: its name in their figures.
+        where: what the settings must say; None asks that they say nothing of it.
         scale: 100 for per cent.
-        where: what the settings must say.
     """
     chosen = [r for r in records if all(r.settings.get(key) == value for key, value in where.items())]
     return Measured(tuple(scale * float(record.figures[figure]) for record in chosen))

@@ -30,8 +30,7 @@ def build(recipe: Recipe, progress: Progress, device: torch.device) -> tuple[Cla
         return start, stills_task(recipe, start.config.image.size)
     tokens_of = with_temporal(start, recipe.temporal, token_scale=1.0, seed=0)  # all tokens, whatever start's tower
     clips = cache_clips(tokens_of.to(device), recipe, progress)
-    scale = clips[0].tokens.float().square().mean().sqrt().item()
-    model = _with_tower(start, recipe, scale)
+    model = _with_tower(start, recipe, clips[0].scale())
     return model, clips_task(recipe, model, clips)
 
 

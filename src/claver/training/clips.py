@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ from claver.training.objectives import smooth_labels
 from claver.training.sampling import Rows
 from claver.training.tokens import TokenClips
 
+Encode = Callable[[Claver, Tensor], Tensor]
+"""From what clips are kept as [B, T, …] to frame embeddings [B, T, E]."""
+
 
 @dataclass(frozen=True)
 class ClipsTask:
@@ -28,6 +31,7 @@ class ClipsTask:
         texts: token ids [K, C, L].
         texts_per_step: K'; all K where there are fewer.
         label_smoothing: see `smooth_labels`.
+        encode: the part of the model above what the clips are kept as; their image tokens if not given.
     """
 
     train: TokenClips
@@ -35,6 +39,7 @@ class ClipsTask:
     texts: Tensor
     texts_per_step: int = 5
     label_smoothing: float = 0.0
+    encode: Encode = Claver.encode_tokens
 
     def __len__(self) -> int:
         return len(self.train)
@@ -44,7 +49,7 @@ class ClipsTask:
         tokens, labels = self.train.take(torch.from_numpy(rows))
         slots = chance.permutation(len(self.texts))[: self.texts_per_step]
         texts = encode_text_shared(model, self.texts[torch.from_numpy(slots)].to(model.device))
-        video = video_embedding(model.encode_tokens(tokens.to(model.device)), model.config.aggregate)
+        video = video_embedding(self.encode(model, tokens.to(model.device)), model.config.aggregate)
         logits = similarity(video, texts, model.scale, model.config.aggregate)
         soft = smooth_labels(labels, self.texts.shape[1], self.label_smoothing)
         return interpretive_loss(logits, soft.to(model.device))
@@ -56,18 +61,24 @@ class ClipsTask:
 
     def evaluate(self, model: Claver) -> dict[str, float]:
         """Top-1 accuracy on the test clips."""
-        scores, labels = score_clips(model, self.test, self.texts)
+        scores, labels = self.scores(model)
         return {"top-1": top_k_accuracy(scores, labels)}
+
+    def scores(self, model: Claver) -> tuple[Tensor, Tensor]:
+        """Scores [B, C] and labels [B] of the test clips."""
+        return score_clips(model, self.test, self.texts, encode=self.encode)
 
 
 @torch.no_grad()
-def score_clips(model: Claver, clips: TokenClips, texts_KCL: Tensor, batch: int = 128) -> tuple[Tensor, Tensor]:
+def score_clips(
+    model: Claver, clips: TokenClips, texts_KCL: Tensor, batch: int = 128, *, encode: Encode = Claver.encode_tokens
+) -> tuple[Tensor, Tensor]:
     """Scores [B, C] by Eq. 10 over all K texts, and labels [B]."""
     texts, aggregate = model.encode_text(texts_KCL.to(model.device)), model.config.aggregate
     scores, labels = [], []
     for rows in torch.arange(len(clips)).split(batch):
         tokens, label = clips.take(rows)
-        video = video_embedding(model.encode_tokens(tokens.to(model.device)), aggregate)
+        video = video_embedding(encode(model, tokens.to(model.device)), aggregate)
         scores.append(class_scores(similarity(video, texts, model.scale, aggregate), aggregate).cpu())
         labels.append(label)
     return torch.cat(scores), torch.cat(labels)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 from rich.progress import Progress
+from torch import Tensor
 
 from claver.data.motion import VERBS, render_clips, render_stills
 from claver.data.motion_vocabulary import class_texts
@@ -14,10 +15,11 @@ from claver.errors import ClaverError
 from claver.models import Claver, Tokenizer
 from claver.prompts.templates import fill
 from claver.training.beginning import new_model, train_tokenizer
-from claver.training.clips import ClipsTask, tokenize_classes
+from claver.training.clips import ClipsTask, Encode, tokenize_classes
 from claver.training.recipe import Recipe, load_recipe
 from claver.training.stills import StillsTask
 from claver.training.tokens import TokenClips, cache_tokens
+from claver.video.transforms import normalize
 
 _RENDERED_AT_ONCE = 256
 _CAPTIONS = 4000  # enough to learn a tokenizer from
@@ -102,6 +104,28 @@ def clips_task(recipe: Recipe, model: Claver, clips: tuple[TokenClips, TokenClip
     """
     if "image" not in recipe.freeze or (recipe.lora is not None and "image" in recipe.lora.parts):
         raise ClaverError("task clips learns from tokens of the image tower: add image to freeze, and no LoRA to it")
+    return _task(recipe, model, clips, Claver.encode_tokens)
+
+
+def pixels_task(recipe: Recipe, model: Claver) -> ClipsTask:
+    """Verbs from the pixels of the same clips: several times the work, and the image tower may learn."""
+    size, frames = model.config.image.size, recipe.temporal.frames
+
+    def render(numbers: range, split: str) -> TokenClips:
+        clips = render_clips(numbers, split=split, seed=recipe.seed, frames=frames, size=size)
+        pixels = torch.from_numpy(clips.frames).flatten(2, 3)  # uint8 [B, T, h·w, 3], in the place of tokens
+        return TokenClips(pixels, torch.from_numpy(clips.labels), PARTNER if split == "train" else None)
+
+    def encode(model: Claver, pixels: Tensor) -> Tensor:
+        preprocess = model.config.preprocess
+        video = pixels.unflatten(2, (size, size)).movedim(-1, -3).to(torch.uint8)
+        return model.encode_video(normalize(video, preprocess.mean, preprocess.std))
+
+    clips = render(range(0, recipe.data.train, 2), "train"), render(range(recipe.data.test), "test")
+    return _task(recipe, model, clips, encode)
+
+
+def _task(recipe: Recipe, model: Claver, clips: tuple[TokenClips, TokenClips], encode: Encode) -> ClipsTask:
     assert model.tokenizer is not None
     texts = tokenize_classes(model.tokenizer, verb_class_texts())
-    return ClipsTask(*clips, texts, recipe.texts_per_step, recipe.label_smoothing)
+    return ClipsTask(*clips, texts, recipe.texts_per_step, recipe.label_smoothing, encode)

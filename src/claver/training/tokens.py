@@ -63,6 +63,10 @@ class TokenClips:
     def __len__(self) -> int:
         return len(self.labels) * (1 if self.reverse is None else 2)
 
+    def scale(self) -> float:
+        """Root mean square of the tokens."""
+        return self.tokens.float().square().mean().sqrt().item()
+
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens [b, T, N, D] in float32 and labels [b]; rows from M on are the reversals of rows from 0 on."""
         kept, backwards = rows % len(self.labels), rows >= len(self.labels)
