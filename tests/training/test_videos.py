@@ -136,6 +136,18 @@ def test_evaluation_is_that_of_the_recogniser(folder):
     assert made(recipe_for(folder, videos={"test": None}), model).evaluate(model) == {}
 
 
+@pytest.mark.parametrize("learns", [True, False])
+def test_vectors_of_texts_are_kept_only_if_the_text_tower_stays_as_it_is(folder, tmp_path, monkeypatch, learns):
+    monkeypatch.setenv("CLAVER_CACHE", str(tmp_path))
+    monkeypatch.setattr("claver.prompts.encoding.WORTH_KEEPING", 1)
+    model = talking_model()
+    model.text.requires_grad_(learns)
+    task = made(recipe_for(folder), model)
+    first = task.evaluate(model)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == (0 if learns else 1)
+    assert task.evaluate(model) == first
+
+
 def test_few_shot_takes_k_clips_of_each_class(folder):
     task = made(recipe_for(folder, videos={"shots": 2}), talking_model())
     assert np.bincount(task.train.labels).tolist() == [2, 2, 2]
