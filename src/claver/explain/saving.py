@@ -23,8 +23,8 @@ def check_target(path: Path) -> None:
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         if not path.parent.is_dir():
             raise ClaverError(f"cannot write {path}: the folder {path.parent} does not exist")
-    elif path.exists() and not path.is_dir():
-        raise ClaverError(f"cannot write into {path}: it is no folder")
+    elif not next(place for place in (path.absolute(), *path.absolute().parents) if place.exists()).is_dir():
+        raise ClaverError(f"cannot write into {path}: it is no folder, or within a file")
 
 
 def save(explanation: Explanation, path: Path) -> Path:
