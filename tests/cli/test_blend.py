@@ -27,7 +27,7 @@ def pair() -> tuple[Claver, Claver]:
 @pytest.mark.parametrize("weight", [0, 0.25, 1])
 def test_shared_weights_are_interpolated_and_the_temporal_tower_is_the_trained_one(pair, weight):
     start, trained = pair
-    made, first, second = (model.state_dict() for model in (blend(start, trained, weight), start, trained))
+    made, first, second = (model.state_dict() for model in (blend(start.state_dict(), trained, weight), start, trained))
     for key, value in made.items():
         if key.startswith("temporal."):
             assert torch.equal(value, second[key])
@@ -41,13 +41,13 @@ def test_other_shapes_and_weights_are_refused_in_one_sentence(pair):
     start, trained = pair
     wider = Claver(dataclasses.replace(trained.config, embedding=trained.config.embedding * 2))
     with pytest.raises(ClaverError, match=r"cannot be blended: readout\.projection is") as caught:
-        blend(start, wider, 0.5)
+        blend(start.state_dict(), wider, 0.5)
     assert "\n" not in str(caught.value)
     with pytest.raises(ClaverError, match=r"between 0 and 1, not 1\.5"):
-        blend(start, trained, 1.5)
+        blend(start.state_dict(), trained, 1.5)
 
 
-def test_the_command_writes_one_or_several(pair, tmp_path: Path):
+def test_the_command_writes_one_or_several(pair, tmp_path: Path, caplog):
     for model, name in zip(pair, ("start", "trained"), strict=True):
         model.save_pretrained(tmp_path / name)
     names = [str(tmp_path / name) for name in ("start", "trained")]
@@ -61,5 +61,16 @@ def test_the_command_writes_one_or_several(pair, tmp_path: Path):
     half, same, end = (claver.load(tmp_path / name).state_dict() for name in ("half", "several/0.5", "several/1"))
     assert all(torch.equal(half[key], same[key]) for key in half)
     assert all(torch.equal(end[key], value) for key, value in pair[1].state_dict().items())
+    assert not caplog.records  # nothing is left out of the result that anyone would miss
     with pytest.raises(ClaverError, match="separated by commas, not '0,two'"):
         run("--weights", "0,two", "--output", str(tmp_path / "wrong"))
+
+
+@pytest.mark.parametrize("weight", ["1.5", "-0.1", "nan"])
+def test_a_weight_out_of_range_is_said_before_anything_is_loaded(weight, tmp_path: Path):
+    with pytest.raises(ClaverError, match=f"--weight is a number from 0 to 1, not {weight}"):
+        CliRunner().invoke(
+            app,
+            ["blend", "nowhere", "nothing", f"--weight={weight}", "--output", str(tmp_path)],
+            catch_exceptions=False,
+        )

@@ -28,9 +28,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(place: Path, *arguments: str, processes: int = 1) -> subprocess.CompletedProcess[str]:
+def run(place: Path, *arguments: str, processes: int = 1, model: str = "model") -> subprocess.CompletedProcess[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    command = [sys.executable, *launcher, "-m", "claver", "evaluate", *arguments, "--model", "model", "--views", "1x1"]
+    command = [sys.executable, *launcher, "-m", "claver", "evaluate", *arguments, "--model", model, "--views", "1x1"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"}
     return subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=180, env=environment)
 
@@ -71,3 +71,16 @@ def test_texts_must_cover_the_classes(place: Path) -> None:
     done = run(place, "one.csv", "--texts", "texts.csv")
     assert done.returncode == 1
     assert done.stderr == "claver: texts.csv has no text about 'running'\n"
+
+
+@pytest.mark.slow
+def test_a_training_runs_folder_is_a_model_and_its_new_weights_are_another(place: Path) -> None:
+    from claver.cli.model import model_identity
+
+    talking_model().save_pretrained(place / "run" / "best")
+    before = model_identity(str(place / "run"))
+    done = run(place, "one.csv", "--workers", "0", "--output", "run.json", model="run")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((place / "run.json").read_text())["settings"]["model"].startswith("run ")
+    talking_model("kmt").save_pretrained(place / "run" / "best")
+    assert model_identity(str(place / "run")) != before

@@ -158,12 +158,24 @@ def folder_with(config: str, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_training_runs_folder_gives_its_best_model_else_its_last(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    with pytest.raises(
+        CheckpointError, match=r"neither config.json nor, as a training run, `best` or `last`, but logs$"
+    ):
+        claver.load(tmp_path)
+    for number, place in enumerate(["last", "last/ema", "best"]):
+        tiny_model(seed=number).save_pretrained(tmp_path / place)
+        assert same_weights(claver.load(tmp_path), tiny_model(seed=number)), place
+    assert same_weights(claver.load(tmp_path / "last"), tiny_model(seed=0))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda p: p / "nothing.pt", "there is no file or folder"),
         (lambda p: "just-a-name", "a Hugging Face id looks like name/model"),
-        (lambda p: p, "has no config.json"),
+        (lambda p: p, "has neither config.json"),
         (lambda p: folder_with("{", p), "is not valid JSON"),
         (lambda p: folder_with('{"model_type": "bert"}', p), "only 'claver' and 'clip'"),
         (lambda p: folder_with('{"model_type": "clip"}', p), "has no weights"),

@@ -28,12 +28,14 @@ def blend(
 
     What lies between CLIP and a model trained on some actions is often better at others than either.
     """
+    if not 0 <= weight <= 1:
+        raise ClaverError(f"--weight is a number from 0 to 1, not {weight:g}")
     places = {output: weight} if weights is None else {output / word: float(word) for word in _words(weights)}
     from claver.models import load
     from claver.models.blend import blend as blended
-    from claver.training.checkpoint import weights_in
+    from claver.models.load import load_weights
 
-    first, second = load(weights_in(start), temporal="mean"), load(weights_in(trained))
+    first, second = load_weights(start), load(trained)
     for folder, share in places.items():
         made = blended(first, second, share)
         try:

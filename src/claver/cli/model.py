@@ -56,8 +56,10 @@ def default_workers(files: int) -> int:
 def model_identity(model: str | None) -> str:
     """What the model is, not only where: weights on disk count by their size and time, so that no run goes on with
     others than it began with."""
+    from claver.models.folder import weights_in
+
     path = Path(model or DEFAULT_MODEL)
-    files = sorted(path.glob("*")) if path.is_dir() else [path]
+    files = sorted(weights_in(path).glob("*")) if path.is_dir() else [path]
     stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
     return f"{path} {sha256(repr(stamps).encode()).hexdigest()[:12]}" if stamps else str(path)
 
@@ -71,11 +73,10 @@ def open_model(
         ClaverError: none given and none cached, or settings that cannot be used here.
     """
     from claver.models import load
-    from claver.training.checkpoint import weights_in
 
     place, kind = open_device(device), _dtype(dtype)
     settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
-    return load(weights_in(model or cached_default()), **settings)
+    return load(model or cached_default(), **settings)
 
 
 @contextmanager

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+from torch import Tensor
 
 from claver.errors import ClaverError
 from claver.models.claver import Claver
 
 
 @torch.no_grad()
-def blend(start: Claver, trained: Claver, weight: float) -> Claver:
+def blend(start: Mapping[str, Tensor], trained: Claver, weight: float) -> Claver:
     """`(1 − weight) · start + weight · trained` for the weights both have.
 
     Args:
-        start: such as the CLIP that training began with; its temporal tower, if any, plays no part.
+        start: weights (`load_weights`) such as those of the CLIP that training began with; those of a temporal tower,
+            if any, play no part.
         trained: gives the temporal tower, the settings and the tokenizer.
         weight: from 0, image and text tower of `start`, to 1, `trained` itself; both ends are exact.
 
@@ -22,7 +26,7 @@ def blend(start: Claver, trained: Claver, weight: float) -> Claver:
     """
     if not 0 <= weight <= 1:
         raise ClaverError(f"a blend's weight is between 0 and 1, not {weight:g}")
-    first, second = start.state_dict(), trained.state_dict()
+    first, second = start, trained.state_dict()
     shared = [key for key in second if not key.startswith("temporal.")]
     for key in shared:
         if key not in first or first[key].shape != second[key].shape:

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from claver.models.claver import Claver
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+EMA_FOLDER = "ema"  # of a checkpoint, with the averaged weights
+_PLACES = ("best", "best.old", f"last/{EMA_FOLDER}", "last", "last.old")  # of models in a training run's folder
+
+
+def weights_in(folder: Path) -> Path:
+    """What to load of a training run's folder: `best`, else the averaged weights of `last`, else `last`.
+
+    Whatever is no run's folder is returned as it is.
+    """
+    places = (folder, *(folder / place for place in _PLACES))
+    return next((place for place in places if (place / CONFIG).is_file()), folder)
 
 
 def write_folder(model: Claver, folder: Path) -> None:
@@ -42,7 +53,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise CheckpointError(f"{folder} is no model folder: it has no {CONFIG}")
+        raise CheckpointError(f"{folder} is no model folder: {_what_is_in(folder)}")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -50,6 +61,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise CheckpointError(f"{path} should hold one JSON object")
     return values
+
+
+def _what_is_in(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+    found = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") if names else "nothing"
+    return f"it has neither {CONFIG} nor, as a training run, `best` or `last`, but {found}"
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from claver.models.config import (
     TemporalConfig,
     TextConfig,
 )
-from claver.models.folder import CONFIG, TOKENIZER, read_config, read_safetensors, read_weights
+from claver.models.folder import CONFIG, TOKENIZER, read_config, read_safetensors, read_weights, weights_in
 from claver.models.names import State, from_hugging_face, from_openai
 from claver.models.notice import logger
 from claver.models.temporal import resize_time
@@ -76,10 +76,15 @@ def load(
     return model.eval()
 
 
+def load_weights(source: str | Path, *, revision: str | None = None, token: str | None = None) -> State:
+    """The weights alone of whatever `load` takes, under our names; arguments and errors as there."""
+    return _read(_locate(source, revision, token))[0]
+
+
 def _locate(source: str | Path, revision: str | None, token: str | None) -> Path:
     path = Path(source).expanduser()
     if path.exists():
-        return path
+        return weights_in(path) if path.is_dir() else path
     if not _HUB_ID.fullmatch(str(source)) or path.suffix in (".pt", ".pth", ".safetensors"):
         raise CheckpointError(f"there is no file or folder {source}; a Hugging Face id looks like name/model")
     from huggingface_hub import snapshot_download

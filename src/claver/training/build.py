@@ -8,7 +8,6 @@ from rich.progress import Progress
 from claver.errors import ClaverError
 from claver.models import Claver, load
 from claver.training.beginning import with_temporal
-from claver.training.checkpoint import weights_in
 from claver.training.engine import Task
 from claver.training.motion import cache_clips, clips_task, model_for_motion, stills_task
 from claver.training.recipe import Recipe
@@ -54,8 +53,8 @@ def _start(recipe: Recipe) -> Claver | None:
     """What `init_from` names: weights only, whatever else the run they are from has kept."""
     if recipe.init_from is None:
         return None
-    source, temporal = weights_in(recipe.init_from), recipe.temporal
-    model = load(source, temporal=temporal.kind, frames=temporal.frames)
+    temporal = recipe.temporal
+    model = load(recipe.init_from, temporal=temporal.kind, frames=temporal.frames)
     layers = model.config.temporal.layers
     if not _is_new(model) and temporal.layers not in (None, layers):
         raise ClaverError(f"temporal.layers is {temporal.layers}, but {recipe.init_from} was trained with {layers}")

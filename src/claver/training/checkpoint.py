@@ -22,14 +22,14 @@ from torch import Tensor
 
 from claver.errors import CheckpointError, ClaverError
 from claver.models import Claver
-from claver.models.folder import CONFIG, WEIGHTS, read_safetensors
+from claver.models.folder import EMA_FOLDER, WEIGHTS, read_safetensors
+from claver.models.folder import weights_in as weights_in
 from claver.training.ema import Ema
 from claver.training.lora import has_lora, plain_model
 from claver.training.recipe import Recipe, make_recipe
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 AVERAGES, PARAMETERS = "ema.safetensors", "parameters.safetensors"
-EMA_FOLDER = "ema"
 _WATCHING = {"evaluate_every", "checkpoint_every", "trackers"}  # recipe keys that leave the weights alone
 
 
@@ -104,18 +104,6 @@ def prepare_folder(folder: Path) -> None:
 def find_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint in a run's folder, or None."""
     return next((folder / name for name in ("last", "last.old") if (folder / name / STATE).is_file()), None)
-
-
-def weights_in(source: str | Path) -> Path | str:
-    """What to load of a run's folder: `best`, else the averaged weights of `last`, else `last`.
-
-    Whatever is no run's folder is returned as it is.
-    """
-    folder = Path(source).expanduser()
-    if (folder / CONFIG).is_file():
-        return source
-    names = ("best", "best.old", f"last/{EMA_FOLDER}", "last", "last.old")
-    return next((folder / name for name in names if (folder / name / CONFIG).is_file()), source)
 
 
 def load_checkpoint(
