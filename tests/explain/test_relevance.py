@@ -105,6 +105,14 @@ def test_nothing_of_the_model_changes_and_any_grad_mode_will_do() -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_model_computes_what_it_always_does(kind: Temporal) -> None:
+    model, video = tiny_model(kind), clip(4).float()
+    with torch.no_grad():
+        expected = model.encode_video(video[None])[0]
+    assert torch.equal(video_relevance(model, video, unit_text(model)).frame_embeddings, expected)
+
+
 def test_half_precision_tells_the_same_story() -> None:
     model, video = tiny_model("kmct"), clip(4).float()
     full = video_relevance(model, video, unit_text(model))
