@@ -100,6 +100,17 @@ def test_a_tower_whose_tokens_are_all_alike() -> None:
     assert by_kind == {"joint": (1, 0), "kmt": (12, 0), "kmct": (12, 0)}
 
 
+def test_full_rank_by_proof_may_be_less_by_count() -> None:
+    """With random weights the triangular matrix is the worse conditioned: the count turns the paper's order round."""
+    found = {}
+    for kind in ("joint", "kmct"):
+        tower = random_tower(kind, layers=1, frames=16)
+        found[kind] = attention_ranks(tower, some_tokens(1, 16, 17))
+    assert found["joint"].full(1e-9) == 1.0
+    assert found["kmct"].full(1e-9) == 0.0
+    assert (found["kmct"].least_own > 1e-5).all()
+
+
 def test_what_the_tolerance_does_to_the_causal_kind() -> None:
     """Tokens that look away from themselves: full rank by Eq. 29, and numerically as much as the tolerance lets by."""
     tower = random_tower("kmct", layers=1, heads=2, frames=4)

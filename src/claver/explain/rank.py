@@ -6,10 +6,11 @@ rank (A.1, A.3). KMCTA's always are (A.2): they are lower triangular with a posi
 determinant, the product of the diagonal, is not zero.
 
 That is a statement about exact numbers. *Numerical* rank counts the singular values above a tolerance, here relative to
-the largest one. A token's weight on itself is a share of a softmax over up to S keys: positive, and as small as it
-likes. A trained KMCTA whose tokens hardly look at themselves has full rank by Eq. 29 and singular values at the edge of
-rounding, so its numerical rank falls with the tolerance like any other's. `Ranks` therefore keeps all singular values,
-to be counted at any tolerance, and the least weight on itself, which bounds the determinant.
+the largest one, and by that count the order can turn round. Generic joint and KMTA weights have full rank too, A.1 and
+A.3 only say that they need not. KMCTA's diagonal is positive, but each entry is a share of a softmax over up to S keys,
+and a triangular matrix with a small diagonal is ill-conditioned: on 16 frames of 17 random tokens under random weights
+joint attention counts 272 of 272 at tolerance 1e-9, KMCTA some 260, though its determinant is no zero. `Ranks` therefore
+keeps all singular values, to be counted at any tolerance, and the least weight on itself, which bounds the determinant.
 """
 
 from __future__ import annotations
