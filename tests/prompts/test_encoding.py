@@ -93,6 +93,12 @@ def test_other_weights_and_other_tokens_are_not_mistaken(model: Claver, tmp_path
     torch.testing.assert_close(found, plainly(model, [f"{text}." for text in MANY]))
 
 
+def test_what_is_computed_under_autocast_is_not_kept(model: Claver, tmp_path: Path) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        encode_texts(model, MANY, cache=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_few_texts_are_not_worth_a_file(model: Claver, tmp_path: Path) -> None:
     encode_texts(model, MANY[:-1], cache=tmp_path)
     assert not list(tmp_path.iterdir())

@@ -136,6 +136,21 @@ def test_evaluation_is_that_of_the_recogniser(folder):
     assert made(recipe_for(folder, videos={"test": None}), model).evaluate(model) == {}
 
 
+def test_a_frozen_text_tower_encodes_every_text_once_for_the_same_loss(folder, monkeypatch):
+    model = talking_model()
+    free = begun(made(recipe_for(folder), model))
+    expected = [free.loss(model, rows_of(free, step), np.random.default_rng(step)) for step in (0, 1)]
+    model.text.requires_grad_(False)
+    seen, forward = [], type(model.text).forward
+    monkeypatch.setattr(type(model.text), "forward", lambda self, x: seen.append(len(x)) or forward(self, x))
+    frozen = begun(made(recipe_for(folder), model))
+    found = [frozen.loss(model, rows_of(frozen, step), np.random.default_rng(step)) for step in (0, 1)]
+    assert seen == [3 * 8]
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    found[0].backward()
+    assert model.temporal.embedding.grad is not None
+
+
 @pytest.mark.parametrize("learns", [True, False])
 def test_vectors_of_texts_are_kept_only_if_the_text_tower_stays_as_it_is(folder, tmp_path, monkeypatch, learns):
     monkeypatch.setenv("CLAVER_CACHE", str(tmp_path))

@@ -72,7 +72,8 @@ def encode_texts(
 
 def _cache(model: Claver, dtype: torch.dtype, cache: Path | bool | None, count: int) -> TextCache | None:
     folder = default_cache() if cache is True else cache
-    if not folder or count < WORTH_KEEPING:
+    # Under autocast the tower computes in another type than it says.
+    if not folder or count < WORTH_KEEPING or torch.is_autocast_enabled(model.device.type):
         return None
     return TextCache.of(model, dtype, folder)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from claver.data.clips import CenterCut, Clips, Cut, Reading, open_clips
 from claver.data.loading import Batch, ClipLoader, Replaced
@@ -23,6 +23,7 @@ from claver.evaluation.protocols import TestSet, evaluate
 from claver.models import Claver, interpretive_loss, similarity, video_embedding
 from claver.prompts.actions import Actions
 from claver.prompts.choice import texts_for
+from claver.prompts.encoding import encode_texts
 from claver.recognizer import Recognizer
 from claver.training.augment import Augmentation, MultiScaleCrop, mirror_of
 from claver.training.distributed import encode_text_shared, rank_and_size
@@ -60,14 +61,18 @@ class RaggedTexts:
         return cls(tokens, tuple(map(len, actions.texts)))
 
     def draw(self, count: int, chance: np.random.Generator) -> Tensor:
-        """Ids [K', C, L] of K' = `count` slots, the same for all actions; all slots where there are fewer.
+        """Ids [K', C, L] of K' = `count` slots, as `draw_rows` chooses them."""
+        return self.tokens[self.draw_rows(count, chance)]
+
+    def draw_rows(self, count: int, chance: np.random.Generator) -> Tensor:
+        """Rows of `tokens` [K', C] for K' = `count` slots, the same for all actions; all slots where there are fewer.
 
         An action with fewer texts than the most begins again with its first.
         """
         slots = chance.permutation(max(self.counts))[:count]
         counts = np.array(self.counts)
         rows_KC = (np.cumsum(counts) - counts) + slots[:, None] % counts
-        return self.tokens[torch.from_numpy(rows_KC)]
+        return torch.from_numpy(rows_KC)
 
 
 class _Actions:
@@ -81,6 +86,7 @@ class _Actions:
     def __init__(self, model: Claver, recipe: Recipe, actions: Actions, test: TestSet | None) -> None:
         self.actions, self.recipe, self.test = actions, recipe, test
         self.texts = RaggedTexts.of(model, actions)
+        self._vectors: Tensor | None = None  # [M, E] of all texts, if the text tower stays as it is
 
     def evaluate(self, model: Claver) -> dict[str, float]:
         """Top-1 and top-5 accuracy on the test clips seen once each, all texts competing (Eq. 10).
@@ -91,8 +97,7 @@ class _Actions:
             return {}
         assert self.recipe.videos is not None
         # Vectors of a text tower that learns are of no use to the next evaluation.
-        learns = any(parameter.requires_grad for parameter in model.text.parameters())
-        recognizer = Recognizer(model, self.actions, cache=not learns)
+        recognizer = Recognizer(model, self.actions, cache=not _learns(model.text))
         [result] = evaluate(recognizer, [self.test], workers=self.recipe.videos.workers)
         if result.failures:
             first = next(iter(result.failures.values()))
@@ -101,10 +106,22 @@ class _Actions:
 
     def _loss(self, model: Claver, tokens: Tensor, soft: Tensor, chance: np.random.Generator) -> Tensor:
         """Eq. 9 from the image tower's tokens [B, T, N, D] and distributions over the classes [B, C]."""
-        aggregate, slots = model.config.aggregate, self.texts.draw(self.recipe.texts_per_step, chance)
-        texts_KCE = encode_text_shared(model, slots.to(model.device))
+        aggregate, rows_KC = model.config.aggregate, self.texts.draw_rows(self.recipe.texts_per_step, chance)
+        texts_KCE = self._encoded(model, rows_KC)
         video_BE = video_embedding(model.encode_tokens(tokens), aggregate)
         return interpretive_loss(similarity(video_BE, texts_KCE, model.scale, aggregate), soft.to(model.device))
+
+    def _encoded(self, model: Claver, rows_KC: Tensor) -> Tensor:
+        """Vectors [K', C, E] of these texts; a text tower that stays as it is encodes them all, once."""
+        if _learns(model.text):
+            return encode_text_shared(model, self.texts.tokens[rows_KC].to(model.device))
+        if self._vectors is None:
+            self._vectors = encode_texts(model, [text for own in self.actions.texts for text in own])
+        return self._vectors[rows_KC.to(self._vectors.device)]
+
+
+def _learns(tower: nn.Module) -> bool:
+    return any(parameter.requires_grad for parameter in tower.parameters())
 
 
 class VideosTask(_Actions):
@@ -187,8 +204,7 @@ class VideosTask(_Actions):
         # The texts must be the same in all processes, the variations of their clips must not.
         own = np.random.default_rng([int(chance.integers(2**62)), rank_and_size()[0]])
         pixels, soft = self.augmentation(frames.to(model.device, non_blocking=True), labels, own)
-        learns = any(parameter.requires_grad for parameter in model.image.parameters())
-        with nullcontext() if learns else torch.no_grad():
+        with nullcontext() if _learns(model.image) else torch.no_grad():
             tokens = model.image_tokens(pixels)
         return self._loss(model, tokens, soft, chance)
 
