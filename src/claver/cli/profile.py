@@ -90,12 +90,10 @@ def profile(
 def _model(name: str, temporal: str | None, frames: int | None) -> tuple[str | None, ClaverConfig]:
     """Where to load it from, or None for random weights, and its sizes."""
     from claver.models import load, named_config
-    from claver.training.checkpoint import weights_in
 
     if _LIKE_A_SIZE.fullmatch(name) and not Path(name).exists():
         return None, named_config(name, temporal or "kmt", frames or 8)  # type: ignore[arg-type]
-    source = str(weights_in(name))
-    return source, load(source, temporal=temporal, frames=frames).config  # type: ignore[arg-type]
+    return name, load(name, temporal=temporal, frames=frames).config  # type: ignore[arg-type]
 
 
 def _measure(asked: Request, texts: int) -> dict[str, Measured]:

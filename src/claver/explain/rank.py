@@ -9,8 +9,9 @@ That is a statement about exact numbers. *Numerical* rank counts the singular va
 the largest one, and by that count the order can turn round. Generic joint and KMTA weights have full rank too, A.1 and
 A.3 only say that they need not. KMCTA's diagonal is positive, but each entry is a share of a softmax over up to S keys,
 and a triangular matrix with a small diagonal is ill-conditioned: on 16 frames of 17 random tokens under random weights
-joint attention counts 272 of 272 at tolerance 1e-9, KMCTA some 260, though its determinant is no zero. `Ranks` therefore
-keeps all singular values, to be counted at any tolerance, and the least weight on itself, which bounds the determinant.
+joint attention counts 272 of 272 at tolerance 1e-9, KMCTA some 260, although its determinant is not zero. `Ranks`
+therefore keeps all singular values, to be counted at any tolerance, and the least weight on itself, which bounds the
+determinant.
 """
 
 from __future__ import annotations
