@@ -1,21 +1,17 @@
-"""Shards: plain WebDataset tar files, the same bytes every time, whole or not there, read at random or as a stream."""
+"""Shards: plain WebDataset tar files, the same bytes every time, whole or not there, read at random."""
 
 import io
 import json
 import shutil
 import tarfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from tests.videos import write_video
 
 from claver.data import (
     CenterCut,
-    ClipLoader,
-    ClipStream,
     Manifest,
     Reading,
     Sample,
@@ -144,62 +140,6 @@ def test_damage_is_found(shards: Path, tmp_path: Path) -> None:
         open_shards(folder)
     path.unlink()
     assert verify_shards(folder) == [f"{path} is missing"]
-
-
-def rows_of(stream: ClipStream) -> list[int]:
-    return [int(row) for batch in stream for row in batch.rows]
-
-
-def test_a_stream_shows_each_clip_once_in_an_epoch_in_ever_new_order(shards: Path) -> None:
-    stream = ClipStream(shards, READING, batch_size=4, buffer=3, last_step=6)
-    rows = rows_of(stream)
-    assert sorted(rows[:12]) == sorted(rows[12:]) == list(range(12))
-    assert rows[:12] != rows[12:]
-    read, shown = stream.order(0)
-    assert read != shown == rows[:12]
-    for batch in ClipStream(shards, READING, batch_size=4, buffer=3, last_step=1):
-        assert batch.frames.shape == (4, 4, 28, 28, 3)
-        assert batch.labels.tolist() == [row % 3 for row in batch.rows]
-
-
-def test_a_stream_begins_at_any_step_with_the_same_batches(shards: Path) -> None:
-    whole = list(ClipStream(shards, READING, batch_size=5, buffer=4, seed=1, last_step=6))
-    for first in (1, 4):
-        later = list(ClipStream(shards, READING, batch_size=5, buffer=4, seed=1, first_step=first, last_step=6))
-        assert [batch.step for batch in later] == list(range(first, 6))
-        for ours, theirs in zip(later, whole[first:], strict=True):
-            assert torch.equal(ours.frames, theirs.frames)
-
-
-def test_processes_share_an_epoch_without_overlap(shards: Path) -> None:
-    parts = [ClipStream(shards, READING, batch_size=1, share=(rank, 2)).order(3)[1] for rank in range(2)]
-    assert Counter(parts[0] + parts[1]) == Counter(range(12))
-    with pytest.raises(ClaverError, match=r"has 10 shards for 99 processes"):
-        ClipStream(shards, READING, batch_size=1, share=(0, 99))
-
-
-def test_frames_of_a_stream_are_those_of_the_files(manifest: Manifest, shards: Path) -> None:
-    """The way of the bytes, through one buffer or straight from a file, leaves no trace in the batch."""
-    stream = ClipStream(shards, READING, batch_size=4, last_step=3, seed=5)
-    rows = np.array(stream.order(0)[1]).reshape(3, 4)
-    loader = ClipLoader(open_clips(manifest), lambda step: rows[step], READING, seed=5, last_step=3)
-    for streamed, loaded in zip(stream, loader, strict=True):
-        assert torch.equal(streamed.frames, loaded.frames)
-
-
-def test_bytes_that_are_no_video_are_replaced_in_a_stream_too(manifest: Manifest, shards: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "s"
-    shutil.copytree(shards, folder)
-    clips = open_shards(folder)
-    place = clips.places[4]
-    with open(place.file, "r+b") as file:
-        file.seek(place.offset)
-        file.write(bytes(place.size or 0))
-    stream = ClipStream(folder, READING, batch_size=12, last_step=1)
-    [batch] = stream
-    assert [bad.path for bad in stream.replaced] == ["4.avi"]
-    assert batch.labels.tolist() == [row % 3 for row in stream.order(0)[1]]
-    assert 4 not in batch.rows
 
 
 def test_hashing_writer_is_what_tar_needs() -> None:

@@ -100,6 +100,8 @@ class ClipLoader:
         ahead: batches in work beside the one in use.
         bad_share: share of the clips that may be replaced, at least 10 clips; beyond it the loader raises.
         report: where the list of replaced clips is written when that happens; a temporary file if None.
+        places: gives for a first step where the bytes of all clips from there on are, in order, such as those of a
+            `ClipStream`; without it they are where `clips` has them.
 
     Attributes:
         replaced: the clips that could not be read so far, each once.
@@ -121,11 +123,13 @@ class ClipLoader:
         ahead: int = 2,
         bad_share: float = 0.01,
         report: str | Path | None = None,
+        places: Callable[[int], Iterator[Place]] | None = None,
     ) -> None:
         if not len(clips):
             raise ClaverError("there is no clip to load")
         self.clips, self.rows_at, self.reading, self.seed = clips, rows_at, reading, seed
         self.first_step, self.last_step, self.workers, self.ahead = first_step, last_step, workers, ahead
+        self.places = places
         self.report = None if report is None else Path(report)
         self.tolerated = max(TOLERATED, int(bad_share * len(clips)))
         self.replaced: list[Replaced] = []
@@ -148,17 +152,23 @@ class ClipLoader:
 
     def _requests(self) -> Iterator[Request]:
         steps = count(self.first_step) if self.last_step is None else range(self.first_step, self.last_step)
+        places = None if self.places is None else self.places(self.first_step)
         for step in steps:
             rows = self.rows_at(step)
-            yield from (self._request(step, int(row), len(rows)) for row in rows)
+            for row in rows:
+                place = None if places is None else next(places)
+                yield self._request(step, int(row), len(rows), place)
 
-    def _request(self, step: int, row: int, whole: int) -> Request:
+    def _request(self, step: int, row: int, whole: int, place: Place | None = None) -> Request:
         if not 0 <= row < len(self.clips):
             raise ClaverError(f"step {step} asks for clip {row}; there are {len(self.clips)}, counted from 0")
         rows = tuple(r for r in (row, *self._alternates(step, row)) if r not in self._bad)
         if not rows:
             raise self._hopeless(row)
-        return self._asking(step, row, rows, whole)
+        request = self._asking(step, row, rows, whole)
+        if place is not None and rows[0] == row:
+            request.places = (place, *request.places[1:])
+        return request
 
     def _asking(self, step: int, row: int, rows: tuple[int, ...], whole: int) -> Request:
         request = Request(self.clips.places[rows[0]].name)

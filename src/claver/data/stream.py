@@ -1,105 +1,98 @@
-"""Batches from shards read from end to end, as a network disk or a spinning one likes it, shuffled on the way."""
+"""The order of shards read from end to end, as a network disk or a spinning one likes it, shuffled on the way.
+
+clips = open_shards("shards")
+stream = ClipStream(clips, batch_size=128, seed=0)
+for batch in ClipLoader(clips, stream.rows_at, Reading(frames=8), places=stream.places, first_step=100):
+    ...
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import count, islice
-from pathlib import Path
+from itertools import count
 from typing import BinaryIO
 
 import numpy as np
 
-from claver.data.clips import Clips, Place, Reading
-from claver.data.loading import ClipLoader, Request
-from claver.data.shards import open_shards
+from claver.data.clips import Clips, Place
+from claver.data.manifest import Ints
 from claver.errors import ClaverError
 
 _SHARDS, _BUFFER = 13, 17  # keep the random numbers of the two shuffles apart
 
 
-class ClipStream(ClipLoader):
-    """Batches of a folder of shards, epoch after epoch, each clip once in an epoch.
+class ClipStream:
+    """Which clips of a folder of shards this process reads at each step, and their bytes as they come off the disk.
 
-    The shards come in an order shuffled anew for each epoch, and are dealt out to the processes; within a process the
-    clips pass through a buffer that mixes them. Batches depend on (seed, step, share, buffer) alone, and beginning at
-    any step is exact: clips of steps before it are not read.
+    The shards come in an order shuffled anew for each epoch. Each process reads an unbroken part of it, and shares at
+    most the first and the last shard there with another; on the way its clips pass through a buffer that mixes them.
+    Over all processes every clip comes once in an epoch. Rows depend on (seed, step, share, buffer) alone, and beginning
+    at any step is exact: clips of steps before it are not read.
 
     Args:
-        folder: of shards.
-        reading: how clips are read; its `cut` must give all clips one size.
-        batch_size: clips of a step in this process.
-        seed: of every shuffle, and of sampling, cuts and replacements.
-        share: (number of this process, number of processes).
+        clips: members of shards.
+        batch_size: clips of a step in all processes together.
+        seed: of both shuffles.
+        share: (number of this process, number of processes); of a step each has as many as `numpy.array_split` gives.
         buffer: clips held in memory, compressed, to be mixed.
-        split: only clips of this split.
-        first_step, last_step, workers, ahead, bad_share, report: as for `ClipLoader`.
-
-    Raises:
-        ClaverError: no shards there, or fewer than processes.
     """
 
     def __init__(
-        self,
-        folder: str | Path,
-        reading: Reading,
-        *,
-        batch_size: int,
-        seed: int = 0,
-        share: tuple[int, int] = (0, 1),
-        buffer: int = 512,
-        split: str | None = None,
-        first_step: int = 0,
-        last_step: int | None = None,
-        workers: int = 0,
-        ahead: int = 2,
-        bad_share: float = 0.01,
-        report: str | Path | None = None,
+        self, clips: Clips, *, batch_size: int, seed: int = 0, share: tuple[int, int] = (0, 1), buffer: int = 512
     ) -> None:
         if batch_size < 1 or buffer < 1:
             raise ClaverError("batch_size and buffer must be at least 1")
-        super().__init__(
-            open_shards(folder, split=split),
-            lambda step: np.zeros(batch_size, dtype=np.int64),  # only its length is used: the stream says which rows
-            reading,
-            seed=seed,
-            first_step=first_step,
-            last_step=last_step,
-            workers=workers,
-            ahead=ahead,
-            bad_share=bad_share,
-            report=report,
-        )
-        self.batch_size, self.share, self.buffer = batch_size, share, buffer
-        self._shards = _rows_by_shard(self.clips)
-        if len(self._shards) < share[1]:
-            raise ClaverError(
-                f"{folder} has {len(self._shards)} shards for {share[1]} processes; write more with a smaller --size"
-            )
+        self.clips, self.batch_size, self.seed, self.buffer = clips, batch_size, seed, buffer
+        self._shards, self._rank = _rows_by_shard(clips), share[0]
+        parts = [len(part) for part in np.array_split(np.arange(batch_size), share[1])]
+        self._bounds = [sum(parts[:process]) for process in range(share[1] + 1)]  # of the processes in a step's clips
+        self._orders: dict[int, tuple[list[int], list[int]]] = {}
+
+    def rows_at(self, step: int) -> Ints:
+        """The rows of this process at a step, int64 [b]."""
+        first, last = (self._seen(number * self.batch_size, self._rank) for number in (step, step + 1))
+        rows: list[int] = []
+        for epoch in count(step * self.batch_size // len(self.clips)):
+            begun, ended = self._span(epoch, self._rank)
+            rows += self.order(epoch)[1][max(0, first - begun) : max(0, last - begun)]
+            if ended >= last:
+                return np.array(rows, dtype=np.int64)
+        raise AssertionError
+
+    def places(self, first_step: int) -> Iterator[Place]:
+        """The clips of `rows_at` from a step on, without end, each with its bytes at hand."""
+        first = self._seen(first_step * self.batch_size, self._rank)
+        for epoch in count(first_step * self.batch_size // len(self.clips)):
+            read, shown = self.order(epoch)
+            yield from _carried(self.clips, read, shown[max(0, first - self._span(epoch, self._rank)[0]) :])
 
     def order(self, epoch: int) -> tuple[list[int], list[int]]:
         """The rows of this process in an epoch: as they are read, and as they leave the buffer."""
+        if epoch not in self._orders:
+            self._orders = {known: order for known, order in self._orders.items() if known >= epoch - 1}
+            read = self._part(epoch)
+            chance = np.random.default_rng([self.seed, epoch, self._rank, _BUFFER])
+            self._orders[epoch] = read, _mixed(read, self.buffer, chance)
+        return self._orders[epoch]
+
+    def _part(self, epoch: int) -> list[int]:
         dealt = np.random.default_rng([self.seed, epoch, _SHARDS]).permutation(len(self._shards))
-        read = [row for shard in dealt[self.share[0] :: self.share[1]] for row in self._shards[shard]]
-        return read, _mixed(read, self.buffer, np.random.default_rng([self.seed, epoch, self.share[0], _BUFFER]))
+        everyone = [row for shard in dealt for row in self._shards[shard]]
+        lengths = [ended - begun for begun, ended in (self._span(epoch, process) for process in range(self._rank + 1))]
+        return everyone[sum(lengths[:-1]) : sum(lengths)]
 
-    def _requests(self) -> Iterator[Request]:
-        size = self.batch_size
-        end = None if self.last_step is None else (self.last_step - self.first_step) * size
-        stream = islice(self._stream(self.first_step * size), end)
-        for number, (row, place) in enumerate(stream, start=self.first_step * size):
-            request = self._request(number // size, row, size)
-            if request.rows[0] == row:
-                request.places = (place, *request.places[1:])
-            yield request
+    def _span(self, epoch: int, process: int) -> tuple[int, int]:
+        """The clips a process has seen before an epoch, and after it."""
+        size = len(self.clips)
+        return self._seen(epoch * size, process), self._seen((epoch + 1) * size, process)
 
-    def _stream(self, skip: int) -> Iterator[tuple[int, Place]]:
-        for epoch in count():
-            read, shown = self.order(epoch)
-            if skip < len(shown):
-                yield from _carried(self.clips, read, shown[skip:])
-            skip = max(0, skip - len(shown))
+    def _seen(self, samples: int, process: int) -> int:
+        """How many of the first samples of the run are a process's."""
+        steps, rest = divmod(samples, self.batch_size)
+        first, last = self._bounds[process : process + 2]
+        return steps * (last - first) + min(max(rest - first, 0), last - first)
 
 
 def _rows_by_shard(clips: Clips) -> list[list[int]]:
@@ -129,15 +122,15 @@ def _drawn(pool: list[int], chance: np.random.Generator) -> int:
     return pool.pop()
 
 
-def _carried(clips: Clips, read: Sequence[int], shown: Sequence[int]) -> Iterator[tuple[int, Place]]:
-    """Rows as they are shown with their bytes, read in the order of the disk and no earlier than needed."""
+def _carried(clips: Clips, read: Sequence[int], shown: Sequence[int]) -> Iterator[Place]:
+    """Clips as they are shown with their bytes, read in the order of the disk and no earlier than needed."""
     wanted, held = set(shown), dict[int, Place]()
     coming = _contents(clips, [row for row in read if row in wanted])
     for row in shown:
         while row not in held:
             ahead, place = next(coming)
             held[ahead] = place
-        yield row, held.pop(row)
+        yield held.pop(row)
 
 
 def _contents(clips: Clips, rows: Sequence[int]) -> Iterator[tuple[int, Place]]:
