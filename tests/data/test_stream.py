@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.videos import write_video
 
 from claver.data import (
     Batch,
@@ -24,7 +25,6 @@ from claver.data import (
     open_shards,
     write_shards,
 )
-from tests.videos import write_video
 
 READING = Reading(frames=4, short_side=32, cut=CenterCut(28))
 

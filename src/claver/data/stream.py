@@ -28,7 +28,7 @@ class ClipStream:
 
     The shards come in an order shuffled anew for each epoch. Each process reads an unbroken part of it, and shares at
     most the first and the last shard there with another; on the way its clips pass through a buffer that mixes them.
-    Over all processes every clip comes once in an epoch. Rows depend on (seed, step, share, buffer) alone, and beginning
+    Over all processes every clip comes once in an epoch. Rows depend on (seed, step, share, buffer) alone, and to begin
     at any step is exact: clips of steps before it are not read.
 
     Args:
