@@ -19,7 +19,7 @@ STUDIES = {
     "prompts": "Table 11: what is said of a class",
     "fewshot": "Table 13: few clips of each class",
     "words": "Fig. 5: verbs against nouns",
-    "texts": "Appendix F: the most fitting texts for a clip",
+    "texts": "Fig. 9: the most fitting texts for a clip",
 }
 """Every study's name and what it reruns; the module of that name has it as `STUDY`."""
 

@@ -81,5 +81,6 @@ class Table:
 
 def _plain(cell: Cell, wide: bool) -> list[object]:
     if isinstance(cell, Measured):
-        return [round(cell.mean, 4), round(cell.deviation, 4), len(cell.values)]
+        numbers = (cell.mean, cell.deviation) if cell.values else ()
+        return [*(round(number, 4) for number in numbers), *(None,) * (2 - len(numbers)), len(cell.values)]
     return [cell, None, None] if wide else [cell]

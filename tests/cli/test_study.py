@@ -1,0 +1,66 @@
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from claver.cli.main import app
+from claver.errors import ClaverError
+from claver.studies import STUDIES, find_study
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["study", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_every_study_is_there_and_says_what_it_reruns():
+    for name, about in STUDIES.items():
+        study = find_study(name)
+        assert study.name == name
+        assert about.startswith(study.paper.split(",")[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["temperal"], "there is no study 'temperal'; the studies are temporal"),
+        (["temporal", "--seeds", "0;1"], "seeds are whole numbers with commas"),
+        (["temporal", "clip.mp4"], "temporal takes no further arguments"),
+        (["temporal", "--data", "train.csv"], "--data goes with --model"),
+        (["rank", "--data", "train.csv"], "rank has no recipe for real clips"),
+    ],
+)
+def test_what_cannot_be_is_said(tmp_path, arguments, said):
+    with pytest.raises(ClaverError, match=said):
+        run(*arguments, "--output", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_real_clips_give_commands_to_paste():
+    given = ["--model", "openai/clip-vit-base-patch32", "--data", "train.csv", "--test", "val.csv", "--seeds", "3"]
+    lines = [shlex.split(line) for line in run("temporal", *given).splitlines()]
+    first = lines[0]
+    assert first[:3] == ["claver", "train", "k400_b32_8_kmt"]
+    for change in ("init_from=openai/clip-vit-base-patch32", "videos.train=train.csv", "temporal.kind=mean", "seed=3"):
+        assert change in first
+    assert lines[1][:3] == ["claver", "evaluate", "val.csv"]
+
+
+def test_a_study_from_the_command_line(tmp_path, monkeypatch):
+    asked = {}
+
+    def fake(study, options, output, *, command, workers, console):
+        asked.update(study=study.name, options=options, output=output, command=command, workers=workers)
+        return study.table([])
+
+    monkeypatch.setattr("claver.studies.running.run_study", fake)
+    monkeypatch.setattr("sys.argv", ["/usr/bin/claver", "study", "frames", "--seeds", "4, 2"])
+    shown = run("frames", "--quick", "--seeds", "4, 2", "--workers", "2", "--output", tmp_path)
+    assert asked["options"].seeds == (4, 2)
+    assert asked["options"].quick
+    assert asked["workers"] == 2
+    assert asked["command"] == "claver study frames --seeds '4, 2'"
+    assert "tokens T·N" in shown
+    run("frames", "--quick")
+    assert asked["options"].seeds == (0,)
