@@ -22,6 +22,7 @@ EPILOG = (
 claver study temporal --quick\n
 claver study temporal --workers 2\n
 claver study shuffle --seeds 0,1,2,3,4 --output runs/studies/shuffle\n
+claver study texts clip.mp4 texts.txt --model runs/quickstart/kmct\n
 claver study temporal --model openai/clip-vit-base-patch32 --data k400_train.csv --test k400_val.csv
 
 [bold]Studies[/]
@@ -44,7 +45,9 @@ def study(
     quick: Annotated[bool, typer.Option("--quick", help="Minutes on two cores: shows that it works.")] = False,
     seeds: Annotated[str, typer.Option(help="Runs of everything; 0 with --quick if not given.")] = "",
     workers: Annotated[int, typer.Option(min=1, help="Runs at once, each in a process of one thread.")] = 1,
-    model: Annotated[str | None, typer.Option(help="With --data: weights to begin with.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="What the study texts ranks by; with --data: weights to begin with.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="A manifest of real clips: prints the training commands of the same study.")
     ] = None,
