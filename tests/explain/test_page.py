@@ -92,6 +92,7 @@ def test_one_action_alone(clip: Path) -> None:
 
     markup = page(explain(talking_model(), clip, "waving"))
     assert "one action alone" in markup
+    assert "The score of “waving” is" in markup
     assert not Elements(markup).open
 
 

@@ -1,5 +1,6 @@
 """Relevance against a slow implementation that shares nothing with it, what masks forbid, and the memory it takes."""
 
+import copy
 from typing import Any, get_args
 
 import pytest
@@ -113,11 +114,17 @@ def test_the_model_computes_what_it_always_does(kind: Temporal) -> None:
     assert torch.equal(video_relevance(model, video, unit_text(model)).frame_embeddings, expected)
 
 
-def test_half_precision_tells_the_same_story() -> None:
-    model, video = tiny_model("kmct"), clip(4).float()
-    full = video_relevance(model, video, unit_text(model))
-    half = video_relevance(model.bfloat16(), video, unit_text(model))
-    assert torch.corrcoef(torch.stack([full.combined.flatten(), half.combined.flatten()]))[0, 1] > 0.95
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_tells_the_same_story(kind: Temporal) -> None:
+    model, video = tiny_model(kind), clip(4).float()
+    stories = []
+    for turned in (model, copy.deepcopy(model).bfloat16()):
+        found = video_relevance(turned, video, unit_text(turned))
+        words = text_relevance(turned, TEXT, found.frame_embeddings.mean(0))
+        assert found.combined.dtype == words.dtype == torch.float32
+        stories.append((found.combined.flatten(), words))
+    for full, half in zip(*stories, strict=True):
+        assert torch.corrcoef(torch.stack([full, half]))[0, 1] > 0.95
 
 
 class Largest(TorchDispatchMode):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from claver.explain.telling import KIND_NAMES, MAPS, headline, number
 if TYPE_CHECKING:
     from claver.explain.explanation import Explanation
 
+Box = tuple[float, float, float, float]
 _COLUMNS = 8
 _INCHES, _MARGIN, _LABELS, _GAP = 13.0, 0.3, 1.35, 0.05
 _BELOW = 3.5
@@ -45,20 +47,24 @@ def draw_picture(explanation: Explanation) -> bytes:
     _title(figure, explanation, height)
     at = height - 1.35
     for name, title in (("", "Frame"), *((name, title) for name, title, _ in MAPS)):
-        pictures = _pictures(explanation, name)
         _label(figure, title, (at - tall / 2) / height)
-        for column, frame in enumerate(chosen):
-            axes = figure.add_axes(_box(_MARGIN + _LABELS + column * side, at - tall, side - _GAP, tall, height))
-            axes.imshow(pictures[frame])
-            axes.set_axis_off()
-            if not name:
-                axes.set_title(str(frame + 1), fontsize=9, color=SOFT, pad=3)
+        boxes = [_box(_MARGIN + _LABELS + n * side, at - tall, side - _GAP, tall, height) for n in range(len(chosen))]
+        _row(figure, boxes, _pictures(explanation, name), chosen, numbered=not name)
         at -= tall + _GAP
     _moments(figure, explanation, chosen, side, at, height)
     _below(figure, explanation, height)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=120)
     return file.getvalue()
+
+
+def _row(figure: Any, boxes: Sequence[Box], pictures: Sequence[Any], chosen: Any, *, numbered: bool) -> None:
+    for box, frame in zip(boxes, chosen, strict=True):
+        axes = figure.add_axes(box)
+        axes.imshow(pictures[frame])
+        axes.set_axis_off()
+        if numbered:
+            axes.set_title(str(frame + 1), fontsize=9, color=SOFT, pad=3)
 
 
 def _pictures(explanation: Explanation, name: str) -> list[Any]:
@@ -110,6 +116,6 @@ def _below(figure: Any, explanation: Explanation, height: float) -> None:
         figure.text(x / _INCHES, (low + tall + 0.18) / height, title, fontsize=11, weight="bold", color=INK)
 
 
-def _box(left: float, low: float, width: float, tall: float, height: float) -> tuple[float, float, float, float]:
+def _box(left: float, low: float, width: float, tall: float, height: float) -> Box:
     """Inches from the lower left corner as matplotlib's parts of the figure."""
     return left / _INCHES, low / height, width / _INCHES, tall / height

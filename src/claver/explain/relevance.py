@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from claver.explain.rollout import PIECE, roll_out
+from claver.explain.rollout import PIECE, exact, roll_out
 from claver.explain.tape import Tape
 from claver.models import Claver
 from claver.models.objective import video_embedding
@@ -87,7 +87,7 @@ def _through_time(model: Claver, tape: Tape, tokens_1TND: Tensor, target: Tensor
     frames, count = tokens_1TND.shape[1:3]
     if not tape.steps:
         (gradient,) = torch.autograd.grad(target, tokens_1TND)
-        return gradient.new_zeros(frames, frames, count), gradient
+        return gradient.new_zeros(frames, frames, count, dtype=exact(gradient.dtype)), gradient
     assert model.temporal.mask is not None
     visible = partial(model.temporal.mask.visible, tokens=count)
     start = torch.eye(frames, device=tokens_1TND.device).kron(_read_out(model, count, tokens_1TND))  # [T, T·N]
@@ -111,8 +111,8 @@ def _through_frames(model: Claver, tape: Tape, target: Tensor, drawn_TN: Tensor,
 def _read_out(model: Claver, count: int, like: Tensor) -> Tensor:
     """How much of each of a frame's tokens is read out [1, N]: its class token, or the mean of all of them."""
     if model.temporal.reads_patches:
-        return like.new_full((1, count), 1 / count)
-    return F.one_hot(torch.zeros(1, dtype=torch.int64, device=like.device), count).to(like.dtype)
+        return like.new_full((1, count), 1 / count, dtype=exact(like.dtype))
+    return F.one_hot(torch.zeros(1, dtype=torch.int64, device=like.device), count).to(exact(like.dtype))
 
 
 def _patches(tokens_TN: Tensor, rows: int, columns: int) -> Tensor:

@@ -30,7 +30,7 @@ def roll_out(
     Returns:
         The rows [B, R, L], and the gradient of the scalar by the tokens that went in.
     """
-    rows, by_input = start_BRL, target
+    rows, by_input = start_BRL.to(exact(start_BRL.dtype)), target
     for layer, gradient in tape.replay(target):
         rows = pass_down(rows[..., _asking(layer)], layer, visible, piece=piece)
         by_input = gradient
@@ -75,9 +75,14 @@ def _relevance(q_BmHd: Tensor, k_BLHd: Tensor, v_BLHd: Tensor, slope_BmHd: Tenso
     return torch.einsum("bmhd,blhd->bhml", slope_BmHd, v_BLHd).mul_(weights).relu_().mean(1)
 
 
+def exact(dtype: torch.dtype) -> torch.dtype:
+    """What relevance is computed in: at least single precision."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 def _sequences(x: Tensor) -> Tensor:
     """[B, …, H, d] as [B, L, H, d] in at least single precision."""
-    return x.flatten(1, -3).to(torch.promote_types(x.dtype, torch.float32))
+    return x.flatten(1, -3).to(exact(x.dtype))
 
 
 def _asking(layer: Layer) -> Tensor:

@@ -36,7 +36,8 @@ def summary(explanation: Explanation) -> str:
     """What stands out, in two or three sentences."""
     best = explanation.prediction.top(1)[0]
     count = len(explanation.prediction.actions)
-    sentences = [f"Of {count} actions the model names “{best.action}” ({best.probability:.0%})."] if count > 1 else []
+    named = f"Of {count} actions the model names “{best.action}” ({best.probability:.0%})."
+    sentences = [named if count > 1 else f"The score of “{best.action}” is {number(best.score)}."]
     moments = explanation.moments
     if len(moments) > 1 and moments.any():
         first, second = sorted(np.argsort(-moments, kind="stable")[:2])
