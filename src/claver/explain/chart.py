@@ -16,6 +16,7 @@ Floats = NDArray[np.float32]
 WIDTH, HEIGHT = 720, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 205, 14, 40
 _LABEL_HEIGHT = 17
+_LEAST_RANGE = 0.2  # of scores; what differs by less is drawn as equal
 _DASHES = ("", "8 5", "2 4", "10 4 2 4", "5 3", "1 3")
 _LONGEST_LABEL = 20
 
@@ -38,7 +39,11 @@ def time_line(lines: Sequence[Line], title: str) -> str:
     scores = np.stack([line.scores for line in lines])
     steps = _steps(float(scores.min()), float(scores.max()))
     digits = 1 if steps[-1] - steps[0] > 2 else 2
-    x = np.linspace(_LEFT, WIDTH - _RIGHT, scores.shape[1]) if scores.shape[1] > 1 else np.array([WIDTH / 2])
+    x = (
+        np.linspace(_LEFT, WIDTH - _RIGHT, scores.shape[1])
+        if scores.shape[1] > 1
+        else np.array([(_LEFT + WIDTH - _RIGHT) / 2])
+    )
     heights, rules = (_heights(values, steps) for values in (scores, np.array(steps)))
     ends = apart([float(row[-1]) for row in heights], _LABEL_HEIGHT, HEIGHT - _BOTTOM)
     parts = [
@@ -91,7 +96,8 @@ def _frames(x: NDArray[np.float64]) -> str:
 
 def _steps(low: float, high: float) -> list[float]:
     """About five round numbers around a range."""
-    width = max(high - low, 1e-3)
+    middle, width = (low + high) / 2, max(high - low, _LEAST_RANGE)
+    low, high = middle - width / 2, middle + width / 2
     unit = 10 ** np.floor(np.log10(width / 4))
     unit *= next(factor for factor in (1, 2, 5, 10) if width / (unit * factor) <= 5)
     first, last = int(np.floor(low / unit)), int(np.ceil(high / unit))

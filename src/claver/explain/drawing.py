@@ -46,7 +46,7 @@ def draw_scores(axes: Any, explanation: Explanation, upto: int) -> None:
         colour, width = colour_of(explanation, name), 2.6 if name == explanation.action else 1.5
         style = {"color": colour, "linewidth": width, "marker": _MARKS[place], "markersize": 4.5}
         axes.plot(frames[:upto], series[:upto, place], linestyle=_STYLES[place], markerfacecolor="white", **style)
-    room = 0.05 * max(float(np.ptp(series)), 1e-3)
+    room = max(0.05 * float(np.ptp(series)), 0.1)
     low, high = float(series.min()) - room, float(series.max()) + room
     heights = apart(series[upto - 1].tolist(), (high - low) / 11, high)
     digits = 1 if np.ptp(series) > 2 else 2

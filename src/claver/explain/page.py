@@ -40,7 +40,7 @@ def _facts(explanation: Explanation) -> str:
     facts = [
         PurePath(explanation.prediction.source).name,
         f"temporal attention: {KIND_NAMES[explanation.temporal_kind]}",
-        f"{len(explanation.moments)} frames",
+        f"{len(explanation.moments)} frame{'s' * (len(explanation.moments) > 1)}",
         f"{'difference of scores' if explanation.against else 'score'} {number(explanation.similarity, 2)}",
     ]
     return text("p", " · ".join(facts), cls="facts")

@@ -16,7 +16,7 @@ _WHY = """
 Light shows where the attention that made this score came from, on one scale per row; a white line surrounds what is
 brighter than half.
 """
-_VACANT = "The temporal maps are empty: with this kind of attention no frame looks at places of another."
+_VACANT = "The temporal maps are empty: no frame looked at a place of another."
 
 
 def maps_section(explanation: Explanation) -> str:
