@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from claver.data.clips import Place
 from claver.errors import ClaverError, VideoError
 from claver.models import Claver, load
 from claver.prediction import Answer, Prediction
@@ -122,12 +123,12 @@ class Recognizer:
         return self._predict(name, views, self._encode(views, len(views)))
 
     def stream(
-        self, paths: Iterable[str | Path], *, batch_size: int = 8, workers: int = 0
+        self, paths: Iterable[str | Path | Place], *, batch_size: int = 8, workers: int = 0
     ) -> Iterator[Prediction | Failure]:
         """Recognise many files, in order, going on past those that cannot be read.
 
         Args:
-            paths: the files.
+            paths: the files, or the places of clips such as those of shards.
             batch_size: views the towers take at once, across files; answers do not depend on it.
             workers: processes that decode ahead while the model computes. They are spawned, so a script that asks
                 for them needs the usual `if __name__ == "__main__":`.
@@ -135,9 +136,10 @@ class Recognizer:
         waiting: list[Loaded] = []
         preprocess, threads = self.model.config.preprocess, 1 if workers else 0
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
-        for path, result in load_ahead((str(path) for path in paths), load_one, workers=workers):
+        places = (path if isinstance(path, Place) else Place(str(path), str(path)) for path in paths)
+        for place, result in load_ahead(places, load_one, workers=workers):
             loaded = torch.from_numpy(result) if isinstance(result, np.ndarray) else result
-            waiting.append((path, loaded))
+            waiting.append((place.name, loaded))
             if sum(len(views) for _, views in waiting if isinstance(views, Tensor)) >= batch_size:
                 yield from self._answer(waiting, batch_size)
                 waiting = []
@@ -185,8 +187,9 @@ class Recognizer:
         return f"Recognizer({len(self.actions)} actions, {self.frames} frames, views {self.views})"
 
 
-def _load_views(path: str, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> Bytes:
+def _load_views(place: Place, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> Bytes:
     """What a worker does for one file. Bytes are a quarter of normalised floats, and an array, unlike a tensor, needs
     no open file handle to go from process to process."""
     settings: dict[str, Any] = {"temporal_views": views.temporal, "crops": views.crops, "threads": threads}
-    return load_views(path, frames=frames, preprocess=preprocess, normalized=False, **settings).numpy()
+    with place.named():
+        return load_views(place.source(), frames=frames, preprocess=preprocess, normalized=False, **settings).numpy()

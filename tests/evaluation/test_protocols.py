@@ -8,6 +8,7 @@ import torch
 from tests.tiny import talking_model
 from tests.videos import write_video
 
+from claver.data import Manifest, Sample, open_clips, write_shards
 from claver.errors import ClaverError
 from claver.evaluation.protocols import Evaluation, TestSet, evaluate, mean_and_deviation
 from claver.recognizer import Recognizer
@@ -73,3 +74,19 @@ def test_what_cannot_be_evaluated_is_said(videos: tuple[str, ...]) -> None:
     with pytest.raises(ClaverError, match="evaluate such sets one by one"):
         evaluate(released, [TestSet("k", CLASSES[:2], videos[:1], (0,))])
     assert Path(videos[0]).exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_members_of_shards_are_scored_as_the_files_they_were_made_of(
+    videos: tuple[str, ...], tmp_path: Path, workers: int
+) -> None:
+    samples = tuple(Sample(Path(path).name, number % 3) for number, path in enumerate(videos))
+    clips = open_clips(Manifest(CLASSES, samples, Path(videos[0]).parent))
+    write_shards(clips.manifest, tmp_path / "shards")
+    recognizer = Recognizer(talking_model(), list(CLASSES))
+    tests = [TestSet.of("shards", open_clips(tmp_path / "shards")), TestSet.of("files", clips)]
+    packed, files = evaluate(recognizer, tests, workers=workers)
+    assert torch.equal(packed.scores, files.scores)
+    [(path, cause)] = packed.failures.items()
+    assert path == str(tmp_path / "shards" / "bad.mp4")
+    assert cause.startswith(f"{path}: FFmpeg cannot open it")

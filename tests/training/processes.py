@@ -14,11 +14,13 @@ from tests.training.small import clips_problem, clips_recipe
 ROOT = Path(__file__).parents[2]
 
 
-def launch(folder: Path, processes: int, **changes: object) -> subprocess.CompletedProcess[str]:
-    """Run `main` in so many processes on this machine."""
+def launch(
+    folder: Path, processes: int, *, module: str = "tests.training.processes", **changes: object
+) -> subprocess.CompletedProcess[str]:
+    """Run a module's `main` in so many processes on this machine."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *launcher, "-m", "tests.training.processes", str(folder), json.dumps(changes)]
+    command = [sys.executable, *launcher, "-m", module, str(folder), json.dumps(changes)]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
 
 

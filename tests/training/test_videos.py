@@ -192,7 +192,7 @@ def test_what_cannot_be_learned_is_said_before_the_first_batch(folder, tmp_path)
         ({"train": tmp_path / "none.csv"}, "videos.train names .*none.csv, which is not there"),
         ({"texts": str(tmp_path / "texts.csv")}, "has no text about 'sit'"),
         ({"test": folder / "other.csv"}, "class 'swim' of the test clips is none of the 3"),
-        ({"test": folder}, "must be a manifest of files"),
+        ({"test": folder}, "has no index.json, as a folder of shards should"),
         ({"cache": tmp_path / "cache"}, "add image to freeze"),
     ]
     (tmp_path / "texts.csv").write_text("action,text\ndance,someone dances\njump,someone jumps\n")

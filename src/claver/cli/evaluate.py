@@ -44,7 +44,9 @@ torchrun --nproc-per-node 8 -m claver evaluate k400_val.csv --model MODEL --view
 Manifests = Annotated[
     list[Path],
     typer.Argument(
-        metavar="MANIFEST…", show_default=False, help="One test set, or its splits or draws: mean ± deviation."
+        metavar="MANIFEST|SHARDS…",
+        show_default=False,
+        help="One test set (a manifest or a folder of shards), or its splits or draws: mean ± deviation.",
     ),
 ]
 
@@ -113,16 +115,15 @@ def _report(
 
 
 def _read_tests(manifests: Sequence[Path], split: str | None) -> tuple[list[TestSet], str]:
-    from claver.data.manifest_file import read_manifest
+    from claver.data.clips import open_clips
     from claver.evaluation.protocols import TestSet
 
     tests, datasets = [], []
     for path in manifests:
-        manifest = read_manifest(path, split=split)
-        manifest.warn()
-        labels = tuple(int(label) for label in manifest.labels)
-        tests.append(TestSet(path.stem, manifest.classes, tuple(manifest.paths()), labels))
-        datasets.append(manifest.dataset.partition("-draw")[0])  # draws of Kinetics-600 are of one benchmark
+        clips = open_clips(path, split=split)
+        clips.manifest.warn()
+        tests.append(TestSet.of(path.stem, clips))
+        datasets.append(clips.manifest.dataset.partition("-draw")[0])  # draws of Kinetics-600 are of one benchmark
     return tests, (datasets[0] if len(set(datasets)) == 1 else "") or "clips"
 
 

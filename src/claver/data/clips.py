@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -35,6 +36,9 @@ class Place:
     size: int | None = None
     content: bytes | None = field(default=None, repr=False)
 
+    def __str__(self) -> str:
+        return self.name
+
     def source(self) -> str | bytes:
         """The file, or the bytes. Raises `VideoError` where they cannot be read."""
         if self.content is not None:
@@ -50,6 +54,17 @@ class Place:
         if len(content) < self.size:
             raise VideoError(f"{self.name}: {self.file} is cut short; write the shard again.")
         return content
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Errors about bytes begin with the clip's name within this context."""
+        try:
+            yield
+        except VideoError as error:
+            cause = str(error)
+            raise VideoError(
+                cause.replace("<bytes>", self.name, 1) if cause.startswith("<bytes>") else cause
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -156,12 +171,10 @@ class Reading:
 
     def _sampled(self, place: Place, chance: np.random.Generator | None) -> tuple[Frames, npt.NDArray[np.int64]]:
         source = place.source()
-        try:
+        with place.named():
             pixels, indices = sample_frames(
                 source, frames=self.frames, temporal_views=self.views, generator=chance, threads=1
             )
-        except VideoError as error:
-            raise VideoError(f"{place.name}: {str(error).partition(': ')[2]}") from error
         return np.asarray(pixels), indices
 
     def _resized(self, frames: Frames) -> Frames:

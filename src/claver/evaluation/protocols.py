@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from claver.data.clips import Clips, Place
 from claver.errors import ClaverError
 from claver.evaluation.metrics import confusion, per_class_accuracy, top_k_accuracy
 
@@ -25,8 +26,9 @@ class TestSet:
     Attributes:
         name: what to call it.
         classes: the C classes that compete, and no others.
-        paths: the clips.
+        paths: the clips; a clip of several sets has one path.
         labels: the class of each, an index into `classes`.
+        places: where their bytes are, if the clips are no files; each has its path as its name.
     """
 
     __test__ = False  # not for pytest
@@ -35,6 +37,14 @@ class TestSet:
     classes: tuple[str, ...]
     paths: tuple[str, ...]
     labels: tuple[int, ...]
+    places: tuple[Place, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, name: str, clips: Clips) -> TestSet:
+        """Files, or members of shards."""
+        manifest = clips.manifest
+        places = [replace(place, name=path) for place, path in zip(clips.places, manifest.paths(), strict=True)]
+        return cls(name, manifest.classes, tuple(manifest.paths()), tuple(manifest.labels.tolist()), tuple(places))
 
 
 @dataclass(frozen=True)
@@ -112,9 +122,11 @@ def evaluate(
         ClaverError: a class the recogniser does not know, or unlike classes with the released arithmetic.
     """
     _check(recognizer, tests)
-    paths = list(dict.fromkeys(path for test in tests for path in test.paths))
+    paths: dict[str, str | Place] = {}
+    for test in tests:
+        paths |= zip(test.paths, test.places or test.paths, strict=True)
     results = dict(known or {})
-    mine = [path for path in _share(paths) if path not in results]
+    mine = [paths[path] for path in _share(list(paths)) if path not in results]
     for path, result in _run(recognizer, mine, batch_size, workers):
         results[path] = result
         on_result(path, result)
@@ -135,7 +147,7 @@ def _check(recognizer: Recognizer, tests: Sequence[TestSet]) -> None:
 
 
 def _run(
-    recognizer: Recognizer, paths: Sequence[str], batch_size: int, workers: int
+    recognizer: Recognizer, paths: Sequence[str | Place], batch_size: int, workers: int
 ) -> Iterator[tuple[str, list[float] | str]]:
     from claver.recognizer import Failure
 

@@ -71,6 +71,14 @@ class WorksAhead(Protocol):
         """Called when the run ends, or fails."""
 
 
+@runtime_checkable
+class Ordered(Protocol):
+    """A task whose samples come in an order of their own, such as that of a disk."""
+
+    def rows_at(self, step: int) -> Rows:
+        """The samples this process computes at a step, a function of the step and of nothing else."""
+
+
 @dataclass
 class _Run:
     """What a run needs besides the model."""
@@ -175,6 +183,8 @@ class Trainer:
 
     def _rows_at(self, step: int) -> Rows:
         """The samples this process computes at a step."""
+        if isinstance(self.task, Ordered):
+            return self.task.rows_at(step)
         recipe = self.recipe
         rows = batch_at(step, samples=len(self.task), batch_size=recipe.batch_size, seed=recipe.seed)
         return distributed.share_of(rows)

@@ -55,8 +55,16 @@ class Videos(DataSection):
     texts: str | None = None
     shots: int | None = Field(default=None, ge=1)  # K clips of each class (few-shot), drawn by …
     shots_seed: int = Field(default=0, ge=0)
+    stream: bool = False  # read shards from end to end, as a network disk or a spinning one likes it …
+    buffer: int = Field(default=512, ge=1)  # … mixing them among as many clips held in memory
     workers: int = Field(default=2, ge=0)  # processes that decode, in each training process
     ahead: int = Field(default=2, ge=1)  # batches decoded ahead
     bad_share: float = Field(default=0.01, ge=0, le=1)  # of the clips that may be unreadable before the run stops
     cache: Path | None = None  # folder of cached image tokens, for a frozen image tower
     cache_views: int = Field(default=1, ge=1)  # deterministic samplings of each clip that are cached
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Videos:
+        if self.stream and self.cache is not None:
+            raise ValueError("stream and cache exclude each other: cached tokens are read in no order of the disk")
+        return self

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from claver.data.clips import CenterCut, Clips, Cut, Reading, open_clips
+from claver.data.clips import CenterCut, Clips, Cut, Place, Reading, open_clips
 from claver.data.loading import Batch, ClipLoader, Replaced
 from claver.data.manifest import Manifest, overlap
-from claver.data.manifest_file import read_manifest
 from claver.data.split import few_shot
+from claver.data.stream import ClipStream
 from claver.errors import ClaverError
 from claver.evaluation.protocols import TestSet, evaluate
 from claver.models import Claver, interpretive_loss, similarity, video_embedding
@@ -83,9 +84,10 @@ class _Actions:
         test: what the model is measured on; None measures nothing.
     """
 
-    def __init__(self, model: Claver, recipe: Recipe, actions: Actions, test: TestSet | None) -> None:
-        self.actions, self.recipe, self.test = actions, recipe, test
-        self.texts = RaggedTexts.of(model, actions)
+    def __init__(self, model: Claver, recipe: Recipe, train: Manifest, test: Clips | None, actions: Actions) -> None:
+        self.actions, self.recipe = _checked(train, None if test is None else test.manifest, actions), recipe
+        self.test = None if test is None else TestSet.of("test", test)
+        self.texts = RaggedTexts.of(model, self.actions)
         self._vectors: Tensor | None = None  # [M, E] of all texts, if the text tower stays as it is
 
     def evaluate(self, model: Claver) -> dict[str, float]:
@@ -130,7 +132,7 @@ class VideosTask(_Actions):
     A clip that cannot be read is replaced by another of its class, and counted in `replaced`.
     """
 
-    def __init__(self, model: Claver, recipe: Recipe, train: Clips, test: Manifest | None, actions: Actions) -> None:
+    def __init__(self, model: Claver, recipe: Recipe, train: Clips, test: Clips | None, actions: Actions) -> None:
         """Check everything that can be wrong before the first batch.
 
         Args:
@@ -143,8 +145,7 @@ class VideosTask(_Actions):
         Raises:
             ClaverError: a class without clips or texts, or a test class that is not learned.
         """
-        chosen = _checked(train.manifest, test, actions)
-        super().__init__(model, recipe, chosen, None if test is None else _test_set(test))
+        super().__init__(model, recipe, train.manifest, test, actions)
         self.train = train
         preprocess, settings = model.config.preprocess, recipe.augment
         cut: Cut = CenterCut(preprocess.size)
@@ -187,6 +188,7 @@ class VideosTask(_Actions):
             workers=videos.workers,
             ahead=videos.ahead,
             bad_share=videos.bad_share,
+            places=self._places,
         )
         self._batches, self._batch = iter(self._loader), None
 
@@ -215,6 +217,11 @@ class VideosTask(_Actions):
                 return {"frames": frames, "labels": labels}, {"clips": [self.train.places[row].name for row in clips]}
         return {}, {}
 
+    @property
+    def _places(self) -> Callable[[int], Iterator[Place]] | None:
+        """Where the bytes of clips are found, if not where `train` has them."""
+        return None
+
     def _next(self, rows: Rows) -> tuple[Tensor, Tensor]:
         assert self._batches is not None, "begin comes before loss"
         if self._batch is None:
@@ -229,15 +236,33 @@ class VideosTask(_Actions):
         return frames, labels
 
 
+class StreamedVideosTask(VideosTask):
+    """The same on shards read from end to end: the order of the disk, mixed, says which clips a step has."""
+
+    @cached_property
+    def _stream(self) -> ClipStream:
+        recipe, videos = self.recipe, self.recipe.videos
+        assert videos is not None
+        settings = {"batch_size": recipe.batch_size, "seed": recipe.seed, "buffer": videos.buffer}
+        return ClipStream(self.train, share=rank_and_size(), **settings)
+
+    def rows_at(self, step: int) -> Rows:
+        """The samples this process computes at a step."""
+        return self._stream.rows_at(step)
+
+    @property
+    def _places(self) -> Callable[[int], Iterator[Place]]:
+        return self._stream.places
+
+
 class CachedVideosTask(_Actions):
     """The same on image tokens cached once: no decoding, no image tower, no variation but views and smoothing."""
 
     def __init__(
-        self, model: Claver, recipe: Recipe, train: CachedTokens, test: Manifest | None, actions: Actions
+        self, model: Claver, recipe: Recipe, train: CachedTokens, test: Clips | None, actions: Actions
     ) -> None:
         """As `VideosTask`, with the tokens of the training clips in place of the clips."""
-        chosen = _checked(train.manifest, test, actions)
-        super().__init__(model, recipe, chosen, None if test is None else _test_set(test))
+        super().__init__(model, recipe, train.manifest, test, actions)
         self.train = train
 
     def __len__(self) -> int:
@@ -267,10 +292,11 @@ def make_task(
     if videos is None:
         raise ClaverError(f"the recipe is of task {recipe.task!r}; videos are learned from by one of task 'videos'")
     check_files(videos)
-    train, test = _train_clips(videos), _test_manifest(videos)
+    train, test = _train_clips(videos), _test_clips(videos)
+    _warn(train.manifest, None if test is None else test.manifest)
     actions = texts_for(train.manifest.classes, videos.texts, dataset=train.manifest.dataset)
     if videos.cache is None:
-        return VideosTask(model, recipe, train, test, actions)
+        return (StreamedVideosTask if videos.stream else VideosTask)(model, recipe, train, test, actions)
     if "image" not in recipe.freeze:
         raise ClaverError("videos.cache keeps the image tower's tokens, so it must not learn: add image to freeze")
     if recipe.lora is not None and "image" in recipe.lora.parts:
@@ -278,7 +304,7 @@ def make_task(
             "videos.cache keeps tokens of the image tower, which must not learn: set lora.parts to [text]"
         )
     logger.warning("with videos.cache clips are not varied: section augment has no effect, label smoothing has")
-    _checked(train.manifest, test, actions)
+    _checked(train.manifest, None if test is None else test.manifest, actions)
     settings: dict[str, Any] = {"views": videos.cache_views, "workers": videos.workers, "bad_share": videos.bad_share}
     tokens = cache_clips(model, train, videos.cache, on_clip=on_cached, **settings)
     return CachedVideosTask(model, recipe, tokens, test, actions)
@@ -293,6 +319,8 @@ def check_files(videos: Videos) -> None:
 
 
 def _train_clips(videos: Videos) -> Clips:
+    if videos.stream and not videos.train.is_dir():
+        raise ClaverError(f"videos.stream reads a folder of shards (`claver data shard`), and {videos.train} is none")
     clips = open_clips(videos.train, split=videos.train_split, root=videos.root)
     if videos.shots is None:
         return clips
@@ -301,36 +329,27 @@ def _train_clips(videos: Videos) -> Clips:
     return Clips.of_files(few_shot(clips.manifest, videos.shots, seed=videos.shots_seed))
 
 
-def _test_manifest(videos: Videos) -> Manifest | None:
-    if videos.test is None:
-        return None
-    if videos.test.is_dir():
-        raise ClaverError(f"videos.test must be a manifest of files, and {videos.test} is a folder")
-    return read_manifest(videos.test, root=videos.root, split=videos.test_split)
-
-
-def _test_set(test: Manifest) -> TestSet:
-    labels = tuple(int(label) for label in test.labels)
-    return TestSet("test", test.classes, tuple(test.paths()), labels)
+def _test_clips(videos: Videos) -> Clips | None:
+    return None if videos.test is None else open_clips(videos.test, root=videos.root, split=videos.test_split)
 
 
 def _checked(train: Manifest, test: Manifest | None, actions: Actions) -> Actions:
     """The texts of the training classes, in their order, when all goes together."""
-    train.warn()
     train.require_every_class()
     known = dict(zip(actions.names, actions.texts, strict=True))
     if missing := [name for name in train.classes if name not in known]:
         raise ClaverError(f"class {missing[0]!r} has no text")
-    if test is not None:
-        if new := [name for name in test.classes if name not in set(train.classes)]:
-            raise ClaverError(f"class {new[0]!r} of the test clips is none of the {len(train.classes)} learned ones")
-        if test.warnings != train.warnings:  # they are the same where both are of one file
-            test.warn()
-        _warn_of_overlap(train, test)
+    if test is not None and (new := [name for name in test.classes if name not in set(train.classes)]):
+        raise ClaverError(f"class {new[0]!r} of the test clips is none of the {len(train.classes)} learned ones")
     return Actions(train.classes, tuple(known[name] for name in train.classes))
 
 
-def _warn_of_overlap(train: Manifest, test: Manifest) -> None:
+def _warn(train: Manifest, test: Manifest | None) -> None:
+    train.warn()
+    if test is None:
+        return
+    if test.warnings != train.warnings:  # they are the same where both are of one file
+        test.warn()
     sentences = overlap(train, test)
     for sentence in sentences[:3]:
         logger.warning(sentence)

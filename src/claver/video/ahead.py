@@ -15,15 +15,16 @@ from typing import TypeVar
 from claver.errors import VideoError
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 
 def load_ahead(
-    paths: Iterable[str], load: Callable[[str], T], *, workers: int, depth: int | None = None
-) -> Iterator[tuple[str, T | VideoError]]:
+    paths: Iterable[Item], load: Callable[[Item], T], *, workers: int, depth: int | None = None
+) -> Iterator[tuple[Item, T | VideoError]]:
     """Yield `(path, load(path))` in order, with up to `depth` files in work ahead of the consumer.
 
     Args:
-        paths: the files.
+        paths: the files, or whatever says where they are: it pickles, and as a string it is their name.
         load: picklable; runs in a worker process.
         workers: processes; 0 works in this one, when asked and not before.
         depth: files in work or waiting to be fetched, twice the workers if None; it bounds memory.
@@ -36,7 +37,7 @@ def load_ahead(
         yield from ((path, _attempt(load, path)) for path in paths)
         return
     pool = _pool(workers)
-    pending: deque[tuple[str, Future[T | VideoError]]] = deque()
+    pending: deque[tuple[Item, Future[T | VideoError]]] = deque()
     rest = iter(paths)
     try:
         while True:
@@ -58,7 +59,7 @@ def load_ahead(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _attempt(load: Callable[[str], T], path: str) -> T | VideoError:
+def _attempt(load: Callable[[Item], T], path: Item) -> T | VideoError:
     try:
         return load(path)
     except VideoError as error:
@@ -82,7 +83,7 @@ def _start_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _submit(pool: ProcessPoolExecutor, load: Callable[[str], T], path: str) -> Future[T | VideoError]:
+def _submit(pool: ProcessPoolExecutor, load: Callable[[Item], T], path: Item) -> Future[T | VideoError]:
     try:
         with _interrupts_blocked():
             return pool.submit(_attempt, load, path)
@@ -105,7 +106,7 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _alone(load: Callable[[str], T], path: str) -> T | VideoError:
+def _alone(load: Callable[[Item], T], path: Item) -> T | VideoError:
     with _pool(1) as pool:
         try:
             return _submit(pool, load, path).result()
