@@ -9,7 +9,7 @@ from typing import Any
 from claver.errors import ClaverError
 from claver.studies.table import Measured
 
-INK, PALE, OURS, PAPER = "#27272a", "#71717a", "#3f3f46", "#d4d4d8"
+INK, PALE, OURS, PAPER = "#27272a", "#71717a", "#a1a1aa", "#f4f4f5"
 MOTION = "measured: rendered motion"
 KINETICS = "the paper: Kinetics-400, another dataset"
 
@@ -37,7 +37,7 @@ def plain_axes(axes: Any) -> None:
 def bars(axes: Any, labels: Sequence[str], values: Sequence[Measured | float | None], *, hatch: str = "") -> None:
     """Horizontal bars, the first on top, each with its number; a line of one deviation and a dot for every run."""
     for place, value in enumerate(values):
-        if value is None:
+        if value is None or (isinstance(value, Measured) and not value.values):
             continue
         mean, runs = (value.mean, value.values) if isinstance(value, Measured) else (value, ())
         face = OURS if isinstance(value, Measured) else PAPER

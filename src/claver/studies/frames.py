@@ -86,12 +86,15 @@ def table(records: Sequence[Record]) -> Table:
 def draw(records: Sequence[Record], path: Path) -> None:
     """Top-1 over frames, a panel for each patch size, a line for each kind."""
     figure = new_figure(9.2, 3.6)
-    figure.suptitle("Patch size and frame length (Table 8), rendered motion", fontsize=12, fontweight="bold", color=INK)
+    title = "Patch size and frame length (Table 8), rendered motion"
+    figure.suptitle(title, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
     panels = figure.subplots(1, len(PATCHES), sharey=True)
     for axes, patch in zip(panels, PATCHES, strict=True):
         _draw_panel(axes, records, patch)
     panels[0].set_ylabel("top-1, %")
-    panels[-1].legend(frameon=False, fontsize=9, loc="lower right")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=3, loc="outside lower center"
+    )
     figure.savefig(path, dpi=130)
 
 
@@ -123,6 +126,7 @@ def _draw_panel(axes: Any, records: Sequence[Record], patch: int) -> None:
         )
     plain_axes(axes)
     axes.set_xscale("log", base=2)
+    axes.margins(x=0.12)
     axes.set_xticks(FRAMES, [f"{frames}\n{tokens(patch, frames)} tokens" for frames in FRAMES])
     axes.set_title(f"patches of {patch} pixels", fontsize=10, loc="left", color=INK)
     axes.set_xlabel("frames", color=PALE)

@@ -24,7 +24,7 @@ WIDTHS = (16, 32, 64, 128)
 TOLERANCE = 1e-3
 """Of the largest singular value; about what half precision can still tell apart."""
 LENGTHS = {"random": (1, 2, 4, 8, 16), "trained": (1, 2, 4, 8)}
-_WIDTH, _OWN, _CLIPS = 128, 64, 4
+_WIDTH, _OWN, _CLIPS = 128, 64, 2
 _STYLES = {"joint": ("s", ":"), "kmt": ("o", "-"), "kmct": ("^", "--")}
 
 

@@ -113,14 +113,14 @@ def draw(records: Sequence[Record], path: Path) -> None:
     figure.suptitle("Shuffled tokens (Table 9)", fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
     left, right = figure.subplots(1, 2, width_ratios=[2.4, 1])
     names = [name for name in _names() if name[0] != "after_places"]
-    faces, hatches = ("#18181b", "#71717a", "#d4d4d8", "#f4f4f5", "white"), ("", "", "", "////", "....")
+    faces, hatches = ("#52525b", "#a1a1aa", "#e4e4e7", "white", "white"), ("", "", "", "////", "....")
     for place, (name, label) in enumerate(names):
         values = [_top1(records, kind, name) for kind in KINDS]
         _group(left, place, len(names), values, label, faces[place], hatches[place])
     for place, label in enumerate(("no shuffling", "shuffled")):
         values = [Measured((PAPER_TOP1[kind][place],)) for kind in KINDS]
         _group(right, place, 2, values, label, (OURS, PAPER)[place], ("////", "....")[place])
-    for axes, title, columns in ((left, MOTION, 3), (right, KINETICS, 1)):
+    for axes, title, columns in ((left, MOTION, 3), (right, KINETICS.replace(", ", ",\n"), 1)):
         axes.set_title(title, fontsize=10, loc="left", color=INK)
         axes.set(ylim=(0, 100), ylabel="top-1, %", xticks=range(len(KINDS)))
         axes.set_xticklabels(KINDS.values())
@@ -133,7 +133,7 @@ def _group(axes: Any, place: int, of: int, values: Sequence[Measured], label: st
     width = 0.8 / of
     x = [column + (place - (of - 1) / 2) * width for column in range(len(values))]
     heights, errors = [v.mean for v in values], [v.deviation for v in values]
-    style = {"color": face, "edgecolor": INK, "linewidth": 0.6, "hatch": hatch, "ecolor": "#a1a1aa", "capsize": 2}
+    style = {"color": face, "edgecolor": INK, "linewidth": 0.6, "hatch": hatch, "ecolor": INK, "capsize": 2}
     axes.bar(x, heights, 0.92 * width, yerr=errors if any(errors) else None, label=label, **style)
     for at, height, error in zip(x, heights, errors, strict=True):
         axes.text(at, height + error + 1, f"{height:.0f}", ha="center", fontsize=8, color=INK)
