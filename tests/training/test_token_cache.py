@@ -1,12 +1,15 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from tests.tiny import tiny_model
+from tests.training.processes import launch
 from tests.videos import write_video
 
-from claver.data import Clips, Manifest, Sample
+from claver.data import Clips, Manifest, Sample, open_clips, write_shards
 from claver.errors import ClaverError
 from claver.models import Claver
 from claver.training.token_cache import CachedTokens, cache_clips, cache_key
@@ -25,7 +28,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 def cached(model: Claver, clips: Clips, folder: Path, **settings: object) -> tuple[CachedTokens, list[int]]:
     """The cache, in shards of three clips, and the clips it had to encode."""
     seen: list[int] = []
-    return cache_clips(model, clips, folder, clips_per_shard=3, on_clip=seen.append, **settings), seen  # type: ignore[arg-type]
+    tokens = cache_clips(model, clips, folder, clips_per_shard=3, on_clip=lambda row, _: seen.append(row), **settings)  # type: ignore[arg-type]
+    return tokens, seen
 
 
 def test_the_tokens_are_those_of_the_image_tower_on_the_test_views(clips, tmp_path):
@@ -52,7 +56,8 @@ def test_a_second_run_computes_nothing(clips, tmp_path):
 
 
 def test_an_interrupted_run_goes_on_with_the_first_missing_shard(clips, tmp_path):
-    def stop(row: int) -> None:
+    def stop(row: int, total: int) -> None:
+        assert total == 7
         if row == 4:
             raise KeyboardInterrupt
 
@@ -99,6 +104,72 @@ def test_the_key_changes_with_all_that_the_tokens_depend_on_and_with_nothing_els
     _, seen = cached(other, clips, tmp_path)
     assert seen == list(range(7))
     assert "other weights, settings or clips" in caplog.text
+
+
+def test_a_file_replaced_by_another_of_its_size_is_noticed_and_a_copied_dataset_is_not(clips, tmp_path):
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    for sample in clips.manifest.samples:
+        content = (clips.manifest.root / sample.path).read_bytes()
+        (copied / sample.path).write_bytes(content + bytes(300_000))  # longer than what is sampled
+    same = Clips.of_files(Manifest(clips.manifest.classes, clips.manifest.samples, copied))
+    model, longest = tiny_model(), (copied / "3.mp4").stat().st_size
+    key = cache_key(model, same, 1)
+    moved = copied.rename(tmp_path / "moved")
+    there = Clips.of_files(Manifest(clips.manifest.classes, clips.manifest.samples, moved))
+    assert cache_key(model, there, 1) == key
+    for place in (40, longest // 2, longest - 1):
+        content = bytearray((moved / "3.mp4").read_bytes())
+        content[place] ^= 1
+        (moved / "3.mp4").write_bytes(content)
+        assert cache_key(model, there, 1) != key, place
+        content[place] ^= 1
+        (moved / "3.mp4").write_bytes(content)
+    assert cache_key(model, there, 1) == key
+    (moved / "3.mp4").unlink()
+    assert cache_key(model, there, 1) != key
+
+
+def test_members_of_shards_have_the_key_of_the_files(clips, tmp_path):
+    write_shards(clips.manifest, tmp_path)
+    assert cache_key(tiny_model(), open_clips(tmp_path), 1) == cache_key(tiny_model(), clips, 1)
+
+
+def test_unverified_damage_goes_unnoticed_and_is_what_verifying_is_for(clips, tmp_path):
+    tokens, _ = cached(tiny_model(), clips, tmp_path)
+    content = bytearray(tokens.shards[1].read_bytes())
+    content[-5] ^= 0x10
+    tokens.shards[1].unlink()
+    tokens.shards[1].write_bytes(content)
+    assert cached(tiny_model(), clips, tmp_path, verify=False)[1] == []
+    assert cached(tiny_model(), clips, tmp_path)[1] == [3, 4, 5]
+
+
+def header(path: Path) -> dict[str, str]:
+    """Key and checksum; the order of the entries in the file is left to chance by safetensors."""
+    with safe_open(path, framework="pt") as file:
+        return file.metadata()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("present", [(), (0, 2)])
+def test_two_processes_build_the_cache_of_one_and_share_what_is_left(clips, tmp_path, present):
+    alone, _ = cached(tiny_model(), clips, tmp_path / "alone")
+    for number in present:  # both of the first process's, had they been dealt out before looking
+        shard = alone.shards[number]
+        (tmp_path / "both" / shard.parent.name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "both" / shard.parent.name / shard.name).write_bytes(shard.read_bytes())
+    module = "tests.training.caching"
+    done = launch(tmp_path, 2, module=module, root=str(clips.manifest.root))
+    assert done.returncode == 0, done.stderr
+    made = sorted((tmp_path / "both").rglob("*.safetensors"))
+    assert [path.name for path in made] == [path.name for path in alone.shards]
+    assert [header(path) for path in made] == [header(path) for path in alone.shards]
+    assert all(path.stat().st_mode & 0o777 == 0o644 for path in made if not present)
+    facts = [json.loads((tmp_path / f"facts-{rank}.json").read_text()) for rank in range(2)]
+    assert [fact["seen"] for fact in facts] == ([[3, 4, 5], []] if present else [[0, 1, 2, 6], [3, 4, 5]])
+    assert [fact["totals"] for fact in facts] == ([[3], []] if present else [[4], [3]])
+    assert facts[0]["sum"] == facts[1]["sum"] == alone.take(torch.arange(7))[0].double().sum().item()
 
 
 def test_unreadable_clips_are_left_out_and_said(clips, tmp_path, caplog):

@@ -46,7 +46,7 @@ def _build_videos(recipe: Recipe, progress: Progress, device: torch.device) -> t
     if recipe.videos.cache is None:
         return model, make_task(recipe, model)
     bar = progress.add_task("image tokens", total=None, note="")
-    return model, make_task(recipe, model, on_cached=lambda row: progress.advance(bar))
+    return model, make_task(recipe, model, on_cached=lambda row, total: progress.update(bar, advance=1, total=total))
 
 
 def _start(recipe: Recipe) -> Claver | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from torch import Tensor, distributed, nn
 from claver.errors import ClaverError
 from claver.models import Claver
 from claver.training.sampling import Rows
+
+T = TypeVar("T")
 
 _BUCKET = 2**24  # numbers exchanged at once: large enough to be fast, small enough to be no second copy of the model
 
@@ -123,6 +125,16 @@ def sum_over_processes(value: float, device: torch.device) -> float:
     total = torch.tensor(value, dtype=torch.float32, device=device)
     distributed.all_reduce(total)
     return total.item()
+
+
+def from_everyone(value: T) -> list[T]:
+    """What each process gives, in their order; anything that pickles. All call this equally often."""
+    _, size = rank_and_size()
+    if size == 1:
+        return [value]
+    values = [value] * size
+    distributed.all_gather_object(values, value)
+    return values
 
 
 def check_same_start(step: int, device: torch.device) -> None:

@@ -62,6 +62,7 @@ class Videos(DataSection):
     bad_share: float = Field(default=0.01, ge=0, le=1)  # of the clips that may be unreadable before the run stops
     cache: Path | None = None  # folder of cached image tokens, for a frozen image tower
     cache_views: int = Field(default=1, ge=1)  # deterministic samplings of each clip that are cached
+    cache_verify: bool = True  # compare checksums of the whole cache at every start, about a second per GB
 
     @model_validator(mode="after")
     def _one_way(self) -> Videos:

@@ -3,9 +3,9 @@
     FOLDER/KEY/tokens-00000.safetensors, tokens-00001.safetensors, …
 
 KEY is a hash of all that the tokens depend on: the image tower's weights, the preprocessing, the frames, the views, and
-the list of clips. A shard holds float16 tokens [n·V, T, N, D] of consecutive clips and the numbers of those that could
-be read; in its header stand the key and a checksum. It appears whole or not at all, so an interrupted run goes on with
-the first shard that is missing. Training then reads the memory-mapped shards.
+the clips: their names, sizes, and samples of their bytes. A shard holds float16 tokens [n·V, T, N, D] of consecutive
+clips and the numbers of those that could be read; in its header stand the key and a checksum. It appears whole or not
+at all, so an interrupted run goes on with the first shard that is missing. Training reads the memory-mapped shards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -28,12 +29,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from claver.data.clips import CenterCut, Clips, Reading
+from claver.data.clips import CenterCut, Clips, Place, Reading
 from claver.data.loading import TOLERATED, read_in_order
 from claver.data.manifest import Manifest
 from claver.errors import ClaverError, VideoError
 from claver.models import Claver
-from claver.training.distributed import rank_and_size, wait_for_all
+from claver.training.distributed import from_everyone, rank_and_size, wait_for_all
 from claver.training.tokens import normalized
 from claver.video.reader import Frames
 
@@ -41,6 +42,8 @@ logger = logging.getLogger("claver")
 
 _SHARD_BYTES = 2**28
 _FRAMES_AT_ONCE = 64
+_SAMPLE = 2**16  # bytes at the beginning, in the middle and at the end that tell one clip from another
+_READERS = 16  # threads that wait for the disk
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def cache_clips(
     bad_share: float = 0.01,
     clips_per_shard: int | None = None,
     verify: bool = True,
-    on_clip: Callable[[int], None] = lambda row: None,
+    on_clip: Callable[[int, int], None] = lambda row, total: None,
 ) -> CachedTokens:
     """The tokens of all clips, computed where the folder does not hold them yet.
 
@@ -112,23 +115,26 @@ def cache_clips(
         bad_share: share of the clips that may be unreadable, at least 10 clips; they are left out, with a warning.
         clips_per_shard: by default as many as make 256 MiB.
         verify: read shards that are there already and compare their checksums; a damaged one is made again.
-        on_clip: called with the number of each clip encoded.
+        on_clip: called with the number of each clip when it is done, and with how many this process has to do.
 
     Raises:
         ClaverError: the folder cannot be written, or too many clips cannot be read.
     """
-    key = cache_key(model, clips, views)
+    rank, size = rank_and_size()
+    key = from_everyone(cache_key(model, clips, views) if rank == 0 else "")[0]
     place = Path(folder) / key[:20]
     _prepare(Path(folder), place)
     each = clips_per_shard or max(1, _SHARD_BYTES // _clip_bytes(model, views))
     starts = range(0, len(clips), each)
     shards = [place / f"tokens-{number:05d}-of-{len(starts):05d}.safetensors" for number in range(len(starts))]
-    rank, size = rank_and_size()
-    for path, start in list(zip(shards, starts, strict=True))[rank::size]:
-        if not _is_sound(path, key, verify):
-            numbers = range(start, min(start + each, len(clips)))
-            tokens, readable, causes = _encode(model, clips, numbers, views, workers, on_clip)
-            _write(path, {"tokens": tokens, "rows": readable}, key, causes)
+    checked = [number for number in range(rank, len(shards), size) if not _is_sound(shards[number], key, verify)]
+    # Dealt out anew, so that no process waits for another that has more left to do.
+    mine = sorted(number for numbers in from_everyone(checked) for number in numbers)[rank::size]
+    ranges = [range(starts[number], min(starts[number] + each, len(clips))) for number in mine]
+    total = sum(map(len, ranges))
+    for number, rows in zip(mine, ranges, strict=True):
+        tokens, readable, causes = _encode(model, clips, rows, views, workers, lambda row: on_clip(row, total))
+        _write(shards[number], {"tokens": tokens, "rows": readable}, key, causes)
     wait_for_all()
     return _opened(clips.manifest, shards, views, bad_share)
 
@@ -136,7 +142,8 @@ def cache_clips(
 def cache_key(model: Claver, clips: Clips, views: int) -> str:
     """A hash of all that the tokens depend on, 64 hexadecimal digits.
 
-    Of the clips it takes names and sizes of files, in order; not their place on disk, so that a dataset can be moved.
+    Of the clips it takes names, sizes and samples of their bytes, in order; not their place on disk nor their times, so
+    that a dataset can be moved and copied.
     """
     hashed = hashlib.sha256()
     config = model.config
@@ -146,9 +153,9 @@ def cache_key(model: Claver, clips: Clips, views: int) -> str:
     for name, value in model.image.state_dict().items():
         hashed.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         hashed.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    for sample, where in zip(clips.manifest.samples, clips.places, strict=True):
-        size = where.size if where.size is not None else _size(where.file)
-        hashed.update(f"{sample.path}\n{size}\n".encode("utf-8", "surrogateescape"))
+    with ThreadPoolExecutor(_READERS) as readers:
+        for sample, digest in zip(clips.manifest.samples, readers.map(_sampled, clips.places), strict=True):
+            hashed.update(f"{sample.path}\n{digest}\n".encode("utf-8", "surrogateescape"))
     return hashed.hexdigest()
 
 
@@ -172,7 +179,7 @@ def _opened(manifest: Manifest, shards: list[Path], views: int, bad_share: float
 
 
 def _encode(
-    model: Claver, clips: Clips, numbers: range, views: int, workers: int, on_clip: Callable[[int], None]
+    model: Claver, clips: Clips, numbers: Sequence[int], views: int, workers: int, on_clip: Callable[[int], None]
 ) -> tuple[Tensor, Tensor, list[str]]:
     """Tokens of some clips, the numbers of those that could be read, and why the others could not."""
     preprocess = model.config.preprocess
@@ -180,12 +187,12 @@ def _encode(
     reading = Reading(frames, preprocess.short_side, cut, "centre", views, preprocess.interpolation)
     made, readable, causes = [], [], []
     for row, result in read_in_order(clips, numbers, reading, workers=workers):
+        on_clip(row)
         if isinstance(result, VideoError):
             causes.append(str(result))
             continue
         made.append(torch.cat(list(_tokens(model, result))).unflatten(0, (views, frames)))
         readable.append(row)
-        on_clip(row)
     kept = torch.cat(made) if made else torch.zeros(0, *_shape(model), dtype=torch.float16)
     return kept, torch.tensor(readable, dtype=torch.int64), causes
 
@@ -205,6 +212,7 @@ def _write(path: Path, tensors: dict[str, Tensor], key: str, causes: list[str]) 
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
         save_file(tensors, beside, metadata=header)
+        os.chmod(beside, 0o644)
         with open(beside, "rb") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -264,8 +272,15 @@ def _clip_bytes(model: Claver, views: int) -> int:
     return 2 * views * frames * tokens * width
 
 
-def _size(file: str) -> int:
+def _sampled(place: Place) -> str:
+    """Size and a digest of some of the bytes of a clip; of what cannot be read that it cannot."""
     try:
-        return os.stat(file).st_size
+        with open(place.file, "rb") as file:
+            size = os.fstat(file.fileno()).st_size if place.size is None else place.size
+            hashed = hashlib.sha256()
+            for start in dict.fromkeys((0, max(0, (size - _SAMPLE) // 2), max(0, size - _SAMPLE))):
+                file.seek(place.offset + start)
+                hashed.update(file.read(min(_SAMPLE, size)))
     except OSError:
-        return -1
+        return "unreadable"
+    return f"{size} {hashed.hexdigest()}"

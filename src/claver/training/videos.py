@@ -274,16 +274,22 @@ class CachedVideosTask(_Actions):
         soft = smooth_labels(labels, len(self.actions), self.recipe.label_smoothing)
         return self._loss(model, tokens.to(model.device), soft, chance)
 
+    def inputs(self, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Image tokens, labels and files of some samples, for inspection."""
+        tokens, labels = self.train.take(torch.from_numpy(rows))
+        clips = self.train.rows[torch.from_numpy(rows) // self.train.views]
+        return {"tokens": tokens, "labels": labels}, {"clips": [self.train.manifest.path(int(row)) for row in clips]}
+
 
 def make_task(
-    recipe: Recipe, model: Claver, *, on_cached: Callable[[int], None] = lambda row: None
+    recipe: Recipe, model: Claver, *, on_cached: Callable[[int, int], None] = lambda row, total: None
 ) -> VideosTask | CachedVideosTask:
     """The task of a recipe whose task is `videos`.
 
     Args:
         recipe: what to learn from and how.
         model: what is to learn.
-        on_cached: with `videos.cache`, called with the number of each clip whose tokens are computed.
+        on_cached: with `videos.cache`, called with each clip done, and how many this process has to do.
 
     Raises:
         ClaverError: another task, files that are not there, or clips and texts that do not go together.
@@ -306,6 +312,7 @@ def make_task(
     logger.warning("with videos.cache clips are not varied: section augment has no effect, label smoothing has")
     _checked(train.manifest, None if test is None else test.manifest, actions)
     settings: dict[str, Any] = {"views": videos.cache_views, "workers": videos.workers, "bad_share": videos.bad_share}
+    settings["verify"] = videos.cache_verify
     tokens = cache_clips(model, train, videos.cache, on_clip=on_cached, **settings)
     return CachedVideosTask(model, recipe, tokens, test, actions)
 
