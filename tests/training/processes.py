@@ -31,9 +31,11 @@ def main(folder: Path, changes: dict[str, object]) -> None:
     from claver.training.distributed import leave, rank_and_size
 
     torch.set_num_threads(1)
-    poison = bool(changes.pop("poison", False))
+    poison, drift = (bool(changes.pop(name, False)) for name in ("poison", "drift"))
     recipe = clips_recipe(**changes)
     model, task = clips_problem(recipe)
+    if drift and os.environ["RANK"] != "0":
+        model.readout.projection.data.mul_(1.01)
     encoded: list[int] = []
     encode = model.encode_text
     model.encode_text = lambda tokens: encoded.append(tokens.shape[:-1].numel()) or encode(tokens)

@@ -13,6 +13,7 @@ from claver.errors import CheckpointError
 from claver.models import Claver
 from claver.training import Trainer, TrainingError
 from claver.training import checkpoint as checkpoints
+from claver.training.recipe import make_recipe
 
 ROOT = Path(__file__).parents[2]
 
@@ -156,3 +157,48 @@ def test_a_loss_that_is_no_number_stops_the_run_at_its_step_and_its_batch_is_kep
         Trainer(recipe, model, task, tmp_path).run()
     names = sorted(path.name for path in (tmp_path / "inspect" / "step-0").iterdir())
     assert names == [f"rank0-part{part}.{end}" for part in (0, 1) for end in ("json", "safetensors")]
+
+
+@pytest.mark.parametrize("clip_norm", [1.0, None])
+def test_a_gradient_that_is_no_number_stops_the_run_before_it_spoils_the_weights(tmp_path, clip_norm):
+    class Steep(torch.autograd.Function):
+        """A loss that is a number, with a gradient that is none."""
+
+        @staticmethod
+        def forward(ctx, loss):
+            return loss.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * float("nan")
+
+    recipe = clips_recipe(checkpoint_every=1, accumulation=2, clip_norm=clip_norm)
+    model, task = clips_problem(recipe)
+    trainer = Trainer(recipe, model, task, tmp_path)
+    plain = type(task).loss
+
+    class Spoiled(type(task)):
+        def loss(self, *arguments):
+            loss = plain(self, *arguments)
+            return Steep.apply(loss) if len(trainer.losses) == 2 else loss
+
+    trainer.task = Spoiled(**vars(task))
+    with pytest.raises(TrainingError, match=r"the gradient of training became nan at step 2; .* its batch is in"):
+        trainer.run()
+    saved = Claver.from_pretrained(tmp_path / "last").state_dict()
+    assert all(torch.isfinite(value).all() for value in saved.values())
+    assert all(torch.equal(saved[key], value) for key, value in model.state_dict().items())
+    assert len(list((tmp_path / "inspect" / "step-2").glob("*.safetensors"))) == 2
+
+
+def test_how_clips_are_loaded_may_change_when_a_run_is_resumed_and_what_they_are_may_not(tmp_path):
+    def recipe(**videos):
+        section = {"train": "clips.csv"} | videos
+        return make_recipe({"task": "videos", "videos": section, "steps": 1}).model_dump(mode="json")
+
+    check = checkpoints._check_recipe
+    check(tmp_path, recipe(), recipe(workers=7, ahead=3, bad_share=0.5, cache_verify=False))
+    with pytest.raises(CheckpointError, match=r"a run with videos\.shots None, but the recipe now says 4"):
+        check(tmp_path, recipe(), recipe(shots=4))
+    with pytest.raises(CheckpointError, match=r"a run with augment\.flip 0\.5, but the recipe now says 0"):
+        check(tmp_path, recipe(), recipe() | {"augment": recipe()["augment"] | {"flip": 0.0}})

@@ -30,7 +30,9 @@ from claver.training.recipe import Recipe, make_recipe
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 AVERAGES, PARAMETERS = "ema.safetensors", "parameters.safetensors"
-_WATCHING = {"evaluate_every", "checkpoint_every", "trackers"}  # recipe keys that leave the weights alone
+# Recipe keys that leave the weights alone.
+_WATCHING = {"evaluate_every", "checkpoint_every", "trackers"}
+_WATCHING |= {f"videos.{key}" for key in ("workers", "ahead", "bad_share", "cache_verify")}
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ def _put(target: Path, fill: Callable[[Path], None]) -> Path:
             shutil.rmtree(old, ignore_errors=True)
             os.rename(target, old)
         os.rename(new, target)
+        _sync(target.parent)
         shutil.rmtree(old, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(new, ignore_errors=True)  # what is left of a full disk is not for half a checkpoint
@@ -156,11 +159,19 @@ def _put(target: Path, fill: Callable[[Path], None]) -> Path:
 def _check_recipe(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     with suppress(ClaverError):  # a key that this version no longer knows is named below
         theirs = make_recipe(theirs).model_dump(mode="json")  # with the defaults of keys that are newer than it
+    theirs, ours = _keyed(theirs), _keyed(ours)
     for key in sorted((set(theirs) | set(ours)) - _WATCHING):
         if theirs.get(key) != ours.get(key):
             raise CheckpointError(
                 f"{path} belongs to a run with {key} {theirs.get(key)!r}, but the recipe now says {ours.get(key)!r}"
             )
+
+
+def _keyed(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The values of a recipe by their keys as one writes them: `videos.train`."""
+    sections = {key: value for key, value in recipe.items() if isinstance(value, dict)}
+    inner = {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+    return {key: value for key, value in recipe.items() if key not in sections} | inner
 
 
 def _optimizer_tensors(model: Claver, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -187,8 +198,12 @@ def _restore_optimizer(model: Claver, optimizer: torch.optim.Optimizer, tensors:
 def _flush(folder: Path) -> None:
     """Onto the disk, so that not even a power cut leaves a checkpoint that is there but empty."""
     for path in (*folder.rglob("*"), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

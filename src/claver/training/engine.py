@@ -136,7 +136,8 @@ class Trainer:
         """
         run = self._prepare()
         start = self._resume(run) if resume else 0
-        distributed.check_same_start(start, run.accelerator.device)
+        distributed.check_same_start(start)
+        distributed.share_weights(self.model)
         with ExitStack() as stack:
             self._open(stack, run, start)
             progress = stack.enter_context(self._display())
@@ -203,26 +204,31 @@ class Trainer:
         own = [loss.item() for loss in losses]
         total = distributed.sum_over_processes(sum(own), accelerator.device)
         if not math.isfinite(total):
-            raise self._no_number(step, total, parts, own)
-        self._update(run, step)
+            raise self._no_number("loss", total, step, parts, own)
+        if not self._update(run, step):
+            raise self._no_number("gradient", math.nan, step, parts, own)
         return total
 
-    def _update(self, run: _Run, step: int) -> None:
+    def _update(self, run: _Run, step: int) -> bool:
+        """Make the step; False, and no step, if the gradient is no number: weights and checkpoints stay sound."""
         learning = [p for p in self.model.parameters() if p.requires_grad]
         distributed.sum_gradients(learning)
-        if self.recipe.clip_norm is not None:
-            run.accelerator.clip_grad_norm_(learning, self.recipe.clip_norm)
+        norm = run.accelerator.clip_grad_norm_(learning, self.recipe.clip_norm or math.inf)
+        # With fp16 it is the scaler's part to pass over such steps.
+        if run.accelerator.scaler is None and not math.isfinite(norm):
+            return False
         run.optimizer.step()
         run.optimizer.zero_grad()
         if run.ema is not None:
             run.ema.update(step)
+        return True
 
-    def _no_number(self, step: int, total: float, parts: list[Rows], losses: list[float]) -> TrainingError:
+    def _no_number(self, what: str, value: float, step: int, parts: list[Rows], losses: list[float]) -> TrainingError:
         kept = ""
         if self.folder is not None:
             kept = "; " + save_batch(self.folder / "inspect", self.task, step, parts, losses)
             distributed.wait_for_all()  # a process that ends takes the others with it
-        return TrainingError(f"the loss of {self.name} became {total} at step {step}; lower lr or clip_norm{kept}")
+        return TrainingError(f"the {what} of {self.name} became {value} at step {step}; lower lr or clip_norm{kept}")
 
     def _set_rate(self, run: _Run, step: int) -> float:
         warmup = self.recipe.warmup_steps(len(self.task))

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from claver.training.distributed import rank_and_size
+from claver.training.distributed import from_everyone, rank_and_size
 from claver.training.sampling import Rows
 
 
@@ -25,14 +25,17 @@ class Inspectable(Protocol):
 
 
 def save_batch(folder: Path, task: object, step: int, parts: Sequence[Rows], losses: Sequence[float]) -> str:
-    """Write this process's part of a step into `folder/step-N`: `rankR.json` and, of a task that can, tensors.
+    """Write the parts of a step that made it no number to `folder/step-N`, for each a JSON and, if it can be, tensors.
 
-    Only the parts whose loss is no number are written; where all of this process's are, nothing.
+    Of all processes those parts are written whose loss is no number; where all losses of the step are numbers, the
+    gradient was none, and every part is written.
 
     Returns:
         A half-sentence that says where, or why there is nothing.
     """
     bad = [number for number, loss in enumerate(losses) if not math.isfinite(loss)]
+    if not any(from_everyone(bad)):
+        bad = list(range(len(losses)))
     place, rank = folder / f"step-{step}", rank_and_size()[0]
     try:
         for number in bad:
