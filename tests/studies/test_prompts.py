@@ -22,7 +22,7 @@ def test_every_set_is_run_with_every_seed():
     assert sorted((len(run["texts"]), run["seed"]) for run in usual) == [(n, s) for n in range(1, 6) for s in (0, 4)]
     longer = [run for run in runs if "longer" in run]
     assert [(len(run["texts"]), run["seed"]) for run in longer] == [(1, 0), (1, 4), (5, 0), (5, 4)]
-    assert {run["motion.steps"] for run in longer} == {2 * usual[0]["motion.steps"]}
+    assert {run["motion.steps"] for run in longer} == {1.5 * usual[0]["motion.steps"]}
 
 
 def test_a_run_asks_about_unseen_verbs_by_every_set_of_texts(tiny_bench):
