@@ -39,6 +39,11 @@ def test_a_model_of_ones_own_as_json(tmp_path: Path) -> None:
     assert "measured" not in values
 
 
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    talking_model("kmct").save_pretrained(tmp_path / "[bold]" / "[")
+    assert "[bold]/[" in "".join(run(str(tmp_path / "[bold]" / "[")).split())
+
+
 @pytest.mark.slow
 def test_measured(tmp_path: Path) -> None:
     talking_model("kmct").save_pretrained(tmp_path / "model")

@@ -52,6 +52,15 @@ def test_show_in_a_file_and_what_is_not_there(bank: str) -> None:
         claver("show", "waving", "--list", "ucf101", "--bank", bank)
 
 
+def test_a_bank_of_any_name_and_one_without_texts(bank: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("[red].jsonl").write_bytes(Path(bank).read_bytes())
+    assert "[red].jsonl: 2 texts about 2 actions" in claver("stats", "[red].jsonl")
+    Path("empty.jsonl").touch()
+    with pytest.raises(ClaverError, match=r"empty\.jsonl holds no text"):
+        claver("validate", "empty.jsonl")
+
+
 def test_stats(bank: str) -> None:
     figures = claver("stats", "hmdb51")
     assert "867 texts about 51 actions" in figures

@@ -248,6 +248,8 @@ def test_a_model_in_a_folder(quick: Quick, tmp_path: Path) -> None:
         (["--actions", "kinetics-400", "--model", "m", "--base-url", "http://h/v1"], "did you mean 'kinetics400'?"),
         (["--actions", "rowing", "--model", "m", "--examples", "nowhere.yaml"], "nowhere.yaml"),
         (["--actions", "rowing", "--local", "nowhere"], "there is no model folder nowhere"),
+        (["--actions", "rowing", "--local", "x", "--base-url", "http://h/v1"], "--base-url goes with --model"),
+        (["--actions", "", "--model", "m", "--base-url", "http://h/v1"], "the list of actions is empty"),
     ],
 )
 def test_misuse_is_one_sentence(quick: Quick, tmp_path: Path, arguments: list[str], sentence: str) -> None:
@@ -259,9 +261,12 @@ def test_misuse_is_one_sentence(quick: Quick, tmp_path: Path, arguments: list[st
 
 
 def test_an_output_that_cannot_be_is_said_before_anything_is_asked(quick: Quick, tmp_path: Path) -> None:
+    (tmp_path / "own.jsonl").mkdir()
     with serving(well) as server:
         nowhere = quick(*options(server.url, tmp_path / "no" / "own.jsonl"))
-        folder = quick(*options(server.url, tmp_path))
+        folder = quick(*options(server.url, tmp_path / "own.jsonl"))
+        table = quick(*options(server.url, tmp_path / "own.csv"))
+    assert "a bank is a .jsonl file" in table.stderr
     assert "the folder" in nowhere.stderr
     assert "does not exist" in nowhere.stderr
     assert "is no regular file" in folder.stderr

@@ -1,9 +1,11 @@
 """Time and memory, measured in processes of their own."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from tests.tiny import tiny_config, tiny_model
 
 from claver.errors import ClaverError
@@ -31,6 +33,16 @@ def test_both_ways_run(texts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     request = Request(None, tiny_config().to_dict(), "ours", texts=texts)
     for way in ("usual", "ours"):
         assert len(measure_here(replace(request, way=way)).seconds) == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory of a process is known on Linux only")
+def test_what_was_there_before_is_no_peak(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ENOUGH_SECONDS", 0)
+    gone = torch.ones(2**27)  # 512 MiB, as a model while it is read
+    del gone
+    peak = measure_here(Request(None, tiny_config().to_dict(), "ours")).peak_mib
+    assert peak is not None
+    assert peak < 256
 
 
 def test_a_failure_is_one_sentence() -> None:

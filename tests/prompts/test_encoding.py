@@ -123,6 +123,14 @@ def test_a_folder_that_cannot_be_written_is_said_and_no_more(model: Claver, tmp_
     assert "cannot be kept" in heard.text
 
 
+def test_a_file_that_cannot_be_written_is_said_and_no_more(model: Claver, tmp_path: Path, heard: Any) -> None:
+    path = TextCache.of(model, torch.float32, tmp_path).path
+    path.with_name(f"{path.name}.{os.getpid()}.unfinished").mkdir()  # in the way, as a full disk is
+    torch.testing.assert_close(encode_texts(model, MANY, cache=tmp_path), plainly(model, MANY))
+    assert "cannot be kept" in heard.text
+    assert not path.exists()
+
+
 def test_two_writers_lose_nothing_of_what_was_there(model: Claver, tmp_path: Path) -> None:
     mine, theirs = (TextCache.of(model, torch.float32, tmp_path) for _ in range(2))
     mine.add({b"a" * 16: torch.zeros(32)})
@@ -150,6 +158,8 @@ def test_the_environment_says_where(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.delenv(ENVIRONMENT)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_cache() == tmp_path / ".cache" / "claver" / "texts"
+    monkeypatch.setenv(ENVIRONMENT, "~nobody-of-that-name/cache")
+    assert default_cache() is None
 
 
 def test_processes_at_once_leave_a_sound_file(model: Claver, tmp_path: Path) -> None:

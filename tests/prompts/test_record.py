@@ -33,6 +33,8 @@ def test_a_file_gives_back_its_texts(tmp_path: Path) -> None:
         ({"text": " "}, "'text' is missing, empty or not text"),
         ({"action": 3}, "'action' is missing, empty or not text"),
         ({"source": "me"}, "'source' should be an object"),
+        ({"source": {"model": "m", "date": "d", "settings": 5}}, "the settings of 'source' should be an object"),
+        ({"text": "half a \ud83d smile"}, "holds half a character"),
     ],
 )
 def test_a_malformed_line_is_named(change: dict[str, object], message: str, tmp_path: Path) -> None:

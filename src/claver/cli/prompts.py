@@ -112,6 +112,8 @@ def validate(
     from claver.prompts.validate import validate as check
 
     bank = _open(source)
+    if not bank.prompts:
+        raise ClaverError(f"{source} holds no text")
     names = None if actions is None else read_actions(actions, texts="names").names
     findings = check(bank.prompts, names, least=least)
     lines = _line_numbers(source)
@@ -175,11 +177,12 @@ def _texts(bank: PromptBank, action: str) -> str:
 
 
 def _table(name: str, bank: PromptBank, tokenizer: Tokenizer | None) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
     from claver.prompts.statistics import statistics_of
 
-    table = Table(title=f"{name}: {len(bank)} texts about {len(bank.names)} actions", title_justify="left")
+    table = Table(title=f"{escape(name)}: {len(bank)} texts about {len(bank.names)} actions", title_justify="left")
     for column in ("kind", "texts", "per action", "tokens", "distinct words"):
         table.add_column(column, justify="left" if column == "kind" else "right")
     for of_kind in statistics_of(bank, tokenizer):
@@ -192,8 +195,11 @@ def _table(name: str, bank: PromptBank, tokenizer: Tokenizer | None) -> Table:
 
 def _line_numbers(source: str) -> list[int]:
     """The line of each text of a bank file; none for a list."""
+    from claver.prompts.actions import BENCHMARKS
+    from claver.prompts.bank import KINETICS
+
     path = Path(source)
-    if not path.is_file():
+    if source in (*BENCHMARKS, KINETICS) or not path.is_file():
         return []
     lines = path.read_text(encoding="utf-8-sig").split("\n")
     return [number for number, line in enumerate(lines, start=1) if line.strip()]

@@ -54,7 +54,7 @@ def generate(
             help="kinetics400, kinetics600, ucf101, hmdb51; a .txt or .csv file; or words separated by commas.",
         ),
     ],
-    output: Annotated[Path, typer.Option(show_default=False, help="The bank to write, or to go on with.")],
+    output: Annotated[Path, typer.Option(show_default=False, help="The bank to write, .jsonl, or to go on with.")],
     kind: Annotated[Kinds, typer.Option(help="What the texts say.")] = Kinds.all,
     samples: Annotated[int, typer.Option(min=1, help="Texts of a kind for each action.")] = 5,
     model: Annotated[str | None, typer.Option(help="The model's name on the server.")] = None,
@@ -94,6 +94,10 @@ def generate(
 
     if (model is None) == (local is None):
         raise ClaverError("give either --model NAME (with --base-url, unless it is OpenAI's) or --local FOLDER")
+    if local is not None and base_url is not None:
+        raise ClaverError("--base-url goes with --model; a --local model is run here")
+    if output.suffix != ".jsonl":
+        raise ClaverError(f"a bank is a .jsonl file, by which --texts knows it, and not {str(output)!r}")
     check_output(output)
     names = read_actions(actions, texts="names").names
     forms = {form: text for form, text in load_forms(examples).items() if kind in (Kinds.all, form)}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -101,6 +102,7 @@ def measure_here(request: Request) -> Measured:
     """Measure in this process, which should have done nothing else before."""
     model = _model(request)
     run = _run(model, request)
+    _forget_peak(model.device)
     before = _memory(model.device, peak=False)
     run()
     _wait(model.device)
@@ -140,6 +142,17 @@ def _enough(seconds: list[float]) -> bool:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _forget_peak(device: torch.device) -> None:
+    """Let the peak begin at what is in use now: a model that is loaded is there twice for a moment."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif device.type == "cpu":
+        with suppress(OSError):  # not Linux, or a kernel that has no such file
+            Path("/proc/self/clear_refs").write_text("5")
 
 
 def _memory(device: torch.device, *, peak: bool) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from claver.profile.counting import KINDS, PARTS, Kind, Part
@@ -32,7 +33,8 @@ def show(console: Console, profile: Profile, *, name: str, views: int) -> None:
     """Print the table of parts, what is saved, and the paper's figure."""
     config = profile.config
     size, frames = config.image.size, config.temporal.frames
-    console.print(f"[bold]{name}[/], {config.temporal.kind}, {frames} frames of {size}×{size} pixels", highlight=False)
+    what = f"{config.temporal.kind}, {frames} frames of {size}×{size} pixels"
+    console.print(f"[bold]{escape(name)}[/], {what}", highlight=False)
     console.print(_parts(profile))
     console.print(
         f"Of one view; the text tower of {_texts(profile)}, encoded once for all clips. MACs are multiply-adds, half "

@@ -152,7 +152,7 @@ def _names_a_file(source: str) -> bool:
     if source.endswith((".txt", ".csv", ".jsonl")):
         return True
     try:
-        return "," not in source and Path(source).exists()
+        return source != "" and "," not in source and Path(source).exists()
     except OSError:  # longer than a file name may be
         return False
 

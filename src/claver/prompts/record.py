@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from claver.errors import ClaverError
 Kind = Literal["template", "decomposition", "synonym", "body"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Prefix and suffix forms, and the three aspects of Sec. 3.3: decomposition, synonyms, body parts."""
+_HALF, _HALF_READ = re.compile(r"\\ud[89a-f]", re.I), re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def parse_prompt(line: str, where: str) -> Prompt:
         where: how an error names the place.
 
     Raises:
-        ClaverError: not JSON, a field that is missing, empty or not text, or an unknown kind.
+        ClaverError: not JSON, a field that is missing, empty or not text, an unknown kind, or half a character.
     """
     try:
         record = json.loads(line)
@@ -90,6 +92,8 @@ def parse_prompt(line: str, where: str) -> Prompt:
         raise ClaverError(f"{where}: not a line of JSON ({error.msg})") from error
     if not isinstance(record, dict):
         raise ClaverError(f"{where}: expected an object with list, action, kind and text, not {type(record).__name__}")
+    if _HALF.search(line) and _HALF_READ.search(json.dumps(record, ensure_ascii=False)):
+        raise ClaverError(f"{where}: holds half a character (a lone surrogate such as \\ud83d)")
     for name in ("list", "action", "kind", "text"):
         if not isinstance(record.get(name), str) or not record[name].strip():
             raise ClaverError(f"{where}: {name!r} is missing, empty or not text")
@@ -104,7 +108,9 @@ def _source(record: Any, where: str) -> Source | None:
         return None
     if not isinstance(record, dict) or not {"model", "date"} <= record.keys():
         raise ClaverError(f"{where}: 'source' should be an object with model, date and settings")
-    return Source(str(record["model"]), str(record["date"]), dict(record.get("settings") or {}))
+    if not isinstance(settings := record.get("settings") or {}, dict):
+        raise ClaverError(f"{where}: the settings of 'source' should be an object")
+    return Source(str(record["model"]), str(record["date"]), settings)
 
 
 def write_prompts(prompts: Iterable[Prompt], path: str | Path) -> Path:

@@ -26,11 +26,17 @@ _FILES = 64
 
 
 def default_cache() -> Path | None:
-    """The folder of vectors: `~/.cache/claver/texts`, or below `CLAVER_CACHE`; None if that is set to nothing."""
+    """The folder of vectors: `~/.cache/claver/texts`, or below `CLAVER_CACHE`; None if that is set to nothing.
+
+    None as well where there is no home, as for a user of a container whom nobody knows.
+    """
     place = os.environ.get(ENVIRONMENT)
     if place == "":
         return None
-    return (Path(place) if place else Path("~/.cache/claver")).expanduser() / "texts"
+    try:
+        return (Path(place) if place else Path("~/.cache/claver")).expanduser() / "texts"
+    except RuntimeError:
+        return None
 
 
 def text_keys(tokens_CL: Tensor, last: Tensor) -> list[bytes]:
@@ -90,6 +96,7 @@ class TextCache:
         Another process may do the same: what it wrote before is kept; of two that write at once the last one wins, and
         what the other had is computed again when it is wanted.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         every = {**self.load(), **new}
@@ -101,8 +108,8 @@ class TextCache:
             save_file({"keys": keys, "vectors": vectors}, unfinished, {"checksum": _checksum(keys, vectors)})
             os.replace(unfinished, self.path)
             _forget_oldest(self.path.parent)
-        except OSError as error:  # a full disk, a folder that cannot be written: slower, and that is all
-            say_once(f"text vectors cannot be kept in {self.path.parent}: {error.strerror or error}")
+        except (SafetensorError, OSError) as error:  # a full disk, a folder that cannot be written: slower, that is all
+            say_once(f"text vectors cannot be kept in {self.path.parent}: {getattr(error, 'strerror', None) or error}")
         finally:
             _remove([unfinished])
 

@@ -200,6 +200,14 @@ def test_a_key_in_an_answer_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None
         assert KEY not in ask(server.url).text
 
 
+def test_a_word_in_place_of_a_key_spoils_no_text_and_halves_of_characters_are_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    with serving(lambda _, asked: said(asked, "Boxing \ud83d gloves.")) as server:
+        assert ask(server.url).text == "Boxing ? gloves."
+
+
 def test_what_cannot_work_is_said_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ClaverError, match="no key: set OPENAI_API_KEY, or give the --base-url"):
         ServerModel("m")

@@ -17,6 +17,8 @@ KEYS = ("CLAVER_API_KEY", "OPENAI_API_KEY")
 
 _SECRETS = re.compile(r"\bsk-[\w*-]{6,}|\bBearer\s+\S+|(?<=://)[^/\s@]+(?=@)")
 _LONGEST = 300
+_SHORTEST_KEY = 8
+"""What is shorter stands where a server without keys asks for one; hidden in answers, it would spoil whole texts."""
 
 
 class ServerModel:
@@ -130,7 +132,7 @@ class ServerModel:
         counts = (getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
         read, written = counts
         tokens = (read, written) if isinstance(read, int) and isinstance(written, int) else None
-        return Answer(self._scrub(text or ""), choices[0].finish_reason == "length", tokens)
+        return Answer(self._scrub(text or "", _SHORTEST_KEY), choices[0].finish_reason == "length", tokens)
 
     def _refusal(self, error: Any) -> str:
         code = error.status_code
@@ -159,8 +161,10 @@ class ServerModel:
             return ""
         return f": {said[:_LONGEST]}" if said else ""
 
-    def _scrub(self, text: str) -> str:
-        return _SECRETS.sub("***", text.replace(self._key, "***") if self._key else text)
+    def _scrub(self, text: str, shortest: int = 1) -> str:
+        """A text without secrets, nor halves of characters, which no file can hold."""
+        text = text.encode(errors="replace").decode()
+        return _SECRETS.sub("***", text.replace(self._key, "***") if len(self._key) >= shortest else text)
 
 
 def _variable() -> str | None:
