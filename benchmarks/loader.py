@@ -63,7 +63,7 @@ def _hidden(files: Clips, batch: int, what: str, settings: Settings) -> Row:
         in_turn.append(_seconds_a_step(files, batch, model, 0))
         ahead.append(_seconds_a_step(files, batch, model, 1))
     row = row_of(AREA, f"{what}, and B/32 on them, decoded ahead", "decoded in turn", in_turn, ahead)
-    hidden = (row.before - row.after) / float(np.median(decode))
+    hidden = min(1.0, max(0.0, (row.before - row.after) / float(np.median(decode))))
     return row.labelled(
         row.what, note=f"{hidden:.0%} of the decoding is hidden; both share {torch.get_num_threads()} cores"
     )

@@ -66,6 +66,20 @@ def write(path: Path, rows: Sequence[Row], machine: Machine, *, quick: bool = Fa
     path.with_suffix(".json").write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def joined(path: Path, rows: Sequence[Row]) -> list[Row]:
+    """The rows of the page at `path`, with those of the areas measured now in the place of their earlier ones."""
+    earlier = [Row(**_with_nan(values)) for values in json.loads(path.with_suffix(".json").read_text())["rows"]]
+    areas = {row.area for row in rows}
+    kept = [row for row in earlier if row.area not in areas]
+    last = [row for row in kept if not row.rounds]
+    return [row for row in kept if row.rounds] + list(rows) + last
+
+
+def _with_nan(values: dict[str, Any]) -> dict[str, Any]:
+    numbers = ("before", "after", "ratio", "low", "high")
+    return values | {name: float("nan") for name in numbers if values[name] is None}
+
+
 def _cells(row: Row) -> list[str]:
     what = f"{row.area}: {row.what}"
     if not row.rounds:

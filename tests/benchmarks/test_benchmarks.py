@@ -1,13 +1,14 @@
 """The benchmark command runs, and what it compares gives the same results (it checks that itself)."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from benchmarks.__main__ import main
 from benchmarks.machine import Machine
-from benchmarks.report import markdown
+from benchmarks.report import joined, markdown, write
 from benchmarks.timing import QUICK, Row, assert_same, compare, missing
 
 
@@ -47,3 +48,14 @@ def test_the_page_says_what_was_met_missed_and_not_run() -> None:
     assert "3: missed" in page
     assert "not there" in page
     assert "no fast bf16 products" in page
+
+
+def test_a_partial_run_joins_the_page(tmp_path: Path) -> None:
+    machine = Machine("a processor", 2, 2, "Linux", "3.11", "2.13", "none", {"fp32": 160.0, "bf16": 50.0})
+    old, kept = (Row(area, "what", "usual", 2.0, 1.0, 2.0, 1.9, 2.1, 5) for area in ("old", "kept"))
+    absent = missing("gpu", "all", "no card")
+    write(tmp_path / "page.md", [old, kept, absent], machine)
+    new = replace(old, ratio=3.0)
+    rows = joined(tmp_path / "page.md", [new])
+    assert [(row.area, row.ratio) for row in rows[:2]] == [("kept", 2.0), ("old", 3.0)]
+    assert rows[2].note == absent.note
