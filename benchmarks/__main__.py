@@ -49,9 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     console.print(report.table(rows))
     if options.join:
         rows = report.joined(OUTPUT, rows)
-    output = options.output or (
-        OUTPUT if options.join or not (options.quick or options.only or options.cpu_time) else None
-    )
+    whole = not (options.quick or options.only or options.cpu_time)
+    output = options.output or (OUTPUT if whole or options.join else None)
     if output:
         report.write(output, rows, here, quick=options.quick, cpu_time=options.cpu_time)
         console.print(f"written to {output} and {output.with_suffix('.json').name}")
@@ -77,9 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     names = ["attention", "encoder", "text", "memory", "xclip", "frames", "loader", "step", "evaluation", "gpu"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=names, help="this area; may be repeated")
-    parser.add_argument(
-        "--join", action="store_true", help="put what is measured into the page, and keep its other rows"
-    )
+    parser.add_argument("--join", action="store_true", help="put the areas measured into the page, keep its others")
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds, about a minute")
     parser.add_argument("--cpu-time", action="store_true", help="one thread, processor time: for a busy machine")
     parser.add_argument("--output", type=Path, help=f"where to write; by default {OUTPUT.parent.name}/{OUTPUT.name}")
