@@ -116,3 +116,11 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
         LocalModel(tmp_path / "nowhere")
     with pytest.raises(ClaverError, match="holds no language model that transformers can load"):
         LocalModel(tmp_path)
+
+
+def test_damaged_weights_are_named(tmp_path: Path) -> None:
+    weights = babbling_model(tmp_path) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ClaverError, match="holds no language model that transformers can load") as refused:
+        LocalModel(tmp_path)
+    assert "\n" not in str(refused.value)

@@ -129,10 +129,12 @@ def _load(folder: Path, device: str) -> tuple[Any, Any]:
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError:
         raise ClaverError("a local model needs transformers; pip install 'claver[prompts]'") from None
+    from safetensors import SafetensorError
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
         model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto").to(device)
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise ClaverError(f"{folder} holds no language model that transformers can load: {_line(error)}") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
