@@ -79,3 +79,4 @@ def test_summary_names_what_stands_out(causal: Explanation) -> None:
     assert f" {strongest + 1} " in told
     assert headline(causal).startswith("Why “waving” rather than")
     assert number(-1.26) == "−1.3"
+    assert number(-0.04) == number(np.float32(-0.04)) == "0.0"

@@ -76,8 +76,8 @@ def place_words(values_hw: NDArray[np.float32], maps_Thw: NDArray[np.float32]) -
 
 
 def number(value: float, digits: int = 1) -> str:
-    """A number with a true minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    """A number with a true minus sign, and none before a zero."""
+    return f"{value:z.{digits}f}".replace("-", "−")
 
 
 def role(explanation: Explanation, action: str) -> str:
