@@ -79,8 +79,7 @@ def table(records: Sequence[Record]) -> Table:
             weights,
             width,
             frames,
-            _figure(records, weights, width, "joint", frames, "tokens").mean,
-            _figure(records, weights, width, "joint", frames, "scores"),
+            *(_whole(_figure(records, weights, width, "joint", frames, name)) for name in ("tokens", "scores")),
             *(_figure(records, weights, width, kind, frames, "share", 100) for kind in KINDS),
             *(_figure(records, weights, width, kind, frames, "full", 100) for kind in KINDS),
             *(_figure(records, weights, width, kind, frames, "effective") for kind in KINDS),
@@ -127,10 +126,11 @@ def _by_length(axes: Any, records: Sequence[Record], weights: str) -> None:
         "full rank", (sizes[-1], sizes[-1]), xytext=(-4, 0), textcoords="offset points", ha="right", fontsize=8
     )
     axes.axvline(_OWN, color=PALE, linestyle="-.", linewidth=0.8)
-    axes.annotate("head width", (_OWN, 1.2), xytext=(3, 0), textcoords="offset points", fontsize=8, color=INK)
+    style = {"transform": axes.get_xaxis_transform(), "fontsize": 8, "color": INK}
+    axes.text(1.05 * _OWN, 0.03, "head width", **style)
     for kind, label in KINDS.items():
         _line(axes, sizes, [_figure(records, weights, _OWN, kind, t, "effective") for t in lengths], kind, label)
-    axes.set(xscale="log", yscale="log", xlabel="tokens T·N")
+    axes.set(xscale="log", yscale="log", xlabel="tokens T·N", ylim=(3, 400))
     axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
     axes.minorticks_off()
     axes.set_title(f"{weights} weights, heads of {_OWN}", fontsize=10, loc="left", color=INK)
@@ -155,6 +155,10 @@ def _line(axes: Any, x: Sequence[float], values: Sequence[Measured], kind: str, 
     means, errors = [v.mean for v in values], [v.deviation for v in values]
     style = {"marker": marker, "linestyle": line, "color": INK, "markerfacecolor": face, "markersize": 5.5}
     axes.errorbar(x, means, errors, capsize=2, linewidth=1.2, label=label, **style)
+
+
+def _whole(value: Measured) -> int | None:
+    return round(value.mean) if value.values else None
 
 
 def _figure(
