@@ -73,7 +73,7 @@ def test_texts_come_kind_by_kind_even_kinds_first() -> None:
 
 
 def test_actions_without_text_are_named_or_get_templates() -> None:
-    with pytest.raises(ClaverError, match="no text of the kinds asked for about 'nodding' and 1 others"):
+    with pytest.raises(ClaverError, match=r"no text of the kinds asked for about 'nodding' and 1 other$"):
         SMALL.actions(["waving", "nodding", "flying"])
     assert SMALL.actions(["waving", "nodding"], templates=["they are {}"]).texts[1] == ("they are nodding",)
 

@@ -57,7 +57,7 @@ def test_choices(texts: str, expected: tuple[str, ...], heard: Any) -> None:
 
 def test_unknown_actions_get_templates_and_that_is_said_once(heard: Any) -> None:
     assert read_actions(["petting a yak", "waving"]).texts == (fill("petting a yak"), fill("waving"))
-    assert "'petting a yak' and 1 others: templates stand in; `claver prompts generate`" in heard.text
+    assert "'petting a yak' and 1 other: templates stand in; `claver prompts generate`" in heard.text
     said = len(heard.records)
     read_actions(["petting a yak", "waving"])
     assert len(heard.records) == said
@@ -82,7 +82,7 @@ def test_a_bank_file_is_a_list_of_actions_and_a_source_of_texts(tmp_path: Path) 
     assert actions.texts[0] == (*fill("waving"), "A wave.", "saying hi")
     assert read_actions(str(file), texts="synonym").texts == (("saying hi",), fill("bowing"))
     assert texts_for(["bowing"], file).texts == ((*fill("bowing"), "A bow."),)
-    with pytest.raises(ClaverError, match=r"bank\.jsonl has no text about 'nodding' and 1 others"):
+    with pytest.raises(ClaverError, match=r"bank\.jsonl has no text about 'nodding' and 1 other$"):
         texts_for(["bowing", "nodding", "flying"], file)
 
 

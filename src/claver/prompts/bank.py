@@ -128,7 +128,7 @@ class PromptBank:
                     texts[prompt.action][prompt.text] = None
         if missing := [name for name in names if not texts[name]]:
             if templates is None:
-                raise ClaverError(f"the bank has no text of the kinds asked for about {_named(missing)}")
+                raise ClaverError(f"the bank has no text of the kinds asked for about {first_named(missing)}")
             say_templates_stand_in(missing)
         return Actions(names, tuple(tuple(texts[name]) or fill(name, templates or ()) for name in names))
 
@@ -166,7 +166,7 @@ def say_templates_stand_in(names: Sequence[str]) -> None:
 
     if names:
         hint = "templates stand in; `claver prompts generate` writes better ones"
-        say_once(f"no texts are known about {_named(names)}: {hint}")
+        say_once(f"no texts are known about {first_named(names)}: {hint}")
 
 
 @lru_cache(maxsize=8)
@@ -192,5 +192,7 @@ def _file_of(name: str) -> str:
     return KINETICS if name.startswith(KINETICS) else name
 
 
-def _named(names: Sequence[str]) -> str:
-    return f"{names[0]!r}" + (f" and {len(names) - 1} others" if len(names) > 1 else "")
+def first_named(names: Sequence[str]) -> str:
+    """The first of some actions, and how many more there are: `'archery' and 2 others`."""
+    more = len(names) - 1
+    return f"{names[0]!r}" + (f" and {more} other{'s' * (more > 1)}" if more else "")

@@ -11,7 +11,7 @@ from pathlib import Path
 from claver.errors import ClaverError
 from claver.prompts.action_files import read_action_file
 from claver.prompts.actions import BENCHMARKS, Actions, benchmark_classes
-from claver.prompts.bank import PromptBank, say_templates_stand_in, shipped_banks, shipped_names
+from claver.prompts.bank import PromptBank, first_named, say_templates_stand_in, shipped_banks, shipped_names
 from claver.prompts.record import KINDS
 from claver.prompts.templates import DEFAULT_TEMPLATES, NAME_ONLY, fill
 
@@ -188,8 +188,7 @@ def _texts_at(texts: str | Path, unknown: str, templates: Sequence[str]) -> dict
 
 def _only(names: Sequence[str], texts: Mapping[str, tuple[str, ...]], title: str) -> Actions:
     if missing := [name for name in names if name not in texts]:
-        more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
-        raise ClaverError(f"{title} has no text about {missing[0]!r}{more}")
+        raise ClaverError(f"{title} has no text about {first_named(missing)}")
     return Actions(tuple(names), tuple(texts[name] for name in names))
 
 
