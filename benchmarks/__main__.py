@@ -32,7 +32,10 @@ OUTPUT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 def main(arguments: Sequence[str] | None = None) -> list[Row]:
     """Run the chosen areas; a partial run writes only where it is told to."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.join and (options.quick or options.cpu_time or not OUTPUT.with_suffix(".json").is_file()):
+        parser.error(f"--join puts a full measurement into {OUTPUT}, which must be there")
     settings, console = QUICK if options.quick else Settings(), Console()
     if not console.is_terminal:
         console.width = 220
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         rows += run()
     console.print(report.table(rows))
     if options.join:
-        rows = report.joined(OUTPUT, rows)
+        rows = report.joined(OUTPUT, rows, here)
     whole = not (options.quick or options.only or options.cpu_time)
     output = options.output or (OUTPUT if whole or options.join else None)
     if output:

@@ -14,7 +14,7 @@ from benchmarks.encoder import FRAMES, random_model
 from benchmarks.machine import matrix_rate
 from benchmarks.step import CLIPS, USUAL, Batch, OurStep, UsualStep
 from benchmarks.text import class_tokens
-from benchmarks.timing import Row, Settings, assert_alike, compare, missing
+from benchmarks.timing import Row, Settings, assert_alike, assert_same, compare, missing
 from claver.attention import KMCT, KMT, KroneckerMask, kronecker_attention
 
 AREA = "GPU, bf16"
@@ -74,6 +74,8 @@ def _step(frames: int, settings: Settings) -> Row:
         optimizer.step()
         optimizer.zero_grad()
 
+    with torch.no_grad(), torch.autocast("cuda", BF16):
+        assert_same(losses[1](batch), losses[0](batch), tolerance=1e-2)
     work(1)
     with FlopCounterMode(display=False) as counter:
         work(0)

@@ -33,7 +33,10 @@ def rows(settings: Settings) -> list[Row]:
         write_shards(manifest, folder / "shards")
         files, shards = open_clips(manifest), open_clips(folder / "shards")
         what = f"{batch} clips × {FRAMES} frames of {seconds} s, H.264 640×360"
-        return [_sources(files, shards, batch, what, settings), _hidden(files, batch, what, settings)]
+        made = [_sources(files, shards, batch, what, settings)]
+        if settings.clock is time.perf_counter:  # what another process does is in no processor time of ours
+            made.append(_hidden(files, batch, what, settings))
+        return made
 
 
 def _dataset(folder: Path, seconds: int) -> Manifest:
@@ -63,7 +66,7 @@ def _hidden(files: Clips, batch: int, what: str, settings: Settings) -> Row:
         in_turn.append(_seconds_a_step(files, batch, model, 0))
         ahead.append(_seconds_a_step(files, batch, model, 1))
     row = row_of(AREA, f"{what}, and B/32 on them, decoded ahead", "decoded in turn", in_turn, ahead)
-    hidden = min(1.0, max(0.0, (row.before - row.after) / float(np.median(decode))))
+    hidden = (row.before - row.after) / float(np.median(decode))
     return row.labelled(
         row.what, note=f"{hidden:.0%} of the decoding is hidden; both share {torch.get_num_threads()} cores"
     )

@@ -66,9 +66,14 @@ def write(path: Path, rows: Sequence[Row], machine: Machine, *, quick: bool = Fa
     path.with_suffix(".json").write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def joined(path: Path, rows: Sequence[Row]) -> list[Row]:
-    """The rows of the page at `path`, with those of the areas measured now in the place of their earlier ones."""
-    earlier = [Row(**_with_nan(values)) for values in json.loads(path.with_suffix(".json").read_text())["rows"]]
+def joined(path: Path, rows: Sequence[Row], machine: Machine) -> list[Row]:
+    """The rows of the page at `path`, with those of the areas measured now in the place of their earlier ones.
+
+    Those were measured on a machine of the same kind, or they are left out.
+    """
+    page = json.loads(path.with_suffix(".json").read_text())
+    same = all(page["machine"][name] == getattr(machine, name) for name in ("processor", "cores", "torch", "card"))
+    earlier = [Row(**_with_nan(values)) for values in page["rows"]] if same else []
     areas = {row.area for row in rows}
     kept = [row for row in earlier if row.area not in areas]
     last = [row for row in kept if not row.rounds]

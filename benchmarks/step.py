@@ -59,6 +59,7 @@ def _rows(kind: Temporal, settings: Settings) -> list[Row]:
 
         return work
 
+    step(lambda: ours(batch), frozen=False)()  # the optimiser's state is made in the first step
     everything = {f"{name}, everything learns": step(lambda: ours(batch), frozen=False)}
     frozen = {
         f"{name}, image tower frozen": step(lambda: ours(batch), frozen=True),

@@ -56,6 +56,7 @@ def test_a_partial_run_joins_the_page(tmp_path: Path) -> None:
     absent = missing("gpu", "all", "no card")
     write(tmp_path / "page.md", [old, kept, absent], machine)
     new = replace(old, ratio=3.0)
-    rows = joined(tmp_path / "page.md", [new])
+    rows = joined(tmp_path / "page.md", [new], machine)
     assert [(row.area, row.ratio) for row in rows[:2]] == [("kept", 2.0), ("old", 3.0)]
     assert rows[2].note == absent.note
+    assert joined(tmp_path / "page.md", [new], replace(machine, processor="another")) == [new]
