@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests.training.small import clips_problem, clips_recipe
 
-from claver.errors import CheckpointError
+from claver.errors import CheckpointError, ClaverError
 from claver.models import Claver
 from claver.training import Trainer, TrainingError
 from claver.training import checkpoint as checkpoints
@@ -202,3 +202,24 @@ def test_how_clips_are_loaded_may_change_when_a_run_is_resumed_and_what_they_are
         check(tmp_path, recipe(), recipe(shots=4))
     with pytest.raises(CheckpointError, match=r"a run with augment\.flip 0\.5, but the recipe now says 0"):
         check(tmp_path, recipe(), recipe() | {"augment": recipe()["augment"] | {"flip": 0.0}})
+
+
+def test_figures_that_cannot_be_written_do_not_end_a_run(tmp_path, monkeypatch, caplog):
+    from accelerate.tracking import TensorBoardTracker
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    noted = []
+    monkeypatch.setattr(TensorBoardTracker, "log", lambda *_, **__: noted.append(1) if len(noted) < 2 else full())
+    monkeypatch.setattr(TensorBoardTracker, "finish", full)
+    trainer = train(tmp_path, steps=4)
+    assert len(trainer.losses) == 4
+    assert len(noted) == 2
+    assert [record.message for record in caplog.records] == [
+        "the run's figures can no longer be written and are followed no further: [Errno 28] No space left on device"
+    ]
+    assert same_weights(Claver.from_pretrained(tmp_path / "last"), trainer.model)
+    monkeypatch.setattr(TensorBoardTracker, "start", full)
+    with pytest.raises(ClaverError, match=r"figures cannot be written to .*No space left on device"):
+        train(tmp_path / "other", steps=4)

@@ -119,7 +119,7 @@ def load_checkpoint(
     try:
         state = _read_state(path)
         _check_recipe(path, state.recipe, recipe.model_dump(mode="json"))
-        model.load_state_dict(read_safetensors(path / (PARAMETERS if has_lora(model) else WEIGHTS)))
+        _restore_weights(path, model)
         _restore_optimizer(model, optimizer, read_safetensors(path / OPTIMIZER))
         if ema is not None:
             ema.restore(read_safetensors(path / AVERAGES))
@@ -163,7 +163,8 @@ def _check_recipe(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> N
     for key in sorted((set(theirs) | set(ours)) - _WATCHING):
         if theirs.get(key) != ours.get(key):
             raise CheckpointError(
-                f"{path} belongs to a run with {key} {theirs.get(key)!r}, but the recipe now says {ours.get(key)!r}"
+                f"{path} belongs to a run with {key} {theirs.get(key)!r}, but the recipe now says {ours.get(key)!r}; "
+                "give another output folder, or begin anew with --resume never"
             )
 
 
@@ -181,6 +182,18 @@ def _optimizer_tensors(model: Claver, optimizer: torch.optim.Optimizer) -> dict[
         for name, parameter in model.named_parameters()
         for slot, value in optimizer.state.get(parameter, {}).items()
     }
+
+
+def _restore_weights(path: Path, model: Claver) -> None:
+    saved, ours = read_safetensors(path / (PARAMETERS if has_lora(model) else WEIGHTS)), model.state_dict()
+    for key in sorted(saved.keys() | ours.keys()):
+        sizes = [tuple(state[key].shape) if key in state else "none" for state in (saved, ours)]
+        if sizes[0] != sizes[1]:
+            raise CheckpointError(
+                f"{path} is of a model of other sizes: its {key} is {sizes[0]}, that of this run {sizes[1]}; what "
+                "init_from names has changed since"
+            )
+    model.load_state_dict(saved)
 
 
 def _restore_optimizer(model: Claver, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -34,7 +34,7 @@ from claver.training.memory import compile_towers, recomputed_blocks
 from claver.training.optim import freeze, groups_table, make_optimizer, parameter_groups, rate_at
 from claver.training.recipe import Recipe
 from claver.training.sampling import Rows, batch_at, chance_at
-from claver.training.trackers import close_trackers, make_accelerator, open_trackers
+from claver.training.trackers import close_trackers, make_accelerator, note_figures, open_trackers
 
 __all__ = ["Task", "Trainer", "TrainingError", "WorksAhead", "training_progress"]
 
@@ -145,7 +145,7 @@ class Trainer:
             for step in range(start, run.total):
                 rate = self._set_rate(run, step)
                 self.losses.append(self._step(run, step))
-                run.accelerator.log({"loss": self.losses[-1], "lr": rate}, step=step + 1)
+                note_figures(run.accelerator, {"loss": self.losses[-1], "lr": rate}, step + 1)
                 progress.update(bar, advance=1, note=self._note(rate))
                 self._after(run, step + 1)
         merge_lora(self.model)
@@ -263,7 +263,7 @@ class Trainer:
             ):
                 save_best(self.folder, self.model, figures, done)
         self.figures[done] = figures
-        run.accelerator.log(figures, step=done)
+        note_figures(run.accelerator, figures, done)
         self.model.train()
 
     def _resume(self, run: _Run) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 from claver.errors import ClaverError
 from claver.training.distributed import on_cpu
 from claver.training.recipe import Recipe
+
+logger = logging.getLogger("claver")
 
 
 def chosen_trackers(recipe: Recipe) -> list[str]:
@@ -46,15 +50,34 @@ def make_accelerator(recipe: Recipe, folder: Path | None) -> Any:
 
 
 def open_trackers(accelerator: Any, recipe: Recipe, first_step: int) -> None:
-    """Begin to follow a run, or go on where it was interrupted."""
+    """Begin to follow a run, or go on where it was interrupted.
+
+    Raises:
+        ClaverError: nothing can be written (disk full).
+    """
     settings = {"tensorboard": {"purge_step": first_step}} if first_step else {}
-    accelerator.init_trackers("logs", config=_flat(recipe.model_dump(mode="json")), init_kwargs=settings)
+    try:
+        accelerator.init_trackers("logs", config=_flat(recipe.model_dump(mode="json")), init_kwargs=settings)
+    except OSError as error:
+        raise ClaverError(f"the run's figures cannot be written to {accelerator.logging_dir}: {error}") from error
+
+
+def note_figures(accelerator: Any, figures: Mapping[str, float], step: int) -> None:
+    """Write the figures of a step; where that fails the run goes on without, for its weights are worth more."""
+    try:
+        accelerator.log(dict(figures), step=step)
+    except OSError as error:
+        accelerator.trackers = []
+        logger.warning("the run's figures can no longer be written and are followed no further: %s", error)
 
 
 def close_trackers(accelerator: Any) -> None:
     """See that all figures are written; the processes stay joined, for what comes after the run."""
-    for tracker in accelerator.trackers:
-        tracker.finish()
+    try:
+        for tracker in accelerator.trackers:
+            tracker.finish()
+    except OSError as error:
+        logger.warning("the run's last figures could not be written: %s", error)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

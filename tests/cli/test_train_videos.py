@@ -1,0 +1,155 @@
+"""`claver train` on videos with what goes wrong: every mistake one sentence, nothing saved ever lost."""
+
+import json
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tests.tiny import talking_model
+from tests.videos import write_video
+from typer.testing import CliRunner
+
+import claver
+from claver.cli.main import app
+from claver.errors import ClaverError
+from claver.models import Claver
+
+CLASSES = ("bow", "run", "wave")
+ROWS = [f"{n}.mp4,{CLASSES[n % 3]},{'test' if n > 5 else 'train'}" for n in range(9)]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for n in range(9):
+        write_video(folder / f"{n}.mp4", seed=n)
+    talking_model().save_pretrained(folder / "start")
+    return folder
+
+
+@pytest.fixture
+def place(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a model, nine clips and a recipe of two steps."""
+    for path in made.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    listed(tmp_path / "clips.csv", ROWS)
+    sets = {"train": "clips.csv", "train_split": "train", "test": "clips.csv", "test_split": "test", "workers": 0}
+    recipe = {"task": "videos", "videos": sets, "init_from": "start", "freeze": ["image"], "batch_size": 3, "lr": 1e-4}
+    recipe |= {"steps": 2, "warmup": 1, "temporal": {"kind": "kmct", "frames": 4}, "evaluate_every": 2}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def listed(path: Path, rows: list[str], head: str = "path,label,split") -> None:
+    path.write_text("\n".join([head, *rows]) + "\n")
+
+
+def train(*words: str) -> str:
+    result = CliRunner().invoke(app, ["train", "recipe.yaml", *words, "--output", "run"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def weights(folder: str = "run/last") -> dict[str, torch.Tensor]:
+    return claver.load(folder).state_dict()
+
+
+MOVED = [row.replace("train", "test") if "wave" in row else row for row in ROWS]
+RENAMED = [row.replace("bow", "jump") if "train" in row else row for row in ROWS]
+OFFICIAL = ["0.mp4,archery,train,kinetics400", "1.mp4,archerry,train,kinetics400"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "head", "said"),
+    [
+        (MOVED, "path,label,split", "class 'wave' has no clip, and training needs one of every class"),
+        (RENAMED, "path,label,split", "class 'bow' has no clip"),
+        (ROWS, "file,label,split", "there is no column 'path' but 'file', 'label', 'split'"),
+        (["0.mp4,bow"], "path,action", "there is no column 'label' but 'path', 'action'"),
+        ([*ROWS, "0.mp4,run,train"], "path,label,split", "line 11: 0.mp4 is listed before, at clips.csv, line 2"),
+        (OFFICIAL, "path,label,split,dataset", "'archerry' is none of the 400 classes; did you mean 'archery'"),
+    ],
+)
+def test_a_manifest_that_cannot_be_learned_from(place: Path, rows: list[str], head: str, said: str) -> None:
+    listed(place / "clips.csv", rows, head)
+    with pytest.raises(ClaverError) as caught:
+        train()
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_without_texts_and_a_start_of_other_frames_or_layers(place: Path) -> None:
+    (place / "texts.csv").write_text("action,text\nbow,a bow\nrun,a run\n")
+    with pytest.raises(ClaverError, match=r"texts\.csv has no text about 'wave'"):
+        train("videos.texts=texts.csv")
+    with pytest.raises(ClaverError, match=r"temporal\.layers is 3, but start was trained with 2"):
+        train("temporal.layers=3")
+    with pytest.raises(ClaverError, match=r"start/config\.json"):
+        train("init_from=start/config.json")
+
+
+def test_a_video_in_train_and_test_is_warned_of_once(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    listed(place / "clips.csv", [*ROWS, "0.mp4,bow,test"])
+    train("videos.cache=tokens")
+    said = "0.mp4 is in both the training and the test set: results on it say nothing; remove it from one of them"
+    assert [record.message for record in caplog.records].count(f"./{said}") == 1
+
+
+@pytest.mark.parametrize("cached", [(), ("videos.cache=tokens",)])
+def test_a_loss_that_is_no_number_leaves_its_clips_for_inspection(place: Path, cached: tuple[str, ...]) -> None:
+    model = talking_model()
+    torch.nn.init.constant_(model.temporal.embedding, float("nan"))
+    (place / "start").unlink()
+    model.save_pretrained(place / "start")
+    with pytest.raises(ClaverError, match=r"the loss of run became nan at step 0; .* its batch is in run/inspect"):
+        train(*cached)
+    facts = json.loads((place / "run/inspect/step-0/rank0.json").read_text())
+    assert len(facts["clips"]) == len(facts["rows"]) == 3
+    assert all(Path(clip).name in {f"{n}.mp4" for n in range(6)} for clip in facts["clips"])
+    assert (place / "run/inspect/step-0/rank0.safetensors").stat().st_size > 1000
+
+
+def test_a_checkpoint_of_a_model_of_other_sizes_is_not_gone_on_with(place: Path) -> None:
+    train()
+    before = weights()
+    (place / "start").unlink()
+    small = talking_model()
+    config = small.config.with_temporal("kmct", 4, 1)
+    torch.manual_seed(0)
+    other = Claver(config, small.tokenizer)
+    other.temporal.initialise("random")
+    other.save_pretrained(place / "start")
+    with pytest.raises(ClaverError, match=r"run/last is of a model of other sizes: its temporal\.blocks") as caught:
+        train()
+    assert "\n" not in str(caught.value)
+    assert all(torch.equal(value, before[key]) for key, value in weights().items())
+
+
+@pytest.mark.parametrize("trackers", ["[]", "null"])
+def test_a_disk_that_is_full_is_said_and_what_was_saved_stays(place: Path, trackers: str) -> None:
+    train()
+    before, limit = weights(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limit[1]))  # writing more fails, as on a full disk
+    try:
+        with pytest.raises(ClaverError, match=r"run/best cannot be written: .*File too large"):
+            train("lr=2e-4", f"trackers={trackers}", "--resume", "never")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert all(torch.equal(value, before[key]) for key, value in weights().items())
+    assert not list(place.glob("run/*.new"))
+    train("lr=2e-4", "--resume", "never")
+    assert not all(torch.equal(value, before[key]) for key, value in weights().items())
+
+
+def test_an_output_that_is_read_only_is_said_before_anything_is_computed(place: Path) -> None:
+    (place / "run").write_text("in the way")
+    with pytest.raises(ClaverError, match="checkpoints cannot be written to run: File exists"):
+        train()
+
+
+def test_the_same_command_goes_on_with_other_workers(place: Path) -> None:
+    train("checkpoint_every=1")
+    assert "2/2" in train("checkpoint_every=1", "videos.workers=1")
