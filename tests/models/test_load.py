@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +307,20 @@ def test_a_damaged_tokenizer_is_named(tmp_path: Path) -> None:
             claver.load(tmp_path)
     (tmp_path / "tokenizer.json").unlink()
     assert claver.load(tmp_path).tokenizer is None, "CLIP's vocabulary is not this model's"
+
+
+def test_a_full_disk_is_an_os_error_and_leaves_what_was_there(tmp_path: Path) -> None:
+    model = tiny_model()
+    model.save_pretrained(tmp_path)
+    before = (tmp_path / "model.safetensors").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="cannot be written"):
+            model.save_pretrained(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, previous)
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+    assert [path.name for path in tmp_path.glob(".*")] == []

@@ -37,7 +37,10 @@ def write_folder(model: Claver, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
         made = Path(temporary)
         state = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
-        save_file(state, made / WEIGHTS, metadata={"format": "pt"})
+        try:
+            save_file(state, made / WEIGHTS, metadata={"format": "pt"})
+        except SafetensorError as error:  # a full disk, to whoever handles those
+            raise OSError(f"{folder} cannot be written: {error}") from error
         if model.tokenizer is not None and model.tokenizer.json is not None:
             (made / TOKENIZER).write_text(model.tokenizer.json, encoding="utf-8")
         (made / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
