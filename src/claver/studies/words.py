@@ -133,9 +133,14 @@ def draw(records: Sequence[Record], path: Path) -> None:
         style = {"color": colour, "edgecolor": INK, "linewidth": 0.6, "hatch": hatch, "label": _LABELS[part]}
         axes.barh(range(len(labels)), shares, left=ends, height=0.62, **style)
         for place, (start, share) in enumerate(zip(ends, shares, strict=True)):
-            ink, box = ("white", None) if part == "motion" else (INK, {"color": "white", "pad": 1.0})
-            middle = start + share / 2
-            axes.text(middle, place, f"{share:.0f}", ha="center", va="center", fontsize=9, color=ink, bbox=box)
+            style = {
+                "ha": "center",
+                "va": "center",
+                "fontsize": 9,
+                "color": INK,
+                "bbox": {"color": "white", "pad": 1.0},
+            }
+            axes.text(start + share / 2, place, f"{share:.0f}", **style)
         ends = [start + share for start, share in zip(ends, shares, strict=True)]
     axes.set_yticks(range(len(labels)), labels)
     axes.set(xlim=(0, 100), ylim=(len(labels) - 0.4, -0.6), xlabel="share of importance, %; measured: rendered motion")
