@@ -23,7 +23,6 @@ from torch import Tensor
 from claver.errors import CheckpointError, ClaverError
 from claver.models import Claver
 from claver.models.folder import EMA_FOLDER, WEIGHTS, read_safetensors
-from claver.models.folder import weights_in as weights_in
 from claver.training.ema import Ema
 from claver.training.lora import has_lora, plain_model
 from claver.training.recipe import Recipe, make_recipe
