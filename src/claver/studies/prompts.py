@@ -84,7 +84,7 @@ def table(records: Sequence[Record]) -> Table:
     """Top-1 of the verbs learned, beside the paper's, then of the unseen verbs by what describes them."""
     body: list[list[Cell]] = [
         [stage.label, _figure(records, stage, "top1"), stage.paper, *(_unseen(records, stage, name) for name in ASKED)]
-        for stage in STAGES
+        for stage in _done(records)
     ]
     return Table(
         "Texts of twelve motion verbs, KMTA, mean ± deviation over seeds, beside Kinetics-400 (another dataset); then "
@@ -102,29 +102,35 @@ def draw(records: Sequence[Record], path: Path) -> None:
     title = "What is said of each class (Table 11), and verbs never trained on"
     figure.suptitle(title, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 0.8, 1.9])
-    labels = [stage.label for stage in STAGES]
-    top1 = [_figure(records, stage, "top1") for stage in STAGES]
+    labels = [stage.label for stage in _done(records)]
+    top1 = [_figure(records, stage, "top1") for stage in _done(records)]
     bars(left, labels, top1)
     left.set(xlim=(0, 1.16 * max(value.mean + value.deviation for value in top1)), xlabel="top-1, %")
     left.set_title(MOTION, fontsize=10, color=INK, loc="left")
-    bars(middle, [""] * len(labels), [stage.paper for stage in STAGES], hatch="////")
+    bars(middle, [""] * len(labels), [stage.paper for stage in _done(records)], hatch="////")
     middle.set(xlim=(76, 78.8), xlabel="top-1, %")
     middle.set_title(KINETICS, fontsize=10, color=INK, loc="left")
-    _draw_unseen(right, np.array([[_unseen(records, stage, name).mean for name in ASKED] for stage in STAGES]))
+    means = [[_unseen(records, stage, name).mean for name in ASKED] for stage in _done(records)]
+    _draw_unseen(right, labels, np.array(means))
     figure.savefig(path, dpi=130)
 
 
-def _draw_unseen(axes: Any, means: NDArray[np.float64]) -> None:
+def _draw_unseen(axes: Any, labels: Sequence[str], means: NDArray[np.float64]) -> None:
     """Means as shades, darker for more, each with its number."""
     axes.imshow(means, cmap="Greys", vmin=0, vmax=100, aspect="auto")
     for row, column in np.ndindex(*means.shape):
-        if np.isfinite(value := means[row, column]):
-            axes.text(column, row, f"{value:.0f}", ha="center", va="center", color="white" if value > 60 else INK)
+        value = means[row, column]
+        axes.text(column, row, f"{value:.0f}", ha="center", va="center", color="white" if value > 70 else INK)
     axes.set_xticks(range(len(ASKED)), [_two_lines(name) for name in ASKED], fontsize=8.5, color=INK)
-    axes.set_yticks(range(len(STAGES)), [stage.label for stage in STAGES], fontsize=8.5, color=INK)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8.5, color=INK)
     axes.set_ylabel("learned from", color=INK, fontsize=9)
     axes.set_xlabel("described by", color=INK, fontsize=9)
     axes.set_title(f"measured: unseen verbs, top-1 %, chance {CHANCE:.0f}", fontsize=10, color=INK, loc="left")
+
+
+def _done(records: Sequence[Record]) -> list[Stage]:
+    """The stages that were run."""
+    return [stage for stage in STAGES if _figure(records, stage, "top1").values]
 
 
 def _two_lines(name: str) -> str:

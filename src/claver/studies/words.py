@@ -44,6 +44,7 @@ ROWS = (
     Row("KMTA", "kmt", EVERYTHING),
     Row("KMCTA", "kmct", EVERYTHING),
     Row("KMTA, names alone", "kmt", EVERYTHING[:1]),
+    Row("KMTA, names, prefix, suffix", "kmt", EVERYTHING[:2]),
 )
 WORDS_ALIKE = "every word alike"
 
