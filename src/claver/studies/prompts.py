@@ -117,10 +117,10 @@ def draw(records: Sequence[Record], path: Path) -> None:
 
 def _draw_unseen(axes: Any, labels: Sequence[str], means: NDArray[np.float64]) -> None:
     """Means as shades, darker for more, each with its number."""
-    axes.imshow(means, cmap="Greys", vmin=0, vmax=100, aspect="auto")
+    axes.imshow(means, cmap="Greys", vmin=0, vmax=130, aspect="auto")
     for row, column in np.ndindex(*means.shape):
         value = means[row, column]
-        axes.text(column, row, f"{value:.0f}", ha="center", va="center", color="white" if value > 70 else INK)
+        axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=INK)
     axes.set_xticks(range(len(ASKED)), [_two_lines(name) for name in ASKED], fontsize=8.5, color=INK)
     axes.set_yticks(range(len(labels)), labels, fontsize=8.5, color=INK)
     axes.set_ylabel("learned from", color=INK, fontsize=9)
