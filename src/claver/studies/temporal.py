@@ -57,7 +57,7 @@ ROWS = (
     *(Row(title, kind, paper=PAPER[kind]) for kind, title in KINDS.items()),
     *(Row(f"nouns only: {KINDS[kind]}", kind, states=NOUNS) for kind in ("class", *_PATCHES)),
     *(Row(f"KMTA, {n} layer{'s' * (n > 1)}", "kmt", layers=n, paper=PAPER_DEPTH[n]) for n in PAPER_DEPTH),
-    *(Row(f"random start: {KINDS[kind]}", kind, start="random") for kind in _PATCHES),
+    *(Row(f"random start: {KINDS[kind]}", kind, start="random") for kind in ("class", *_PATCHES)),
 )
 
 
