@@ -69,3 +69,8 @@ def test_the_image_tower_learns_if_it_is_not_frozen(tmp_path):
 def test_a_setting_no_recipe_takes_is_said(tmp_path):
     with pytest.raises(ClaverError, match=r"did you mean 'steps'"):
         bench.recipes(SMALL | {"motion.stesp": 3})
+
+
+def test_models_made_by_another_recipe_are_not_used():
+    short, long = (bench._written(*bench.recipes({"seed": 0, "motion.steps": steps})) for steps in (3, 4))
+    assert short != long

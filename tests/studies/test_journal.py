@@ -33,3 +33,12 @@ def test_a_foreign_file_is_left_alone(tmp_path, content):
     with pytest.raises(ClaverError, match="no journal of a study"):
         Journal(tmp_path / "data.jsonl")
     assert (tmp_path / "data.jsonl").read_text() == content
+
+
+@pytest.mark.parametrize("content", [b'{"mine": 1}\nno end', b"no end", b"\xff\xfe\n", b'{"settings": 3}\n'])
+def test_a_foreign_file_is_left_as_it_is(content, tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ClaverError, match="no journal of a study"):
+        Journal(path)
+    assert path.read_bytes() == content

@@ -29,3 +29,7 @@ def test_csv_by_hand():
         "mean,25.0,0.0,1,",
         "none,,,0,1.0",
     ]
+
+
+def test_a_bar_in_a_text_does_not_end_its_cell() -> None:
+    assert r"| up \| down |" in Table("", ("text",), [["up | down"]]).markdown()

@@ -54,14 +54,10 @@ def default_workers(files: int) -> int:
 
 
 def model_identity(model: str | None) -> str:
-    """What the model is, not only where: weights on disk count by their size and time, so that no run goes on with
-    others than it began with."""
-    from claver.models.folder import weights_in
+    """What the model is, so that no run goes on with other weights than it began with."""
+    from claver.models.folder import weights_identity
 
-    path = Path(model or DEFAULT_MODEL)
-    files = sorted(weights_in(path).glob("*")) if path.is_dir() else [path]
-    stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
-    return f"{path} {sha256(repr(stamps).encode()).hexdigest()[:12]}" if stamps else str(path)
+    return weights_identity(model or DEFAULT_MODEL)
 
 
 def open_model(

@@ -66,6 +66,8 @@ def study(
         takes = " ".join(chosen.arguments) or "no further arguments"
         raise ClaverError(f"the study {name} takes {takes}, not {' '.join(given) or 'none'!r}")
     options = Options(quick, _seeds(seeds, quick), given, model, data, test)
+    if data is None and (test is not None or (model is not None and not chosen.arguments)):
+        raise ClaverError("--model and --test go with --data, the clips to learn from; only texts takes --model alone")
     if data is not None:
         _print_commands(chosen, options)
     else:

@@ -79,7 +79,7 @@ def stills(settings: Settings, cache: Path) -> Claver:
         model.save_pretrained(folder)
         _write_json(folder / "figures.json", dict(words))
 
-    return load(kept(cache, "stills", _of_stills(settings), make), temporal="mean")
+    return load(kept(cache, "stills", _of_stills(settings) | _written(recipes(settings)[0]), make), temporal="mean")
 
 
 def tokens(settings: Settings, cache: Path) -> tuple[TokenClips, TokenClips]:
@@ -97,7 +97,10 @@ def tokens(settings: Settings, cache: Path) -> tuple[TokenClips, TokenClips]:
         kept |= {f"{name}.labels": part.labels for name, part in values.items()}
         save_file(kept, folder / "tokens.safetensors")
 
-    found = load_file(kept(cache, "tokens", _of_stills(settings) | drawn, make) / "tokens.safetensors")
+    found = load_file(
+        kept(cache, "tokens", _of_stills(settings) | _written(recipes(settings)[0]) | drawn, make)
+        / "tokens.safetensors"
+    )
     train = TokenClips(found["train.tokens"], found["train.labels"], PARTNER)
     return train, TokenClips(found["test.tokens"], found["test.labels"])
 
@@ -111,7 +114,7 @@ def verbs(settings: Settings, cache: Path) -> Trained:
         figures = {"top1": result.top1, "top_pair": result.top_pair, "within_pair": result.within_pair}
         _write_json(folder / "figures.json", figures | {"seconds": result.seconds})
 
-    folder = kept(cache, "verbs", settings, make)
+    folder = kept(cache, "verbs", settings | _written(*recipes(settings)), make)
     return Trained(load(folder).eval(), json.loads((folder / "figures.json").read_text(encoding="utf-8")))
 
 
@@ -125,6 +128,12 @@ def _learn(settings: Settings, cache: Path) -> VerbResult:
 
 def _of_stills(settings: Settings) -> Settings:
     return {key: value for key, value in settings.items() if key == "seed" or key.startswith("stills.")}
+
+
+def _written(*chosen: Recipe) -> Settings:
+    """What the recipes say in the end, defaults included: a change of those makes other models."""
+    text = "".join(recipe.model_dump_json() for recipe in chosen)
+    return {"recipe": hashlib.sha256(text.encode()).hexdigest()[:12]}
 
 
 def _quiet() -> Stage:

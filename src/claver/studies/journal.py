@@ -10,6 +10,8 @@ from pathlib import Path
 from claver.errors import ClaverError
 from claver.studies.study import Record, Settings, key_of
 
+_BEGINNING = b'{"settings": {'
+
 
 class Journal:
     """Finished runs, those of an earlier, interrupted command included.
@@ -25,26 +27,26 @@ class Journal:
         """
         self.path = path
         self._done: dict[str, Record] = {}
-        for line in self._whole_lines():
-            self._remember(line)
+        if path.exists():
+            self._read()
 
-    def _whole_lines(self) -> list[str]:
-        """All lines; what an interruption left of a last one is cut off."""
-        if not self.path.exists():
-            return []
+    def _read(self) -> None:
+        """All whole lines; what an interruption left of a last one is cut off, once the file is known to be ours."""
         whole, newline, cut = self.path.read_bytes().rpartition(b"\n")
-        if cut:
-            os.truncate(self.path, len(whole) + len(newline))
-        return whole.decode("utf-8").splitlines()
-
-    def _remember(self, line: str) -> None:
         try:
-            values = json.loads(line)
-            record = Record(dict(values["settings"]), dict(values["figures"]))
+            if not _BEGINNING.startswith(cut[: len(_BEGINNING)]):
+                raise ValueError("the last line was not begun by a study")
+            for line in whole.decode("utf-8").split("\n") if newline else ():
+                values = json.loads(line)
+                self._remember(Record(dict(values["settings"]), dict(values["figures"])))
         except (ValueError, KeyError, TypeError) as error:
             raise ClaverError(f"{self.path} is in the way: it is no journal of a study; choose another --output") from (
                 error
             )
+        if cut:
+            os.truncate(self.path, len(whole) + len(newline))
+
+    def _remember(self, record: Record) -> None:
         self._done[key_of(record.settings)] = record
 
     def missing(self, runs: Sequence[Settings]) -> list[Settings]:
@@ -58,7 +60,7 @@ class Journal:
 
     def add(self, record: Record) -> None:
         """Note a finished run; on disk when this returns."""
-        self._done[key_of(record.settings)] = record
+        self._remember(record)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"settings": record.settings, "figures": record.figures}, ensure_ascii=False) + "\n")
             file.flush()

@@ -76,7 +76,7 @@ class Table:
             return f"{cell.mean:.{self.digits}f}{more}" if cell.values else "–"
         if isinstance(cell, float):
             return f"{cell:.{self.digits}f}"
-        return "" if cell is None else str(cell)
+        return "" if cell is None else str(cell).replace("|", r"\|")
 
 
 def _plain(cell: Cell, wide: bool) -> list[object]:

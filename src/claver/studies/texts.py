@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from claver.errors import ClaverError
+from claver.models.folder import weights_identity
 from claver.prompts.action_files import read_action_file
 from claver.studies.drawing import INK, OURS, PALE, PAPER, new_figure
 from claver.studies.study import Figures, Options, Record, Settings, Study
@@ -36,7 +37,8 @@ def runs(options: Options) -> list[Settings]:
     """One: this clip and these texts, which count by their contents."""
     clip, texts = map(Path, options.arguments)
     digest = sha256(clip.read_bytes() + texts.read_bytes()).hexdigest()[:12]
-    return [{"clip": str(clip), "texts": str(texts), "contents": digest, "model": options.model, "seed": 0}]
+    model, weights = options.model, weights_identity(options.model or "")
+    return [{"clip": str(clip), "texts": str(texts), "contents": digest, "model": model, "weights": weights, "seed": 0}]
 
 
 def run(settings: Settings, cache: Path) -> Figures:
@@ -91,7 +93,7 @@ def _draw_bars(axes: Any, texts: Sequence[str], shares: Sequence[float]) -> None
     for place, (text, share) in enumerate(zip(texts, shares, strict=True)):
         axes.barh(place, 1, height=0.26, color="#f4f4f5")
         axes.barh(place, share, height=0.26, color=OURS if place == 0 else PAPER, edgecolor=INK, linewidth=0.6)
-        style = {"fontsize": 10, "color": INK if place == 0 else PALE, "va": "bottom"}
+        style = {"fontsize": 10, "parse_math": False, "color": INK if place == 0 else PALE, "va": "bottom"}
         axes.text(0, place - 0.2, text, ha="left", **style)
         axes.text(1, place - 0.2, f"{share:.1%}", ha="right", **style)
     axes.set(xlim=(-0.01, 1.01), ylim=(len(texts) - 0.75, -0.75))
