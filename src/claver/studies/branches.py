@@ -47,13 +47,12 @@ def run(settings: Settings, cache: Path) -> Figures:
 
 
 def table(records: Sequence[Record]) -> Table:
-    """Top-1 and the rest of each choice, and what a step costs."""
+    """Top-1 and the rest of each choice."""
     shares = ("top1", "top_pair", "within_pair")
     body = [
         [
             row.label,
             *(measured(records, share, {"motion.freeze": row.freeze}, scale=100) for share in shares),
-            measured(records, "seconds", {"motion.freeze": row.freeze}),
             row.paper,
         ]
         for row in ROWS
@@ -61,7 +60,7 @@ def table(records: Sequence[Record]) -> Table:
     return Table(
         "Which towers learn: twelve motion verbs, KMTA, mean ± deviation over seeds, beside Kinetics-400 "
         "(another dataset)",
-        ("what learns", "top-1 %", "right pair %", "within pair %", "seconds", "paper, Kinetics-400: top-1 %"),
+        ("what learns", "top-1 %", "right pair %", "within pair %", "paper, Kinetics-400: top-1 %"),
         body,
         note="The paper's two choices with one branch frozen gave 81.0 and 80.8 %; which is which is not told here.",
     )
