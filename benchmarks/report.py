@@ -25,6 +25,8 @@ which needs `pip install -e '.[bench,clip-vocabulary]'`, and FFmpeg's libraries 
 is faster or smaller. Each ratio is the median over rounds in which the two took turns, with the least and the
 greatest in brackets. The usual way stands in `benchmarks/baseline.py`; it has our weights, and the results are
 asserted to be the same before anything is timed. X-CLIP is another model: there only the time to an answer is compared.
+`--only AREA --join` measures an area anew and keeps the rows of the others, if they are of the same machine; the date
+is that of the last run.
 """
 
 
