@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from claver.errors import ClaverError
-from claver.training.augment import Augmentation, MultiScaleCrop, jitter, mirror_of, mix, turn_hue
+from claver.training.augment import Augmentation, MultiScaleCrop, jitter, mix, turn_hue
+from claver.training.mirror import mirror_of
 from claver.training.recipe_data import Augment
 from claver.video import Preprocess
 
@@ -60,18 +60,6 @@ def test_a_flip_swaps_left_and_right_in_pixels_and_labels():
     pixels, soft = augmentation(flip=1)(frames, labels, chance())
     torch.testing.assert_close(pixels, frames.movedim(-1, 2).flip(-1) / 255)
     assert soft.argmax(1).tolist() == [1, 0, 2]
-
-
-def test_mirror_images_of_classes_by_name_by_setting_and_where_there_is_none(caplog):
-    assert mirror_of(SIDES, {}).tolist() == [1, 0, 2]
-    assert mirror_of(("east", "west", "up"), {"east": "west"}).tolist() == [1, 0, 2]
-    assert mirror_of(("from left to right", "from right to left"), {}).tolist() == [1, 0]
-    assert mirror_of(("Left turn", "Right turn", "leftover"), {}).tolist() == [1, 0, 2]
-    assert not caplog.records
-    assert mirror_of(("turn left", "go"), {}).tolist() == [-1, 1]
-    assert "not mirrored" in caplog.text
-    with pytest.raises(ClaverError, match="no class 'wets'"):
-        mirror_of(("east", "west"), {"east": "wets"})
 
 
 def test_a_class_without_mirror_image_is_never_mirrored():

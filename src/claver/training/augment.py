@@ -8,9 +8,7 @@ saturation, hue.
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,18 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from claver.data.classes import nearest
-from claver.errors import ClaverError
 from claver.training.objectives import smooth_labels
 from claver.training.recipe_data import Augment
 from claver.video.reader import Frames
 from claver.video.transforms import Preprocess
 
-logger = logging.getLogger("claver")
-
 _LUMA = (0.299, 0.587, 0.114)
-_SIDES = {"left": "right", "Left": "Right", "LEFT": "RIGHT"}
-_SIDES |= {right: left for left, right in _SIDES.items()}
 _MOST_DISTORTED = 1  # steps between the scales of height and of width
 
 
@@ -202,36 +194,3 @@ def _box(kept: float, centre: Sequence[float], height: int, width: int) -> tuple
     for middle, length in zip(centre, (height, width), strict=True):
         edges += [min(max(round((middle + way * half) * length), 0), length) for way in (-1, 1)]
     return edges[0], edges[1], edges[2], edges[3]
-
-
-def mirror_of(classes: Sequence[str], given: Mapping[str, str]) -> Tensor:
-    """The class that each class becomes when left and right change places, int64 [C].
-
-    A class with left or right in its name becomes the one with the words changed; where there is none such it is −1:
-    its clips are not mirrored, with a warning. Other classes stay what they are.
-
-    Args:
-        classes: C names.
-        given: mirrored pairs that the names do not tell, in one direction or both.
-
-    Raises:
-        ClaverError: `given` names a class that there is not.
-    """
-    place = {name: index for index, name in enumerate(classes)}
-    pairs = dict(given) | {mirrored: name for name, mirrored in given.items()}
-    for name in pairs:
-        if name not in place:
-            raise ClaverError(f"augment.flip_labels: there is no class {name!r}{nearest(name, classes)}")
-    found = [place.get(pairs.get(name) or _other_side(name), -1) for name in classes]
-    if alone := [name for name, mirrored in zip(classes, found, strict=True) if mirrored < 0]:
-        logger.warning(
-            "clips of %r and %d other classes are not mirrored: the name has left or right, and no class is its mirror "
-            "image; augment.flip_labels can name one",
-            alone[0],
-            len(alone) - 1,
-        )
-    return torch.tensor(found)
-
-
-def _other_side(name: str) -> str:
-    return re.sub(rf"\b({'|'.join(_SIDES)})\b", lambda side: _SIDES[side[0]], name)

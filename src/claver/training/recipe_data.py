@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from claver.training.mirror import mirrored_pairs
+
 
 class DataSection(BaseModel):
     """A part of a recipe; a key it does not know is an error."""
@@ -22,7 +24,7 @@ class Augment(DataSection):
     crop_scales: tuple[float, ...] = (1, 0.875, 0.75, 0.66)  # shares of the short side; none: the centre
     crop_fixed: bool = True  # crops lie in a corner or the centre, else anywhere
     flip: float = Field(default=0.5, ge=0, le=1)  # probability of mirroring left and right
-    flip_labels: dict[str, str] = {}  # what classes become when mirrored, where left and right are in their names
+    flip_labels: dict[str, str] = {}  # what classes become when mirrored, where their names do not tell
     jitter: float = Field(default=0.8, ge=0, le=1)  # probability of changing colours, by up to …
     brightness: float = Field(default=0.4, ge=0, le=1)
     contrast: float = Field(default=0.4, ge=0, le=1)
@@ -37,9 +39,7 @@ class Augment(DataSection):
     def _possible(self) -> Augment:
         if not all(0 < scale <= 1 for scale in self.crop_scales):
             raise ValueError("crop_scales are shares of the short side, above 0 and at most 1")
-        for name, mirrored in self.flip_labels.items():
-            if self.flip_labels.get(mirrored, name) != name:
-                raise ValueError(f"flip_labels: {name!r} mirrored is {mirrored!r}, which mirrored must be {name!r}")
+        mirrored_pairs(self.flip_labels)
         return self
 
 

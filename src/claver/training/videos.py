@@ -26,8 +26,9 @@ from claver.prompts.actions import Actions
 from claver.prompts.choice import texts_for
 from claver.prompts.encoding import encode_texts
 from claver.recognizer import Recognizer
-from claver.training.augment import Augmentation, MultiScaleCrop, mirror_of
+from claver.training.augment import Augmentation, MultiScaleCrop
 from claver.training.distributed import encode_text_shared, rank_and_size
+from claver.training.mirror import mirror_of
 from claver.training.objectives import smooth_labels
 from claver.training.recipe import Recipe
 from claver.training.recipe_data import Videos
