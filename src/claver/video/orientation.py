@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from av.sidedata.sidedata import SideDataContainer
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Orientation:
     @classmethod
     def of_frame(cls, frame: Any) -> "Orientation":
         """Read FFmpeg's display matrix of a decoded frame; upright when it has none."""
-        data = frame.side_data.get("DISPLAYMATRIX")
+        # `frame.side_data` would be kept by the frame it keeps: a cycle that holds the decoder's pictures in memory.
+        data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # absent from the stubs
         if data is None:
             return cls()
         # The matrix has rows (a, b, ·), (c, d, ·): a stored point (x, y) is shown at (a·x + c·y, b·x + d·y).
