@@ -52,6 +52,22 @@ def test_every_kind_of_source_gives_the_same_answer(model: Claver, videos: list[
             np.testing.assert_array_equal(recognizer(source).scores, expected)
 
 
+def test_an_answer_says_when_its_frames_are_shown(model: Claver, videos: list[Path]) -> None:
+    """Ten frames a second and 13 of them: the middles of four segments are frames 1, 4, 8 and 11."""
+    recognizer = Recognizer(model, ACTIONS)
+    prediction = recognizer(videos[4])
+    assert prediction.seconds is not None
+    np.testing.assert_allclose(prediction.seconds, [[0.1, 0.4, 0.8, 1.1]], atol=1e-9)
+    assert prediction.damaged is None
+    for streamed in recognizer.stream([videos[4]], workers=1):
+        assert isinstance(streamed, Prediction)
+        np.testing.assert_array_equal(streamed.seconds, prediction.seconds)
+    several = Recognizer(model, ACTIONS, views="2x3")(videos[4]).seconds
+    assert several is not None
+    assert several.shape == (6, 4)
+    assert recognizer(read_video(videos[4])).seconds is None
+
+
 def test_views_are_averaged(model: Claver, videos: list[Path]) -> None:
     recognizer = Recognizer(model, ACTIONS, views="2x3")
     views = load_views(videos[2], frames=4, temporal_views=2, crops=3, preprocess=model.config.preprocess)

@@ -15,6 +15,8 @@ from claver.errors import ClaverError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from claver.video.damage import Damage
+
 
 class Answer(NamedTuple):
     """One action with its standing among all."""
@@ -33,7 +35,10 @@ class Prediction:
         actions: the C actions that competed.
         scores: Eq. 10 for each, [C]; the higher the better, comparable within one model.
         probabilities: [C], softmax of the scores; what is likely *if* one of the actions is what happens.
-        frames: what the model saw of the video, uint8 [T, h, w, 3].
+        frames: what the model saw of the video in view V // 2, uint8 [T, h, w, 3].
+        seconds: when the frames of each view are shown, from the first frame of the video on, [V, T]; None where
+            frames were given as an array.
+        damaged: what is known to be wrong with the file or with these frames; None when nothing is.
     """
 
     source: str
@@ -41,6 +46,8 @@ class Prediction:
     scores: npt.NDArray[np.float32]
     probabilities: npt.NDArray[np.float32]
     frames: npt.NDArray[np.uint8] = field(repr=False)
+    seconds: npt.NDArray[np.float64] | None = field(default=None, repr=False)
+    damaged: Damage | None = None
 
     def top(self, k: int = 5) -> list[Answer]:
         """The k best actions, best first; fewer if there are fewer.

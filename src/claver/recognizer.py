@@ -23,15 +23,14 @@ from claver.prompts.choice import read_actions
 from claver.prompts.encoding import Progress
 from claver.prompts.templates import DEFAULT_TEMPLATES
 from claver.prompts.text_bank import TextBank
-from claver.video import Preprocess, load_views
+from claver.video import Damage, Preprocess, VideoViews, read_views
 from claver.video.ahead import load_ahead
 from claver.video.transforms import normalize
 
 __all__ = ["Answer", "Failure", "Prediction", "Recognizer", "Views"]
 
 
-Bytes = npt.NDArray[np.uint8]
-Loaded = tuple[str, Tensor | VideoError]
+Loaded = tuple[str, VideoViews | VideoError]
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class Recognizer:
         """
         name = str(source) if isinstance(source, str | Path) else str(getattr(source, "name", type(source).__name__))
         views = self._load(source)
-        return self._predict(name, views, self._encode(views, len(views)))
+        return self._predict(name, views, self._encode(views.pixels, len(views.pixels)))
 
     def stream(
         self, paths: Iterable[str | Path | Place], *, batch_size: int = 8, workers: int = 0
@@ -138,26 +137,25 @@ class Recognizer:
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
         places = (path if isinstance(path, Place) else Place(str(path), str(path)) for path in paths)
         for place, result in load_ahead(places, load_one, workers=workers):
-            loaded = torch.from_numpy(result) if isinstance(result, np.ndarray) else result
-            waiting.append((place.name, loaded))
-            if sum(len(views) for _, views in waiting if isinstance(views, Tensor)) >= batch_size:
+            waiting.append((place.name, result if isinstance(result, VideoError) else result.unpacked()))
+            if sum(len(views.pixels) for _, views in waiting if isinstance(views, VideoViews)) >= batch_size:
                 yield from self._answer(waiting, batch_size)
                 waiting = []
         yield from self._answer(waiting, batch_size)
 
     def _answer(self, waiting: list[Loaded], batch_size: int) -> Iterator[Prediction | Failure]:
-        loaded = [views for _, views in waiting if isinstance(views, Tensor)]
+        loaded = [views.pixels for _, views in waiting if isinstance(views, VideoViews)]
         encoded: Iterator[Tensor] = iter(())
         if loaded:
-            encoded = iter(self._encode(torch.cat(loaded), batch_size).split([len(views) for views in loaded]))
+            encoded = iter(self._encode(torch.cat(loaded), batch_size).split([len(pixels) for pixels in loaded]))
         for path, views in waiting:
             if isinstance(views, VideoError):
                 yield Failure(path, str(views))
             else:
                 yield self._predict(path, views, next(encoded))
 
-    def _load(self, source: Any) -> Tensor:
-        return load_views(
+    def _load(self, source: Any) -> VideoViews:
+        return read_views(
             source,
             frames=self.frames,
             temporal_views=self.views.temporal,
@@ -175,21 +173,34 @@ class Recognizer:
         return torch.cat([self.model.encode_video(part).float() for part in pixels])
 
     @torch.inference_mode()
-    def _predict(self, name: str, views_VTCHW: Tensor, frames_VTE: Tensor) -> Prediction:
+    def _predict(self, name: str, views: VideoViews, frames_VTE: Tensor) -> Prediction:
         aggregate = self.model.config.aggregate
         scores = self.bank.scores(frames_VTE, self.model.scale, aggregate)
         # The released score is a sum of softmaxes already: dividing by its total makes it a distribution.
         probabilities = scores.softmax(0) if aggregate == "paper" else scores / scores.sum()
-        seen = views_VTCHW[len(views_VTCHW) // 2].permute(0, 2, 3, 1).cpu().numpy()
-        return Prediction(name, self.actions, scores.cpu().numpy(), probabilities.cpu().numpy(), seen)
+        seen = views.pixels[len(views.pixels) // 2].permute(0, 2, 3, 1).cpu().numpy()
+        found = (scores.cpu().numpy(), probabilities.cpu().numpy(), seen)
+        return Prediction(name, self.actions, *found, seconds=views.seconds, damaged=views.damage)
 
     def __repr__(self) -> str:
         return f"Recognizer({len(self.actions)} actions, {self.frames} frames, views {self.views})"
 
 
-def _load_views(place: Place, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> Bytes:
-    """What a worker does for one file. Bytes are a quarter of normalised floats, and an array, unlike a tensor, needs
-    no open file handle to go from process to process."""
+@dataclass(frozen=True)
+class _Packed:
+    """Views on their way from a worker: an array, unlike a tensor, needs no open file handle to change process."""
+
+    pixels: npt.NDArray[np.uint8]
+    seconds: npt.NDArray[np.float64] | None
+    damage: Damage | None
+
+    def unpacked(self) -> VideoViews:
+        return VideoViews(torch.from_numpy(self.pixels), self.seconds, self.damage)
+
+
+def _load_views(place: Place, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> _Packed:
+    """What a worker does for one file. Bytes are a quarter of normalised floats."""
     settings: dict[str, Any] = {"temporal_views": views.temporal, "crops": views.crops, "threads": threads}
     with place.named():
-        return load_views(place.source(), frames=frames, preprocess=preprocess, normalized=False, **settings).numpy()
+        read = read_views(place.source(), frames=frames, preprocess=preprocess, normalized=False, **settings)
+    return _Packed(read.pixels.numpy(), read.seconds, read.damage)

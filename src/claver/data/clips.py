@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from claver.data.manifest import Ints, Manifest
@@ -17,7 +16,7 @@ from claver.data.manifest_file import read_manifest
 from claver.errors import ClaverError, VideoError
 from claver.video.reader import Frames
 from claver.video.transforms import Interpolation, resize_short_side
-from claver.video.views import sample_frames
+from claver.video.views import SampledFrames, sample_frames
 
 Cut = Callable[[Frames, np.random.Generator], Frames]
 """Cuts clips to one size: frames uint8 [T, H, W, 3] and random numbers to uint8 [T, h, w, 3]. It must pickle."""
@@ -164,18 +163,15 @@ class Reading:
         if self.sampling == "random" and chance is None:
             raise ClaverError("random sampling needs a generator of random numbers")
         drawn = chance if self.sampling == "random" else None
-        pixels, indices = self._sampled(place, drawn)
-        clip = self._resized(np.asarray(pixels))[indices.reshape(-1)]
+        sampled = self._sampled(place, drawn)
+        clip = self._resized(np.asarray(sampled.pixels))[sampled.indices.reshape(-1)]
         cut = clip if self.cut is None else self.cut(clip, chance if chance is not None else np.random.default_rng(0))
         return np.ascontiguousarray(cut)
 
-    def _sampled(self, place: Place, chance: np.random.Generator | None) -> tuple[Frames, npt.NDArray[np.int64]]:
+    def _sampled(self, place: Place, chance: np.random.Generator | None) -> SampledFrames:
         source = place.source()
         with place.named():
-            pixels, indices = sample_frames(
-                source, frames=self.frames, temporal_views=self.views, generator=chance, threads=1
-            )
-        return np.asarray(pixels), indices
+            return sample_frames(source, frames=self.frames, temporal_views=self.views, generator=chance, threads=1)
 
     def _resized(self, frames: Frames) -> Frames:
         if self.short_side is None:

@@ -23,7 +23,7 @@ from claver.prediction import Prediction
 from claver.prompts.actions import Actions
 from claver.prompts.text_bank import TextBank
 from claver.recognizer import Recognizer
-from claver.video import load_views, normalize
+from claver.video import normalize, read_views
 
 Floats = NDArray[np.float32]
 MOST_TEXTS = 6
@@ -139,7 +139,8 @@ def explain(
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer(recognizer, {name: [name] for name in chosen})
     model, bank = recognizer.model, _with_actions(recognizer, chosen)
-    seen = load_views(video, frames=recognizer.frames, preprocess=model.config.preprocess, normalized=False)[0]
+    views = read_views(video, frames=recognizer.frames, preprocess=model.config.preprocess, normalized=False)
+    seen = views.pixels[0]
     places = [bank.actions.names.index(name) for name in chosen]
     found = _video_relevance(model, seen, bank.prototypes, places)
     embedding = video_embedding(found.frame_embeddings[None].float(), model.config.aggregate)[0]
@@ -147,7 +148,8 @@ def explain(
     scores, probabilities = _time_line(model, bank, found.frame_embeddings)
     name = str(video) if isinstance(video, str | Path) else str(getattr(video, "name", type(video).__name__))
     frames = seen.permute(0, 2, 3, 1).cpu().numpy()
-    prediction = Prediction(name, bank.actions.names, scores[-1], probabilities[-1], frames)
+    shown = (scores[-1], probabilities[-1], frames)
+    prediction = Prediction(name, bank.actions.names, *shown, seconds=views.seconds, damaged=views.damage)
     return Explanation(
         action=chosen[0],
         against=chosen[1] if len(chosen) > 1 else None,

@@ -1,17 +1,21 @@
 """Video: chosen frames read exactly and fast, sampling in time, and the way from pixels to the model's input."""
 
+from claver.video.damage import Damage
 from claver.video.reader import DamagedVideoError, VideoInfo, VideoReader
 from claver.video.sampling import clip_indices, dense_indices, indices_at, sparse_indices, view_indices
 from claver.video.source import Source
 from claver.video.transforms import Preprocess, center_crop, normalize, resize_short_side, three_crops
-from claver.video.views import load_views, read_video, sample_frames
+from claver.video.views import SampledFrames, VideoViews, load_views, read_video, read_views, sample_frames
 
 __all__ = [
+    "Damage",
     "DamagedVideoError",
     "Preprocess",
+    "SampledFrames",
     "Source",
     "VideoInfo",
     "VideoReader",
+    "VideoViews",
     "center_crop",
     "clip_indices",
     "dense_indices",
@@ -19,6 +23,7 @@ __all__ = [
     "load_views",
     "normalize",
     "read_video",
+    "read_views",
     "resize_short_side",
     "sample_frames",
     "sparse_indices",

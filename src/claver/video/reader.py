@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from claver.errors import VideoError
+from claver.video.damage import Damage
 from claver.video.decoding import InexactError, decode_plainly, decode_sparse, plan, sparse_context
 from claver.video.orientation import Orientation
 from claver.video.packets import FrameTable, list_packets, tagged_packets, video_stream
@@ -127,6 +128,10 @@ class VideoReader:
         for index in chosen[[places[tag][0] for tag in missing][:1]]:
             raise self._damaged(int(index))
         return out
+
+    def damage(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Damage | None:
+        """What is known to be wrong with frames that were read, and with the file; None when nothing is."""
+        return None
 
     def _fill(self, out: Frames, places: dict[int, list[int]]) -> set[int]:
         """Decode into `out`; returns the tags that no way of decoding delivers."""

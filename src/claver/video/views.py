@@ -1,17 +1,54 @@
 """From a video to the views the model answers on: every needed frame read once, resized once, then cropped."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from claver.errors import VideoError
+from claver.video.damage import Damage
 from claver.video.reader import DamagedVideoError, Frames, VideoReader
 from claver.video.sampling import clip_indices, view_indices
 from claver.video.source import Media, Source
 from claver.video.transforms import Crops, Preprocess
 
 VideoLike = Source | npt.NDArray[np.uint8] | Tensor
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SampledFrames:
+    """The frames that the views of a video are made of, each once.
+
+    Attributes:
+        pixels: the U distinct frames, uint8 [U, H, W, 3].
+        indices: which of them each temporal view is made of, [V, T].
+        seconds: when each is shown, from the first frame of the video on, [V, T]; None for frames that are an array.
+        damage: what is wrong with the file or these frames; None when nothing is known to be.
+    """
+
+    pixels: Frames | Tensor = field(repr=False)
+    indices: Ints
+    seconds: Floats | None = None
+    damage: Damage | None = None
+
+
+@dataclass(frozen=True)
+class VideoViews:
+    """The views of a video as the model sees them.
+
+    Attributes:
+        pixels: [V, T, 3, size, size] with V = temporal views · crops, uint8 or normalised float32.
+        seconds: when each frame is shown, [V, T]; None for frames that were given as an array.
+        damage: as in `SampledFrames`.
+    """
+
+    pixels: Tensor = field(repr=False)
+    seconds: Floats | None = None
+    damage: Damage | None = None
 
 
 def load_views(
@@ -33,12 +70,37 @@ def load_views(
     themselves, `uint8 [T, H, W, 3]`. Of a damaged file the frames that decode are used. With a `generator` the frames
     are drawn at random from their segments. Raises `VideoError` when the video cannot be read.
     """
-    pixels, indices_VT = sample_frames(
-        source, frames=frames, temporal_views=temporal_views, generator=generator, threads=threads
-    )
+    return read_views(
+        source,
+        frames=frames,
+        temporal_views=temporal_views,
+        crops=crops,
+        preprocess=preprocess,
+        normalized=normalized,
+        generator=generator,
+        threads=threads,
+    ).pixels
+
+
+def read_views(
+    source: VideoLike,
+    *,
+    frames: int,
+    temporal_views: int = 1,
+    crops: Crops = 1,
+    preprocess: Preprocess | None = None,
+    normalized: bool = True,
+    generator: np.random.Generator | None = None,
+    threads: int = 0,
+) -> VideoViews:
+    """What `load_views` gives, with the seconds of its frames and what is known of damage."""
+    sampled = sample_frames(source, frames=frames, temporal_views=temporal_views, generator=generator, threads=threads)
     preprocess = preprocess or Preprocess()
-    prepared_CUhw = preprocess(pixels, crops) if normalized else preprocess.cut(pixels, crops)
-    return prepared_CUhw[:, torch.from_numpy(indices_VT)].transpose(0, 1).flatten(0, 1)
+    prepare = preprocess if normalized else preprocess.cut
+    prepared_CUhw = prepare(sampled.pixels, crops)
+    pixels = prepared_CUhw[:, torch.from_numpy(sampled.indices)].transpose(0, 1).flatten(0, 1)
+    seconds = None if sampled.seconds is None else sampled.seconds.repeat(crops, axis=0)
+    return VideoViews(pixels, seconds, sampled.damage)
 
 
 def sample_frames(
@@ -48,13 +110,13 @@ def sample_frames(
     temporal_views: int = 1,
     generator: np.random.Generator | None = None,
     threads: int = 0,
-) -> tuple[Frames | Tensor, npt.NDArray[np.int64]]:
-    """The distinct frames of all views, `uint8 [U, H, W, 3]`, and each view's places among them, `[views, T]`."""
+) -> SampledFrames:
+    """The distinct frames of all temporal views, read once; see `SampledFrames`. Raises as `load_views` does."""
     if isinstance(source, np.ndarray | Tensor):
         _check_frames(source)
         indices = view_indices(len(source), frames, temporal_views, generator=generator)
         needed, inverse = np.unique(indices, return_inverse=True)
-        return source[needed], inverse.reshape(indices.shape)
+        return SampledFrames(source[needed], inverse.reshape(indices.shape))
     media = Media(source)
     try:
         return _read(media, frames, temporal_views, generator, threads, survey=False)
@@ -76,11 +138,14 @@ def read_video(source: VideoLike, indices: npt.ArrayLike | None = None, *, threa
 
 def _read(
     media: Media, frames: int, views: int, generator: np.random.Generator | None, threads: int, *, survey: bool
-) -> tuple[Frames, npt.NDArray[np.int64]]:
+) -> SampledFrames:
     with VideoReader(media, survey=survey, threads=threads) as video:
         indices = clip_indices(video.info, frames, views=views, generator=generator)
         needed, inverse = np.unique(indices, return_inverse=True)
-        return video.read(needed), inverse.reshape(indices.shape)
+        pixels = video.read(needed)
+        return SampledFrames(
+            pixels, inverse.reshape(indices.shape), video.info.timestamps[indices], video.damage(needed)
+        )
 
 
 def _check_frames(frames: npt.NDArray[np.uint8] | Tensor) -> None:
