@@ -8,7 +8,16 @@ import pytest
 
 from claver.errors import ClaverError
 from claver.models.notice import say_once
-from claver.prompts import Prompt, PromptBank, benchmark_classes, fill, read_actions, texts_for, write_prompts
+from claver.prompts import (
+    PLAIN_TEMPLATES,
+    Prompt,
+    PromptBank,
+    benchmark_classes,
+    fill,
+    read_actions,
+    texts_for,
+    write_prompts,
+)
 
 CLASS = "brush hair"
 SHIPPED = PromptBank.shipped("hmdb51")
@@ -43,6 +52,8 @@ def test_a_benchmark_gets_what_the_paper_uses(heard: Any) -> None:
         ("name", (CLASS,)),
         ("templates", fill(CLASS)),
         ("names,template", fill(CLASS)),
+        ("templates-plain", fill(CLASS, PLAIN_TEMPLATES)),
+        ("templates-plain,synonym", (*fill(CLASS, PLAIN_TEMPLATES), *of_kind("synonym"))),
         ("interpretive", ALL),
         ("decomposition", of_kind("decomposition")),
         ("names, synonyms", (CLASS, *of_kind("synonym"))),
@@ -107,6 +118,7 @@ def test_templates_of_ones_own_are_used_alone_unless_more_is_asked_for() -> None
     [
         ("interpretativ", "did you mean 'interpretive'"),
         ("template,decompsition", "not 'decompsition'; did you mean 'decomposition'"),
+        ("template-plain", "did you mean 'templates-plain'"),
         ("nowhere.csv", "there is no file of actions nowhere.csv"),
         ("nowhere.jsonl", "there is no bank of prompts nowhere.jsonl"),
         ("ucf101", "ucf101 has no text about 'brush hair'"),

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from claver.explain.lexicon import ADJECTIVE_ENDINGS, DETERMINERS, IRREGULAR, NOUNS, OTHERS, SUBJECTS, THINGS, VERBS
 from claver.models.tokenizer import Tokenizer
+from claver.prompts.lexicon import ADJECTIVE_ENDINGS, DETERMINERS, IRREGULAR, NOUNS, OTHERS, SUBJECTS, THINGS, VERBS
+from claver.prompts.phrases import bases
 
 Kind = Literal["verb", "noun", "other"]
 KINDS: tuple[Kind, ...] = ("verb", "noun", "other")
@@ -78,7 +79,7 @@ def _kind(word: str, before: str, kind_before: Kind | None) -> Kind:
         return "noun"
     if word.endswith("ing") and len(word) > 4:
         return "noun" if word in THINGS and before in DETERMINERS else "verb"
-    if (word in VERBS or any(base in VERBS for base in _bases(word))) and _stands_as_verb(word, before, kind_before):
+    if (word in VERBS or any(base in VERBS for base in bases(word))) and _stands_as_verb(word, before, kind_before):
         return "verb"
     if word in IRREGULAR or (word.endswith("ed") and len(word) > 4):
         return "verb"
@@ -93,16 +94,6 @@ def _stands_as_verb(word: str, before: str, kind_before: Kind | None) -> bool:
         several = kind_before == "noun" and before.endswith("s")
         return kind_before is None or several or before in SUBJECTS or before in ("and", "or", "not")
     return kind_before != "verb" or word.endswith("ed")
-
-
-def _bases(word: str) -> Iterator[str]:
-    """What a word may be a third person or past of: carries, goes, stops, hopped, moved, jumped."""
-    for ending, instead in (("ies", "y"), ("es", ""), ("s", ""), ("ied", "y"), ("ed", ""), ("d", "")):
-        if word.endswith(ending):
-            base = word[: len(word) - len(ending)] + instead
-            yield base
-            if len(base) > 3 and base[-1] == base[-2]:
-                yield base[:-1]
 
 
 def _singular(word: str) -> str:

@@ -13,12 +13,13 @@ from claver.prompts.action_files import read_action_file
 from claver.prompts.actions import BENCHMARKS, Actions, benchmark_classes
 from claver.prompts.bank import PromptBank, first_named, say_templates_stand_in, shipped_banks, shipped_names
 from claver.prompts.record import KINDS
-from claver.prompts.templates import DEFAULT_TEMPLATES, NAME_ONLY, fill
+from claver.prompts.templates import DEFAULT_TEMPLATES, NAME_ONLY, PLAIN_TEMPLATES, fill
 
 INTERPRETIVE = "interpretive"
 """Names, templates and every text of the bank: what the paper learns from and recognises by (Sec. 3.3)."""
 
 _NAMES = "names"
+_PLAIN = "templates-plain"
 _SPELLINGS = {"name": _NAMES, "templates": "template", "decompositions": "decomposition", "synonyms": "synonym"}
 
 
@@ -81,9 +82,10 @@ def texts_for(
 
     Args:
         names: the actions.
-        texts: `names`; `templates`; `interpretive`: names, templates and all that the bank has; some of its kinds, and
-            `names`, separated by commas: `template,decomposition`; a benchmark, for all of its texts; or a file, `.csv`
-            or `.jsonl`. If not given, `interpretive` for actions of a bank, else templates, which is said once.
+        texts: `names`; `templates`; `templates-plain`, in which names stand as they are, grammatical or not;
+            `interpretive`: names, templates and all that the bank has; some of its kinds, `names` and
+            `templates-plain`, separated by commas: `template,decomposition`; a benchmark, for all of its texts; or a
+            file, `.csv` or `.jsonl`. If not given, `interpretive` for actions of a bank, else templates, which is said once.
         dataset: whose classes the actions are, if they are a benchmark's.
         bank: where the texts come from, in place of those that come with the package.
         templates: forms that names are put into; if texts are not given and these are not the usual ones, they are used
@@ -101,6 +103,9 @@ def texts_for(
             say_templates_stand_in(names)
         return _filled(names, templates)
     parts = [_SPELLINGS.get(part.strip(), part.strip()) for part in str(texts).split(",")]
+    if _PLAIN in parts:
+        parts = ["template" if part == _PLAIN else part for part in parts]
+        templates, usual = PLAIN_TEMPLATES, False
     if unknown := [part for part in parts if part not in (_NAMES, INTERPRETIVE, *KINDS)]:
         return _only(names, _texts_at(texts, unknown[0], templates), str(texts))
     kinds = KINDS if INTERPRETIVE in parts else [kind for kind in KINDS if kind in parts]
@@ -175,11 +180,11 @@ def _all_shipped() -> PromptBank:
 def _texts_at(texts: str | Path, unknown: str, templates: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """All texts of a benchmark or file, by action."""
     if not (str(texts) in BENCHMARKS or _names_a_file(str(texts))):
-        known = (_NAMES, "templates", INTERPRETIVE, *KINDS, *BENCHMARKS)
+        known = (_NAMES, "templates", _PLAIN, INTERPRETIVE, *KINDS, *BENCHMARKS)
         near = difflib.get_close_matches(unknown, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ClaverError(
-            f"texts are names, templates, {INTERPRETIVE}, some of {', '.join(KINDS)}, a benchmark, or a file "
+            f"texts are names, templates, {_PLAIN}, {INTERPRETIVE}, some of {', '.join(KINDS)}, a benchmark, or a file "
             f".csv or .jsonl, not {unknown!r}{hint}"
         )
     every = read_actions(texts, templates=templates)

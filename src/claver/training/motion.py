@@ -13,7 +13,7 @@ from claver.data.motion import VERBS, render_clips, render_stills
 from claver.data.motion_vocabulary import class_texts
 from claver.errors import ClaverError
 from claver.models import Claver, Tokenizer
-from claver.prompts.templates import fill
+from claver.prompts.templates import PLAIN_TEMPLATES, fill
 from claver.training.beginning import new_model, train_tokenizer
 from claver.training.clips import ClipsTask, Encode, tokenize_classes
 from claver.training.recipe import Recipe, load_recipe
@@ -43,8 +43,8 @@ def motion_recipes(seed: int, changes: Iterable[str] = ()) -> tuple[Recipe, Reci
 
 
 def verb_class_texts() -> dict[str, tuple[str, ...]]:
-    """What is said of each verb: its own texts, then the bare name in the templates every user gets."""
-    return {name: (*texts, *fill(name)) for name, texts in class_texts().items()}
+    """What is said of each verb: its own texts, then the bare name in plain templates."""
+    return {name: (*texts, *fill(name, PLAIN_TEMPLATES)) for name, texts in class_texts().items()}
 
 
 def stills_task(recipe: Recipe, size: int) -> StillsTask:

@@ -51,7 +51,8 @@ class Videos(DataSection):
     train_split: str | None = None  # only clips of this split of `train`
     test_split: str | None = None
     root: Path | None = None  # what paths in the manifests are relative to; their own folders if not given
-    # names, templates, interpretive, kinds of text, or a file; if not given, interpretive where texts come with claver
+    # names, templates, templates-plain, interpretive, kinds of text, or a file; if not given, interpretive where texts
+    # come with claver
     texts: str | None = None
     shots: int | None = Field(default=None, ge=1)  # K clips of each class (few-shot), drawn by …
     shots_seed: int = Field(default=0, ge=0)

@@ -49,7 +49,7 @@ tackle take talk tap taste teach tear testify text think thread throw tickle tie
 trade train transform travel tread trim trip tumble turn twiddle twirl twist type unbox unfold unload use utilise
 utilize vacuum vanish vault visit wade wag wait wake walk wander wash watch water wave wax wear weave weld whip whisk
 whistle wield win wink wipe wrap wrestle write yawn yell zoom kayak skateboard skydive snowboard windsurf breakdance
-cartwheel backflip
+cartwheel backflip collapse continue die faint limp stagger stumble vomit wipe
 """
 
 _IRREGULAR = """
