@@ -133,3 +133,24 @@ def test_bad_input(model: Claver, videos: list[Path]) -> None:
         recognizer(videos[0]).top(0)
     with pytest.raises(VideoError, match=r"uint8 \[T, H, W, 3\]"):
         recognizer(np.zeros((2, 3), dtype=np.float32))
+
+
+@pytest.mark.parametrize("aggregate", ["paper", "released"])
+def test_a_score_that_is_not_finite_is_no_answer(videos: list[Path], aggregate: str) -> None:
+    broken = talking_model(aggregate=aggregate)
+    recognizer = Recognizer(broken, ACTIONS)
+    with torch.no_grad():
+        broken.image.position[3, 5] = float("nan")
+    with pytest.raises(VideoError, match=r"0\.mp4: the model gives non-finite scores"):
+        recognizer(videos[0].with_name("0.mp4"))
+    results = list(recognizer.stream(videos[:2]))
+    assert [type(result) for result in results] == [Failure, Failure]
+    assert "non-finite scores" in results[1].error  # type: ignore[union-attr]
+
+
+def test_texts_that_are_not_finite_are_no_texts() -> None:
+    broken = talking_model()
+    with torch.no_grad():
+        broken.text.position[1, 5] = float("inf")
+    with pytest.raises(ClaverError, match="text tower gives non-finite vectors"):
+        Recognizer(broken, ACTIONS)

@@ -115,7 +115,7 @@ class Recognizer:
             source: a path, the bytes of a file, an open binary stream, or frames uint8 [T, H, W, 3].
 
         Raises:
-            VideoError: it cannot be read.
+            VideoError: it cannot be read, or the model's scores for it are not finite.
         """
         name = str(source) if isinstance(source, str | Path) else str(getattr(source, "name", type(source).__name__))
         views = self._load(source)
@@ -151,8 +151,14 @@ class Recognizer:
         for path, views in waiting:
             if isinstance(views, VideoError):
                 yield Failure(path, str(views))
+                continue
+            frames = next(encoded)
+            try:
+                prediction = self._predict(path, views, frames)
+            except VideoError as error:
+                yield Failure(path, str(error))
             else:
-                yield self._predict(path, views, next(encoded))
+                yield prediction
 
     def _load(self, source: Any) -> VideoViews:
         return read_views(
@@ -176,6 +182,10 @@ class Recognizer:
     def _predict(self, name: str, views: VideoViews, frames_VTE: Tensor) -> Prediction:
         aggregate = self.model.config.aggregate
         scores = self.bank.scores(frames_VTE, self.model.scale, aggregate)
+        if not bool(scores.isfinite().all()):
+            raise VideoError(
+                f"{name}: the model gives non-finite scores for it; its weights do not suit {self.model.dtype}"
+            )
         # The released score is a sum of softmaxes already: dividing by its total makes it a distribution.
         probabilities = scores.softmax(0) if aggregate == "paper" else scores / scores.sum()
         seen = views.pixels[len(views.pixels) // 2].permute(0, 2, 3, 1).cpu().numpy()

@@ -1,5 +1,7 @@
 """What holds for any weights: exactness of everything that is skipped, any number of frames, both arithmetics."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -209,6 +211,19 @@ def test_the_scale_is_clamped_at_100() -> None:
     with torch.no_grad():
         model.logit_scale.fill_(6.0)
     torch.testing.assert_close(model.scale, torch.tensor(100.0))
+    model.clamp_scale()
+    assert model.logit_scale.item() == pytest.approx(math.log(100))
+
+
+@pytest.mark.parametrize("value", [2.0, math.log(100), 4.6055], ids=["usual", "limit", "fp16"])
+def test_a_scale_at_its_limit_still_learns(value: float) -> None:
+    """OpenAI's fp16 checkpoints hold 4.6055, a little more than ln 100."""
+    model = tiny_model()
+    with torch.no_grad():
+        model.logit_scale.fill_(value)
+    model.scale.backward()
+    assert model.logit_scale.grad is not None
+    assert model.logit_scale.grad.item() == pytest.approx(min(math.exp(value), 100.0), rel=1e-5)
 
 
 @pytest.mark.parametrize(

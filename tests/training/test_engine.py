@@ -1,3 +1,4 @@
+import math
 import os
 import resource
 import signal
@@ -42,6 +43,17 @@ def test_a_tiny_motion_problem_is_learned_and_what_is_frozen_stays():
     assert trainer.figures[80]["top-1"] > 0.8
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]) == key.startswith("image."), key
+
+
+def test_the_scale_is_brought_back_to_100_after_every_step_and_learns_from_there():
+    recipe = clips_recipe(steps=4, warmup=0, freeze=[])
+    model, task = clips_problem(recipe)
+    with torch.no_grad():
+        model.logit_scale.fill_(4.6055)  # as a half-precision checkpoint has it
+    seen: list[float] = []
+    Trainer(recipe, model, task, after_step=lambda _: seen.append(model.logit_scale.item())).run()
+    assert max(seen) <= math.log(100) + 1e-6
+    assert len(set(seen)) > 1
 
 
 def test_mean_pooling_cannot_tell_a_pair_apart_however_it_is_trained():

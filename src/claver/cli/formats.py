@@ -30,8 +30,8 @@ def render(records: Sequence[Record], form: Format) -> str:
     """All records in one of the formats."""
     writers: dict[Format, Callable[[Sequence[Record]], str]] = {
         Format.table: _table,
-        Format.json: lambda rows: json.dumps(list(rows), indent=2, ensure_ascii=False) + "\n",
-        Format.jsonl: lambda rows: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
+        Format.json: lambda rows: json.dumps(list(rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        Format.jsonl: lambda rows: "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows),
         Format.csv: _csv,
     }
     return writers[form](records)

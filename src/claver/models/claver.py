@@ -90,8 +90,17 @@ class Claver(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """exp(logit_scale), at most 100."""
-        return self.logit_scale.clamp(max=MAX_LOGIT_SCALE).exp()
+        """exp(logit_scale), at most 100; its gradient is that of exp, on and beyond the limit too.
+
+        The gradient of a clamp is zero beyond the limit: a scale that ever came there could never learn again.
+        """
+        excess = (self.logit_scale.detach() - MAX_LOGIT_SCALE).clamp(min=0)
+        return (self.logit_scale - excess).exp()
+
+    @torch.no_grad()
+    def clamp_scale(self) -> None:
+        """Bring `logit_scale` back to ln 100 at most, as CLIP does after every step of its optimiser."""
+        self.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
 
     @property
     def device(self) -> torch.device:

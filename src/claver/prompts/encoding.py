@@ -44,7 +44,7 @@ def encode_texts(
         progress: called as texts are encoded.
 
     Raises:
-        ClaverError: the model has no tokenizer.
+        ClaverError: the model has no tokenizer, or gives vectors that are not finite.
     """
     if model.tokenizer is None:
         raise ClaverError(
@@ -87,4 +87,9 @@ def _encode(model: Claver, tokens_CL: Tensor, dtype: torch.dtype | None, progres
         parts.append(tower(part.to(model.device)).float().cpu())
         done += len(part)
         progress(done, len(tokens_CL))
-    return torch.cat(parts)
+    vectors = torch.cat(parts)
+    if not bool(vectors.isfinite().all()):
+        raise ClaverError(
+            f"the model's text tower gives non-finite vectors; its weights do not suit {dtype or model.dtype}"
+        )
+    return vectors

@@ -219,6 +219,7 @@ class Trainer:
             return False
         run.optimizer.step()
         run.optimizer.zero_grad()
+        self.model.clamp_scale()
         if run.ema is not None:
             run.ema.update(step)
         return True
