@@ -67,19 +67,13 @@ def test_sentences(name: str, texts: tuple[str, ...]) -> None:
     assert set(texts) <= set(fill(name))
 
 
-@pytest.mark.parametrize(
-    ("verb", "form"),
-    [
-        ("tie", "tying"),
-        ("shake", "shaking"),
-        ("run", "running"),
-        ("eat", "eating"),
-        ("dye", "dyeing"),
-        ("see", "seeing"),
-    ]
-    + [("quit", "quitting"), ("squat", "squatting"), ("mow", "mowing"), ("box", "boxing"), ("open", "opening")]
-    + [("begin", "beginning"), ("ski", "skiing"), ("kayak", "kayaking"), ("wrap", "wrapping"), ("vomit", "vomiting")],
-)
+FORMS = """
+tie tying shake shaking run running eat eating dye dyeing see seeing quit quitting squat squatting mow mowing box boxing
+open opening begin beginning ski skiing kayak kayaking wrap wrapping vomit vomiting
+"""
+
+
+@pytest.mark.parametrize(("verb", "form"), list(zip(FORMS.split()[::2], FORMS.split()[1::2], strict=True)))
 def test_participles(verb: str, form: str) -> None:
     assert participle(verb) == form
     assert is_participle(form)

@@ -85,7 +85,8 @@ def texts_for(
         texts: `names`; `templates`; `templates-plain`, in which names stand as they are, grammatical or not;
             `interpretive`: names, templates and all that the bank has; some of its kinds, `names` and
             `templates-plain`, separated by commas: `template,decomposition`; a benchmark, for all of its texts; or a
-            file, `.csv` or `.jsonl`. If not given, `interpretive` for actions of a bank, else templates, which is said once.
+            file, `.csv` or `.jsonl`. If not given, `interpretive` for actions of a bank, else templates, which is said
+            once.
         dataset: whose classes the actions are, if they are a benchmark's.
         bank: where the texts come from, in place of those that come with the package.
         templates: forms that names are put into; if texts are not given and these are not the usual ones, they are used

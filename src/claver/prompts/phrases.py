@@ -9,52 +9,13 @@ from typing import NamedTuple
 
 from claver.prompts.lexicon import DETERMINERS, IRREGULAR, VERBS
 
-GAMES = frozenset(
-    [
-        "badminton",
-        "baseball",
-        "basketball",
-        "billiards",
-        "cards",
-        "chess",
-        "cricket",
-        "darts",
-        "dodgeball",
-        "football",
-        "frisbee",
-        "golf",
-        "handball",
-        "hockey",
-        "lacrosse",
-        "netball",
-        "poker",
-        "polo",
-        "rugby",
-        "snooker",
-        "soccer",
-        "softball",
-        "squash",
-        "tennis",
-        "volleyball",
-    ]
-)
-_NO_PARTICIPLES = frozenset(
-    [
-        "anything",
-        "ceiling",
-        "evening",
-        "everything",
-        "herring",
-        "morning",
-        "nothing",
-        "pudding",
-        "railing",
-        "sibling",
-        "something",
-        "viking",
-        "wedding",
-    ]
-)
+_GAMES = """
+badminton baseball basketball billiards cards chess cricket darts dodgeball football frisbee golf handball hockey
+lacrosse netball poker polo rugby snooker soccer softball squash tennis volleyball
+"""
+_NO_PARTICIPLES = """
+anything ceiling evening everything herring morning nothing pudding railing sibling something viking wedding
+"""
 _ALSO_THINGS = frozenset(["box", "dance", "drum", "face", "fish", "rock", "sand", "step", "water"])
 """Verbs that more often name a thing before another word: `water polo`, `box jump`."""
 _BEFORE_A_VERB = frozenset(["begin", "continue", "finish", "go", "keep", "start", "stop"])
@@ -155,8 +116,7 @@ uneven bars: exercising on uneven bars
 yo yo: playing with a yo-yo
 zumba: dancing zumba
 """
-"""Names of the benchmarks that the rules would put into a clumsy or wrong form; `who | what they do` where not a person.
-"""
+"""Names of the benchmarks that the rules would put clumsily or wrongly; `who | what they do` if not a person."""
 
 
 class Phrase(NamedTuple):
@@ -215,7 +175,7 @@ def _of_anyone(words: list[str], plain: str) -> Phrase:
         return Phrase(plain, plain)
     if first in IRREGULAR or not plain.isascii():
         return Phrase("", plain)
-    return Phrase(f"{'playing' if plain.lower() in GAMES else 'doing'} {plain}", plain)
+    return Phrase(f"{'playing' if plain.lower() in _GAMES.split() else 'doing'} {plain}", plain)
 
 
 @lru_cache(maxsize=1)
@@ -244,7 +204,7 @@ def _verb_of(first: str, rest: list[str]) -> str | None:
 def is_participle(word: str) -> bool:
     """Whether a word is a verb's -ing form, by its look: `skiing`, not `swing`."""
     plain = word.lower().strip("(),")
-    return plain.endswith("ing") and bool(re.search("[aeiouy]", plain[:-3])) and plain not in _NO_PARTICIPLES
+    return plain.endswith("ing") and bool(re.search("[aeiouy]", plain[:-3])) and plain not in _NO_PARTICIPLES.split()
 
 
 def participle(verb: str) -> str:
