@@ -19,6 +19,7 @@ from claver.models import (
     similarity,
     video_embedding,
 )
+from claver.models.config import Aggregate
 from claver.models.image import resize_position
 from tests.tiny import EOT, random_texts, tiny_config, tiny_model
 
@@ -174,6 +175,27 @@ def test_half_precision_stays_close_and_keeps_its_type() -> None:
     assert half.frame_embeddings.dtype == half.text_embeddings.dtype == torch.bfloat16
     cosine = torch.cosine_similarity(exact.video_embedding, half.video_embedding.float())
     assert (cosine > 0.999).all()
+
+
+@pytest.mark.parametrize("aggregate", ["paper", "released"])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_scores_and_losses_of_half_precision_vectors_are_those_of_their_exact_values(
+    aggregate: Aggregate, autocast: bool
+) -> None:
+    """In bfloat16 a cosine times 100 has steps of 0.5: classes that differ by less would tie."""
+    generator = torch.Generator().manual_seed(0)
+    texts = torch.randn(3, 40, 64, generator=generator).bfloat16()
+    frames = (torch.randn(16, 8, 64, generator=generator) + 3 * texts[0, :16, None]).bfloat16()
+    scale, labels = torch.tensor(100.0), torch.arange(16)
+
+    def everything(frames: torch.Tensor, texts: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        logits = similarity(video_embedding(frames, aggregate), texts, scale, aggregate)
+        return logits, class_scores(logits, aggregate), interpretive_loss(logits, labels)
+
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        found = everything(frames, texts)
+    for half, exact in zip(found, everything(frames.double(), texts.double()), strict=True):
+        torch.testing.assert_close(half.double(), exact, rtol=1e-5, atol=1e-4)
 
 
 def test_equation_9_is_its_formula() -> None:

@@ -93,10 +93,11 @@ def test_other_weights_and_other_tokens_are_not_mistaken(model: Claver, tmp_path
     torch.testing.assert_close(found, plainly(model, [f"{text}." for text in MANY]))
 
 
-def test_what_is_computed_under_autocast_is_not_kept(model: Claver, tmp_path: Path) -> None:
+def test_under_autocast_vectors_are_those_of_the_towers_own_type(model: Claver, tmp_path: Path) -> None:
     with torch.autocast("cpu", torch.bfloat16):
-        encode_texts(model, MANY, cache=tmp_path)
-    assert not list(tmp_path.iterdir())
+        found = encode_texts(model, MANY, cache=tmp_path)
+    assert torch.equal(found, encode_texts(model, MANY, cache=False))
+    assert torch.equal(found, encode_texts(model, MANY, cache=tmp_path))
 
 
 def test_few_texts_are_not_worth_a_file(model: Claver, tmp_path: Path) -> None:

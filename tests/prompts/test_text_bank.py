@@ -27,6 +27,15 @@ def test_scores_rank_and_scale_as_equation_10() -> None:
         torch.testing.assert_close(bank.scores(FRAMES, model.scale, "released"), expected)
 
 
+def test_scores_are_the_same_under_autocast() -> None:
+    model = talking_model()
+    bank = TextBank.encode(model, read_actions(ACTIONS))
+    for aggregate in ("paper", "released"):
+        with torch.autocast("cpu", torch.bfloat16):
+            found = bank.scores(FRAMES, torch.tensor(100.0), aggregate)
+        torch.testing.assert_close(found, bank.scores(FRAMES, torch.tensor(100.0), aggregate), rtol=0, atol=1e-5)
+
+
 def test_actions_may_have_different_numbers_of_texts() -> None:
     model = talking_model()
     bank = TextBank.encode(model, read_actions({"waving": ["a wave", "she waves", "a wave"], "bowing": ["a bow"]}))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from claver.errors import ClaverError
+from claver.models.objective import without_autocast
 from claver.prompts.text_cache import TextCache, default_cache, text_keys
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def encode_texts(
     Args:
         model: its text tower and tokenizer.
         texts: the texts; one that is repeated is encoded once.
-        dtype: what the text tower computes in, such as `torch.bfloat16`; the model's own type if None.
+        dtype: what the text tower computes in, such as `torch.bfloat16`; the model's own type if None, also under
+            autocast.
         cache: True keeps vectors in the usual folder (see `default_cache`) and finds them again there, a folder does so
             in it, False or None not at all. Vectors of other weights, tokens or types are never mistaken for these.
         progress: called as texts are encoded.
@@ -72,8 +74,7 @@ def encode_texts(
 
 def _cache(model: Claver, dtype: torch.dtype, cache: Path | bool | None, count: int) -> TextCache | None:
     folder = default_cache() if cache is True else cache
-    # Under autocast the tower computes in another type than it says.
-    if not folder or count < WORTH_KEEPING or torch.is_autocast_enabled(model.device.type):
+    if not folder or count < WORTH_KEEPING:
         return None
     return TextCache.of(model, dtype, folder)
 
@@ -84,7 +85,8 @@ def _encode(model: Claver, tokens_CL: Tensor, dtype: torch.dtype | None, progres
     tower = model.text if dtype in (None, model.dtype) else copy.deepcopy(model.text).to(dtype)
     parts, done = [torch.empty(0, model.config.embedding)], 0
     for part in tokens_CL.split(_AT_ONCE):
-        parts.append(tower(part.to(model.device)).float().cpu())
+        with without_autocast(model.device):  # what is encoded once is worth its full precision
+            parts.append(tower(part.to(model.device)).float().cpu())
         done += len(part)
         progress(done, len(tokens_CL))
     vectors = torch.cat(parts)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from claver.errors import ClaverError
 from claver.models.config import Aggregate
-from claver.models.objective import similarity, video_embedding
+from claver.models.objective import similarity, video_embedding, without_autocast
 from claver.prompts.actions import Actions
 from claver.prompts.choice import read_actions
 from claver.prompts.encoding import Progress, encode_texts
@@ -130,10 +130,11 @@ class TextBank:
                 over actions for each set of texts, averaged over sets, summed over views; where actions have unlike
                 numbers of texts, one with fewer begins again with its first.
         """
-        embedding = video_embedding(frames_VTE.float(), aggregate)
+        embedding = video_embedding(frames_VTE, aggregate)
         if aggregate == "paper":
-            unit = F.normalize(embedding, dim=-1)
-            return scale.float() * (unit @ self.prototypes.T).mean(0)
+            with without_autocast(embedding.device):
+                unit = F.normalize(embedding, dim=-1)
+                return scale.float() * (unit.float() @ self.prototypes.T).mean(0)
         logits = similarity(embedding, self._by_set(), scale.float(), aggregate)  # [V, K, C]
         return logits.softmax(-1).mean(1).sum(0)
 

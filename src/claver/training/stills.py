@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from claver.data.motion import STATES, MotionStills
 from claver.data.motion_vocabulary import still_caption
 from claver.models import Claver
+from claver.models.objective import exact, without_autocast
 from claver.training.objectives import contrastive_loss
 from claver.training.sampling import Rows
 from claver.training.tokens import normalized
@@ -47,11 +48,12 @@ class StillsTask:
         image_BE = embed_images(model, self.train.images[rows])
         text_UE = embed_texts(model, [caption for part in captions for caption in part])
         parts = text_UE.split([len(part) for part in captions])
-        losses = [
-            contrastive_loss(model.scale * image_BE @ part.T, owner.to(model.device))
-            for part, owner in zip(parts, owners, strict=True)
-        ]
-        return torch.stack(losses).mean()
+        with without_autocast(image_BE.device):
+            losses = [
+                contrastive_loss(model.scale * image_BE @ part.T, owner.to(model.device))
+                for part, owner in zip(parts, owners, strict=True)
+            ]
+            return torch.stack(losses).mean()
 
     def inputs(self, rows: Rows) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
         """Pictures uint8 [b, H, W, 3] and the captions of some samples, for inspection."""
@@ -86,10 +88,10 @@ def captions_for(
 def embed_images(model: Claver, images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
     """Unit embeddings [B, E] of pictures uint8 [B, H, W, 3]: clips of one frame."""
     pixels = normalized(images, model.config.preprocess).to(model.device)
-    return F.normalize(model.encode_video(pixels[:, None])[:, 0], dim=-1)
+    return F.normalize(exact(model.encode_video(pixels[:, None])[:, 0]), dim=-1)
 
 
 def embed_texts(model: Claver, texts: list[str]) -> Tensor:
     """Unit embeddings [U, E]."""
     assert model.tokenizer is not None
-    return F.normalize(model.encode_text(model.tokenizer(texts).to(model.device)), dim=-1)
+    return F.normalize(exact(model.encode_text(model.tokenizer(texts).to(model.device))), dim=-1)
