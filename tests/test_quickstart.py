@@ -11,10 +11,12 @@ from claver.models import Claver
 
 SMALL = [
     "stills.steps=4",
+    "stills.warmup=2",
     "stills.data.train=300",
     "stills.data.test=50",
     "stills.batch_size=32",
     "motion.steps=3",
+    "motion.warmup=1",
     "motion.data.train=48",
     "motion.data.test=24",
 ]

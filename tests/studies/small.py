@@ -4,6 +4,7 @@ from claver.studies.study import Settings
 
 SMALL: Settings = {
     "stills.steps": 2,
+    "stills.warmup": 1,
     "stills.data.train": 64,
     "stills.data.test": 24,
     "stills.batch_size": 16,

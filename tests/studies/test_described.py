@@ -13,6 +13,7 @@ from claver.studies.study import Options
 
 TINY = {
     "stills.steps": 2,
+    "stills.warmup": 1,
     "stills.data.train": 256,
     "stills.data.test": 20,
     "stills.batch_size": 16,

@@ -37,7 +37,7 @@ def clips_recipe(**changes: Any) -> Recipe:
         "temporal": {"kind": "kmct", "layers": 1, "frames": 4, "init": "waves"},
         "freeze": ["image"],
         "steps": 12,
-        "warmup": 2,
+        "warmup": min(2, changes.get("steps", 12)),
         "batch_size": 16,
         "lr": 2e-4,
         "label_smoothing": 0.1,

@@ -7,6 +7,7 @@ from tests.training.test_engine import same_weights, train
 
 import claver
 from claver.errors import CheckpointError, ClaverError
+from claver.models.notice import say_once
 from claver.training import Trainer
 from claver.training.ema import Ema
 from claver.training.lora import add_lora, merge_lora, plain_model
@@ -57,6 +58,20 @@ def test_best_is_the_first_of_the_best_figures(tmp_path):
     trainer = train(tmp_path, evaluate_every=4)
     best = max(trainer.figures, key=lambda step: trainer.figures[step]["top-1"])
     assert f'"step": {best}' in (tmp_path / "best" / "figures.json").read_text()
+
+
+def test_what_accelerate_finds_in_the_environment_changes_nothing_and_is_said(monkeypatch, caplog):
+    plain = train(steps=4)
+    for key, value in {"GRADIENT_ACCUMULATION_STEPS": "4", "MIXED_PRECISION": "bf16", "USE_FSDP": "true"}.items():
+        monkeypatch.setenv(f"ACCELERATE_{key}", value)
+    say_once.cache_clear()
+    again = train(steps=4)
+    assert same_weights(plain.model, again.model)
+    assert again.losses == plain.losses
+    assert [record.message for record in caplog.records] == [
+        "ACCELERATE_GRADIENT_ACCUMULATION_STEPS, ACCELERATE_MIXED_PRECISION, ACCELERATE_USE_FSDP in the environment "
+        "changes nothing: how to train is said by the recipe"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["kmct", "mean"])

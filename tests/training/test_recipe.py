@@ -5,7 +5,7 @@ import pytest
 from claver.errors import ClaverError
 from claver.training.recipe import find_recipe, load_recipe, make_recipe
 
-CLIPS = {"task": "clips", "data": {"train": 1000, "test": 10}, "epochs": 2, "batch_size": 100}
+CLIPS = {"task": "clips", "data": {"train": 1000, "test": 10}, "epochs": 8, "batch_size": 100}
 
 
 @pytest.mark.parametrize("name", ["motion", "motion_stills"])
@@ -35,6 +35,8 @@ def test_an_unknown_key_is_answered_with_the_nearest_right_one(change, nearest):
         ("lr=-1", "lr: .*greater than 0"),
         ("temporal.kind=kmta", "temporal.kind: .*'kmt'"),
         ("epochs=3", "either steps or epochs"),
+        ("warmup=501", "warmup is 501 steps, longer than the run of 500; give a shorter one"),
+        ("steps=10", "warmup is 40 steps, longer than the run of 10"),
         ("accumulation=7", "batch_size 64 cannot be cut into 7 equal parts"),
         ("lr", "written key=value"),
         ("lr.top=3", "'lr' in .* is no section"),
@@ -62,7 +64,7 @@ def test_defaults_are_those_of_table_14():
 
 def test_length_and_warmup_count_in_the_same_unit():
     by_epochs = make_recipe(CLIPS | {"warmup": 0.5})
-    assert (by_epochs.total_steps(1000), by_epochs.warmup_steps(1000)) == (20, 5)
+    assert (by_epochs.total_steps(1000), by_epochs.warmup_steps(1000)) == (80, 5)
     by_steps = make_recipe({**CLIPS, "epochs": None, "steps": 70, "warmup": 8})
     assert (by_steps.total_steps(1000), by_steps.warmup_steps(1000)) == (70, 8)
 

@@ -1,11 +1,12 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from tests.tiny import tiny_model
+from tests.tiny import tiny_config, tiny_model
 from tests.training.processes import launch
 from tests.videos import write_video
 
@@ -13,7 +14,7 @@ from claver.data import Clips, Manifest, Sample, open_clips, write_shards
 from claver.errors import ClaverError
 from claver.models import Claver
 from claver.training.token_cache import CachedTokens, cache_clips, cache_key
-from claver.video import load_views
+from claver.video import Preprocess, load_views
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,24 @@ def test_the_key_changes_with_all_that_the_tokens_depend_on_and_with_nothing_els
     _, seen = cached(other, clips, tmp_path)
     assert seen == list(range(7))
     assert "other weights, settings or clips" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"norm_eps": 1e-6},
+        {"activation": "gelu"},
+        {"preprocess": Preprocess(32, 37, interpolation="bilinear")},
+        {"preprocess": Preprocess(32, 40)},
+        {"preprocess": Preprocess(32, 37, mean=(0.5, 0.5, 0.5))},
+        {"preprocess": Preprocess(32, 37, std=(0.5, 0.5, 0.5))},
+        {"image": replace(tiny_config().image, heads=1)},
+    ],
+)
+def test_the_key_changes_with_every_setting_of_the_image_tower_and_its_input(clips, change):
+    one, other = tiny_model(), Claver(replace(tiny_config(), **change))
+    other.load_state_dict(one.state_dict())
+    assert cache_key(one, clips, 1) != cache_key(other, clips, 1)
 
 
 def test_a_file_replaced_by_another_of_its_size_is_noticed_and_a_copied_dataset_is_not(clips, tmp_path):

@@ -207,7 +207,7 @@ def test_what_cannot_be_learned_is_said_before_the_first_batch(folder, tmp_path)
     adapted = recipe_for(folder, videos={"cache": tmp_path / "cache"}, freeze=["image"], lora={})
     with pytest.raises(ClaverError, match=r"set lora.parts to \[text\]"):
         make_task(adapted, model)
-    quickstart = make_recipe({"task": "clips", "data": {"train": 2, "test": 2}, "steps": 1})
+    quickstart = make_recipe({"task": "clips", "data": {"train": 2, "test": 2}, "steps": 1, "warmup": 0})
     with pytest.raises(ClaverError, match="of task 'clips'"):
         make_task(quickstart, model)
 

@@ -115,6 +115,9 @@ class Recipe(Section):
             raise ValueError("section videos belongs to task videos, and the task needs it")
         if self.videos is None and not (self.data.train and self.data.test):
             raise ValueError(f"task {self.task} needs data.train and data.test, numbers of samples")
+        if self.warmup > (length := self.steps or self.epochs or 0):
+            unit = "steps" if self.steps else "epochs"
+            raise ValueError(f"warmup is {self.warmup:g} {unit}, longer than the run of {length:g}; give a shorter one")
         if self.batch_size % self.accumulation:
             raise ValueError(f"batch_size {self.batch_size} cannot be cut into {self.accumulation} equal parts")
         return self

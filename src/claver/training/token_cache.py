@@ -43,6 +43,7 @@ logger = logging.getLogger("claver")
 _SHARD_BYTES = 2**28
 _FRAMES_AT_ONCE = 64
 _SAMPLE = 2**16  # bytes at the beginning, in the middle and at the end that tell one clip from another
+_READING = 2  # to be raised whenever other frames are chosen from a clip, or other pixels made of them
 _READERS = 16  # threads that wait for the disk
 
 
@@ -149,6 +150,7 @@ def cache_key(model: Claver, clips: Clips, views: int) -> str:
     config = model.config
     settings = {"preprocess": asdict(config.preprocess), "image": asdict(config.image), "views": views}
     settings |= {"frames": config.temporal.frames, "activation": config.activation, "class": _class_only(model)}
+    settings |= {"norm_eps": config.norm_eps, "reading": _READING}
     hashed.update(json.dumps(settings, sort_keys=True).encode())
     for name, value in model.image.state_dict().items():
         hashed.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

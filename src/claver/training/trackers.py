@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from claver.errors import ClaverError
+from claver.models.notice import say_once
 from claver.training.distributed import on_cpu
 from claver.training.recipe import Recipe
 
 logger = logging.getLogger("claver")
+
+# What says where to compute, not how; and values that `accelerate launch` sets when nothing was asked for.
+_MACHINE = {"ACCELERATE_USE_CPU", "ACCELERATE_TORCH_DEVICE", "ACCELERATE_CPU_AFFINITY", "ACCELERATE_DEBUG_MODE"}
+_MACHINE |= {"ACCELERATE_LOG_LEVEL", "ACCELERATE_DISABLE_RICH", "ACCELERATE_ENABLE_RICH"}
+_OFF = {"", "0", "1", "no", "false", "none", "default"}
 
 
 def chosen_trackers(recipe: Recipe) -> list[str]:
@@ -46,7 +54,22 @@ def make_accelerator(recipe: Recipe, folder: Path | None) -> Any:
     names = chosen_trackers(recipe) if folder is not None else []
     AcceleratorState._reset_state()  # else a second run in this process could not have another precision
     settings = {"log_with": names or None, "project_dir": folder, "cpu": on_cpu()}
-    return Accelerator(mixed_precision=recipe.mixed_precision, **settings)
+    with _recipe_alone():
+        return Accelerator(mixed_precision=recipe.mixed_precision, **settings)
+
+
+@contextmanager
+def _recipe_alone() -> Iterator[None]:
+    """Within this context Accelerate finds nothing in the environment that would change what a recipe says."""
+    found = {key: value for key, value in os.environ.items() if key.startswith("ACCELERATE_") and key not in _MACHINE}
+    if loud := sorted(key for key, value in found.items() if value.lower() not in _OFF):
+        say_once(f"{', '.join(loud)} in the environment changes nothing: how to train is said by the recipe")
+    for key in found:
+        del os.environ[key]
+    try:
+        yield
+    finally:
+        os.environ.update(found)
 
 
 def open_trackers(accelerator: Any, recipe: Recipe, first_step: int) -> None:
