@@ -2,7 +2,8 @@
 
 import io
 import os
-from pathlib import Path
+import stat
+from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 import av
@@ -11,9 +12,21 @@ from claver.errors import VideoError
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
+HEAD_BYTES = 4096
+# What FFmpeg would read as a list of other files or addresses: how each begins, and what it is called.
+LISTS = (
+    (b"#EXTM3U", "playlist (hls)"),
+    (b"ffconcat", "playlist (concat script)"),
+    (b"v=0", "session description (sdp)"),
+)
+XML_LISTS = ((b"<MPD", "playlist (dash)"), (b"CompositionPlaylist", "playlist (imf)"))
+
 
 class Media:
     """One source, checked: `open()` gives a fresh FFmpeg container each time, `name` is what messages call it.
+
+    FFmpeg is handed the bytes of the source, never its name, and may open nothing by itself: neither what a playlist
+    names nor the neighbours of a file whose name looks like a pattern.
 
     Raises `VideoError` when the source is missing, a folder, empty, a network address or not a binary stream.
     """
@@ -32,36 +45,59 @@ class Media:
             self._data = self._rewindable(source)
 
     def open(self) -> Any:
-        """A new `av` input container, positioned at the start; the caller closes it."""
-        try:
-            return av.open(self._handle(), "r", metadata_errors="ignore", options=self._options())
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise self.error(f"FFmpeg cannot open it as a video ({_reason(error)})") from error
+        """A new `av` input container, positioned at the start; the caller closes it.
+
+        Raises `VideoError` when it cannot be read, is no video, or is a list of other files.
+        """
+        with ExitStack() as on_failure:
+            stream = self._stream()
+            on_failure.callback(stream.close)
+            self._refuse_lists(stream.head())
+            container = self._container(stream)
+            on_failure.pop_all()
+        return container
 
     def error(self, cause: str) -> VideoError:
         """A `VideoError` of one sentence that begins with the name of the source."""
         return VideoError(f"{self.name}: {cause}.")
 
-    def _handle(self) -> Any:
-        if self._data is None:
-            return f"file:{self.name}"  # without the prefix "a:b.mp4" would be read as protocol "a"
-        if isinstance(self._data, bytes):
-            return io.BytesIO(self._data)
-        self._data.seek(0)
-        return self._data
+    def _container(self, stream: "_Nameless") -> Any:
+        try:
+            # An empty list of protocols: whatever a demuxer would open beside this stream is refused.
+            return av.open(stream, "r", metadata_errors="ignore", options={"protocol_whitelist": ""})
+        except VideoError:
+            raise
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise self.error(f"FFmpeg cannot open it as a video ({_reason(error)})") from error
 
-    def _options(self) -> dict[str, str]:
-        # A playlist that names other addresses must not make FFmpeg go there.
-        return {"protocol_whitelist": "file" if self._data is None else "data"}
+    def _stream(self) -> "_Nameless":
+        if isinstance(self._data, bytes):
+            return _Nameless(self, io.BytesIO(self._data), owned=True)
+        if self._data is not None:
+            return _Nameless(self, self._data, owned=False)
+        try:
+            return _Nameless(self, open(self.name, "rb", buffering=0), owned=True)
+        except OSError as error:
+            raise self.error(f"it cannot be read ({_reason(error)})") from error
+
+    def _refuse_lists(self, head: bytes) -> None:
+        start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+        kinds = [kind for mark, kind in LISTS if start.startswith(mark)]
+        kinds += [kind for mark, kind in XML_LISTS if start.startswith(b"<") and mark in start]
+        for kind in kinds[:1]:
+            raise self.error(f"it is a {kind} that names other files; give the video itself")
 
     def _check_path(self) -> None:
-        path = Path(self.name)
-        if not path.exists():
+        try:
+            status = os.stat(self.name)
+        except (FileNotFoundError, NotADirectoryError) as error:
             self._require("://" not in self.name, "network addresses are not opened; download it and give the file")
-        self._require(path.exists(), "there is no such file")
-        self._require(not path.is_dir(), "this is a folder; give a video file")
-        self._require(path.is_file(), "this is not a regular file; give a video file")
-        self._require(path.stat().st_size > 0, "the file is empty; give a video file")
+            raise self.error("there is no such file") from error
+        except (OSError, ValueError) as error:  # a name too long or with a null character, a folder without access
+            raise self.error(f"it cannot be opened ({_reason(error)})") from error
+        self._require(not stat.S_ISDIR(status.st_mode), "this is a folder; give a video file")
+        self._require(stat.S_ISREG(status.st_mode), "this is not a regular file; give a video file")
+        self._require(status.st_size > 0, "the file is empty; give a video file")
 
     def _rewindable(self, stream: Any) -> bytes | BinaryIO:
         readable = hasattr(stream, "read") and not isinstance(stream, io.TextIOBase)
@@ -74,6 +110,40 @@ class Media:
     def _require(self, condition: bool, cause: str) -> None:
         if not condition:
             raise self.error(cause)
+
+
+class _Nameless:
+    """A binary stream without its name, from which FFmpeg would guess a pattern of images.
+
+    One that is `owned` is closed when the container that reads it is dropped.
+    """
+
+    def __init__(self, media: Media, stream: Any, *, owned: bool) -> None:
+        self._media, self._stream, self._owned, self._failed = media, stream, owned, False
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def head(self) -> bytes:
+        """The first bytes; leaves the stream at its start."""
+        self.seek(0)
+        head = self.read(HEAD_BYTES)
+        self.seek(0)
+        return head
+
+    def read(self, size: int) -> bytes:
+        """A disk that fails is no damage of the file: it ends the reading instead of looking like the file's end."""
+        if self._failed:
+            return b""  # FFmpeg asks again before it gives the first error back to Python
+        try:
+            return bytes(self._stream.read(size) or b"")
+        except OSError as error:
+            self._failed = True
+            raise self._media.error(f"it cannot be read ({_reason(error)})") from error
+
+    def close(self) -> None:
+        if self._owned:
+            self._stream.close()
+
+    __del__ = close
 
 
 def _reason(error: Exception) -> str:
