@@ -15,6 +15,10 @@ import pytest
 from tests.tiny import talking_model
 from tests.videos import write_video
 
+from claver.cli.journal import Journal
+from claver.errors import ClaverError
+from claver.files import only_writer
+
 ACTIONS = "waving,bowing,running"
 
 
@@ -185,3 +189,33 @@ def test_a_name_that_is_not_utf8(model: Path, videos: Path, tmp_path: Path) -> N
     done = claver(tmp_path, *options)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") == 1
+
+
+def test_a_second_command_on_one_output_is_told_so(model: Path, videos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    asked = (videos, "--model", model, "--actions", ACTIONS, "--format", "jsonl", "--output", output)
+    with only_writer(output):
+        done = claver(*asked)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr == f"claver: another claver command is writing {output}; let it end, or choose another --output\n"
+    )
+    assert claver(*asked).returncode == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["answers.jsonl"]
+
+
+def test_a_journal_may_name_files_with_signs_that_end_lines(tmp_path: Path) -> None:
+    output = tmp_path / "answers.jsonl"
+    name = "a\x85b\u2028c\x0bd\x1ce\udcff.mp4"
+    with Journal(output, {"top": 1}) as journal:
+        journal.add({"path": name, "top": []})
+    with Journal(output, {"top": 1}) as journal:
+        assert list(journal.done) == [name]
+
+
+def test_a_journal_is_not_written_through_a_planted_link(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("")
+    (tmp_path / "answers.jsonl.partial").symlink_to(tmp_path / "victim")
+    with pytest.raises(ClaverError, match="is in the way"):
+        Journal(tmp_path / "answers.jsonl", {})
+    assert (tmp_path / "victim").read_text() == ""

@@ -17,7 +17,7 @@ sources = st.none() | st.builds(Source, words, words, st.dictionaries(words, st.
 def test_a_line_gives_back_its_text(prompt: Prompt) -> None:
     line = prompt.to_json()
     assert "\n" not in line
-    assert parse_prompt(line, "here") == prompt
+    assert parse_prompt(line, "here", 1) == prompt
 
 
 def test_a_file_gives_back_its_texts(tmp_path: Path) -> None:

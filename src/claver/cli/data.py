@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import Record, write_whole
+from claver.cli.formats import Record
 from claver.cli.journal import Journal
 from claver.errors import ClaverError
+from claver.files import write_whole
 
 if TYPE_CHECKING:
     from claver.data.manifest import Manifest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import check_output, write_whole
+from claver.cli.formats import check_output
 from claver.cli.journal import Journal
 from claver.cli.model import (
     BatchOption,
@@ -26,6 +26,7 @@ from claver.cli.model import (
     open_model,
     text_identity,
 )
+from claver.files import write_whole
 
 if TYPE_CHECKING:
     from claver.evaluation.protocols import Evaluation, TestSet

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -81,18 +80,3 @@ def check_output(path: Path) -> None:
         raise ClaverError(f"cannot write {path}: the folder {path.parent} does not exist")
     if path.exists() and not path.is_file():
         raise ClaverError(f"cannot write {path}: it exists and is no regular file")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears complete or not at all.
-
-    Raises:
-        ClaverError: it cannot be written.
-    """
-    beside = path.with_name(path.name + ".writing")
-    try:
-        beside.write_text(text, encoding="utf-8", errors="surrogateescape")
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise ClaverError(f"cannot write {path}: {error.strerror}") from error

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from claver.errors import ClaverError
+from claver.files import only_writer, read_bytes
+
+_MOST = 2**32  # bytes of a journal: ours, of any length, and still no endless file
 
 
 class Journal:
     """Records of finished files, one JSON line each, after a first line with the settings they were made with.
+
+    As long as it is open no other command writes the same output.
 
     Attributes:
         done: the records by path, those of an earlier run included.
@@ -23,22 +29,27 @@ class Journal:
         """Open or go on with `OUTPUT.partial`.
 
         Raises:
-            ClaverError: it exists but was made with other settings, or cannot be written.
+            ClaverError: it exists but was made with other settings, cannot be written, or is in use.
         """
         self.path = output.with_name(output.name + ".partial")
         self.done: dict[str, dict[str, Any]] = {}
-        try:
-            self._read(settings)
-            self._file = self.path.open("a", encoding="utf-8", errors="surrogateescape")
-        except OSError as error:
-            raise ClaverError(f"cannot write {self.path}: {error.strerror}; choose another --output") from error
-        if self._file.tell() == 0:
-            self._write({"settings": dict(settings)})
+        with ExitStack() as stack:
+            stack.enter_context(only_writer(output))
+            try:
+                self._read(settings)
+                self._file = stack.enter_context(_appending(self.path))
+            except OSError as error:
+                raise ClaverError(f"cannot write {self.path}: {error.strerror}; choose another --output") from error
+            if self._file.tell() == 0:
+                self._write({"settings": dict(settings)})
+            self._stack = stack.pop_all()
 
     def _read(self, settings: Mapping[str, Any]) -> None:
+        if self.path.is_symlink():
+            raise self._in_the_way()
         if not self.path.exists() or self.path.stat().st_size == 0:
             return
-        whole = self.path.read_bytes().rpartition(b"\n")[0]
+        whole = read_bytes(self.path, _MOST).rpartition(b"\n")[0]
         lines = self._parse(whole)
         if (earlier := lines[0]["settings"]) != settings:
             differing = [key for key in settings if earlier.get(key) != settings[key]]
@@ -51,13 +62,17 @@ class Journal:
 
     def _parse(self, whole: bytes) -> list[dict[str, Any]]:
         """The journal's lines; a file that is none is somebody else's and stays as it is."""
-        try:
-            lines = [json.loads(line) for line in whole.decode("utf-8", "surrogateescape").splitlines()]
-            if isinstance(lines[0]["settings"], dict) and all("path" in record for record in lines[1:]):
+        text = whole.decode("utf-8", "surrogateescape")
+        try:  # not splitlines, to which some signs in names of files are ends of lines
+            lines = [json.loads(line) for line in text.split("\n")]
+            if isinstance(lines[0]["settings"], dict) and all(isinstance(record["path"], str) for record in lines[1:]):
                 return lines
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             pass
-        raise ClaverError(f"{self.path} is in the way: it is no journal of claver; choose another --output")
+        raise self._in_the_way()
+
+    def _in_the_way(self) -> ClaverError:
+        return ClaverError(f"{self.path} is in the way: it is no journal of claver; choose another --output")
 
     def add(self, record: dict[str, Any]) -> None:
         """Note one finished file; on disk when this returns."""
@@ -83,4 +98,13 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._stack.close()
+
+
+def _appending(path: Path) -> Any:
+    """The file, opened at its end, and not through a link that lies in its place."""
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+    return open(path, "a", encoding="utf-8", errors="surrogateescape", opener=opener)

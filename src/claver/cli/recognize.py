@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import Format, Record, check_output, render, write_whole
+from claver.cli.formats import Format, Record, check_output, render
 from claver.cli.inputs import find_videos
 from claver.cli.journal import Journal
 from claver.cli.model import (
@@ -28,6 +28,7 @@ from claver.cli.model import (
     open_model,
     text_identity,
 )
+from claver.files import write_whole
 
 if TYPE_CHECKING:
     from claver.recognizer import Failure, Prediction, Recognizer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 
 from claver.data.classes import ClassFinder, dataset_classes
 from claver.data.listing import Asked, Entry, Listing
-from claver.data.manifest_file import read_text
 from claver.errors import ClaverError
+from claver.files import MOST_TEXT
+from claver.json_text import read_json
 
 EXPECTED = (
     "ssv2: something-something-v2-train.json, -validation.json and -labels.json (or train.json, validation.json and "
@@ -65,10 +65,7 @@ def _classes(path: Path) -> tuple[str, ...]:
 
 
 def _json(path: Path, kind: type) -> Any:
-    try:
-        content = json.loads(read_text(path))
-    except ValueError as error:
-        raise ClaverError(f"{path} is not JSON: {error}") from error
+    content = read_json(path, MOST_TEXT)
     if not isinstance(content, kind):
         raise ClaverError(f"{path} should hold a JSON {'list' if kind is list else 'object'}")
     return content

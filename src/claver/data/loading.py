@@ -25,8 +25,8 @@ from torch import Tensor
 
 from claver.data.clips import Clips, Place, Reading
 from claver.data.manifest import Ints
-from claver.data.manifest_file import write_bytes
 from claver.errors import ClaverError, VideoError
+from claver.files import write_whole
 from claver.video.ahead import load_ahead
 from claver.video.reader import Frames
 
@@ -207,7 +207,7 @@ class ClipLoader:
 
     def _too_many(self) -> ClaverError:
         report = self.report or Path(tempfile.mkdtemp(prefix="claver-")) / "unreadable_clips.txt"
-        write_bytes(report, "".join(f"{bad.cause}\n" for bad in self.replaced).encode("utf-8", "surrogateescape"))
+        write_whole(report, "".join(f"{bad.cause}\n" for bad in self.replaced))
         head = " ".join(bad.cause for bad in self.replaced[:3])
         return ClaverError(
             f"{len(self.replaced)} of {len(self.clips)} clips cannot be read, more than the {self.tolerated} that are "

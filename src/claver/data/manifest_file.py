@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from claver import files
 from claver.data.classes import dataset_classes, nearest
 from claver.data.manifest import Manifest, Sample, check_duplicates, known_dataset, normal_split
 from claver.errors import ClaverError
@@ -73,30 +71,8 @@ def write_manifest(manifest: Manifest, path: str | Path, *, root: str | Path | N
         values = {"path": sample.path, "label": placed.classes[sample.label], "split": sample.split}
         values |= {"raw_label": placed.raw_name(sample.label), "dataset": placed.dataset}
         file.write(",".join(_quoted(values[column]) for column in columns) + "\n")
-    write_bytes(path, file.getvalue().encode("utf-8", "surrogateescape"))
+    files.write_whole(path, file.getvalue())
     return path
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file that appears complete or not at all.
-
-    Raises:
-        ClaverError: it cannot be written.
-    """
-    beside: str | None = None
-    try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except OSError as error:
-        if beside is not None:
-            with suppress(OSError):
-                os.unlink(beside)
-        raise ClaverError(f"cannot write {path}: {error.strerror}") from error
 
 
 def read_text(path: Path) -> str:
@@ -105,10 +81,7 @@ def read_text(path: Path) -> str:
     Raises:
         ClaverError: it cannot be read.
     """
-    try:
-        return path.read_bytes().decode("utf-8-sig", "surrogateescape")
-    except OSError as error:
-        raise ClaverError(f"cannot read {path}: {error.strerror}") from error
+    return files.read_text(path, keep_bytes=True)
 
 
 def csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[Row, int]]]:

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from claver.errors import ClaverError
+from claver.files import replacing
+from claver.json_text import read_json
 
 MANIFEST = "manifest.csv"
 _SETTINGS = "motion.json"  # how a folder was made: by it a folder of ours is told from anything else
@@ -26,10 +28,8 @@ def write_clip(path: str | Path, frames: NDArray[np.uint8], fps: int = 8) -> Pat
     path = Path(path)
     _check_frames(frames)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        unfinished = Path(folder) / "clip.mp4"
-        _encode(unfinished, frames, fps)
-        os.replace(unfinished, path)
+    with replacing(path) as beside:
+        _encode(beside, frames, fps)
     return path
 
 
@@ -82,7 +82,7 @@ def _already_written(folder: Path, settings: dict[str, Any]) -> bool:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     try:
-        if json.loads((folder / _SETTINGS).read_text()) == settings:
+        if read_json(folder / _SETTINGS) == settings:
             return True
     except (OSError, ValueError):
         raise ClaverError(f"{folder} exists and holds something else: choose a new or an empty folder.") from None

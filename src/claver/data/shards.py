@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from claver.data.manifest import Manifest, Sample
-from claver.data.manifest_file import write_bytes
 from claver.errors import ClaverError
+from claver.files import MOST_TEXT, replacing, write_whole
+from claver.json_text import read_json
 
 if TYPE_CHECKING:
     from claver.data.clips import Clips
@@ -100,7 +101,7 @@ def write_shards(
         "clips": len(manifest),
         "shards": [{"file": s.file, "size": s.size, "sha256": s.sha256, "clips": len(s.members)} for s in shards],
     }
-    write_bytes(folder / INDEX, _json(index))
+    write_whole(folder / INDEX, _json(index))
     return folder / INDEX
 
 
@@ -179,22 +180,17 @@ def _write_shard(
     manifest: Manifest, folder: Path, number: int, rows: Sequence[int], sizes: Sequence[int], mark: str
 ) -> Shard:
     tar_name, list_name = _names(number)
-    unfinished = folder / f"{tar_name}.writing"
     try:
-        with unfinished.open("wb") as raw:
+        with replacing(folder / tar_name) as beside, beside.open("wb") as raw:
             hashing = _Hashing(raw)
             members = tuple(_members(manifest, hashing, rows, sizes))
-            raw.flush()
-            os.fsync(raw.fileno())
-        os.replace(unfinished, folder / tar_name)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise ClaverError(
             f"cannot write {folder / tar_name}: {error.strerror}; the shards before it are whole, and the same "
             "command goes on from them"
         ) from error
     shard = Shard(tar_name, hashing.size, hashing.digest.hexdigest(), members)
-    write_bytes(folder / list_name, _json({"plan": mark, **asdict(shard)}))
+    write_whole(folder / list_name, _json({"plan": mark, **asdict(shard)}))
     return shard
 
 
@@ -261,10 +257,7 @@ def _json(content: Any) -> bytes:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ClaverError(f"{path} is not a list of shards: {error}") from error
+    content = read_json(path, MOST_TEXT)
     if not isinstance(content, dict):
         raise ClaverError(f"{path} is not a list of shards")
     return content

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claver.errors import ClaverError
+from claver.files import write_whole
 
 if TYPE_CHECKING:
     from claver.explain.explanation import Explanation
@@ -50,16 +49,7 @@ def _write(explanation: Explanation, path: Path) -> None:
 
         write_clip(path, draw_film(explanation), fps=2)
     else:
-        _write_whole(path, {".html": _page, ".png": _picture, ".json": _numbers}[suffix], explanation)
-
-
-def _write_whole(path: Path, make: Callable[[Explanation], bytes], explanation: Explanation) -> None:
-    beside = path.with_name(path.name + ".writing")
-    try:
-        beside.write_bytes(make(explanation))
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        write_whole(path, {".html": _page, ".png": _picture, ".json": _numbers}[suffix](explanation))
 
 
 def _page(explanation: Explanation) -> bytes:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from claver.errors import CheckpointError
+from claver.files import replacing, sync
 
 if TYPE_CHECKING:
     from claver.models.claver import Claver
@@ -47,14 +48,17 @@ def write_folder(model: Claver, folder: Path) -> None:
         made = Path(temporary)
         state = {key: value.detach().contiguous() for key, value in model.state_dict().items()}
         try:
-            save_file(state, made / WEIGHTS, metadata={"format": "pt"})
+            with replacing(made / WEIGHTS) as beside:
+                save_file(state, beside, metadata={"format": "pt"})
         except SafetensorError as error:  # a full disk, to whoever handles those
             raise OSError(f"{folder} cannot be written: {error}") from error
         if model.tokenizer is not None and model.tokenizer.json is not None:
             (made / TOKENIZER).write_text(model.tokenizer.json, encoding="utf-8")
         (made / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
         for file in sorted(made.iterdir(), key=lambda file: file.name == CONFIG):
+            sync(file)
             os.replace(file, folder / file.name)
+    sync(folder)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

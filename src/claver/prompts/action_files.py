@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from claver.errors import ClaverError
+from claver.files import read_text
 from claver.prompts.actions import BENCHMARKS
 
 
@@ -26,10 +27,7 @@ def read_action_file(path: Path) -> dict[str, tuple[str, ...]]:
         )
     if not path.is_file():
         raise ClaverError(f"there is no file of actions {path}; benchmarks are {', '.join(BENCHMARKS)}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ClaverError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    text = read_text(path)
     if path.suffix.lower() == ".csv":
         return _read_csv(path, text)
     return _read_lines(path, text)

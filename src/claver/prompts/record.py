@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from claver.errors import ClaverError
+from claver.files import read_text, write_whole
+from claver.json_text import parse_json
 
 Kind = Literal["template", "decomposition", "synonym", "body"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -69,27 +70,23 @@ def read_prompts(path: str | Path) -> list[Prompt]:
     path = Path(path)
     if not path.is_file():
         raise ClaverError(f"there is no bank of prompts {path}")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")  # U+2028 is a line to splitlines
-    except UnicodeDecodeError as error:
-        raise ClaverError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    return [parse_prompt(line, f"{path}, line {row}") for row, line in enumerate(lines, 1) if line.strip()]
+    lines = read_text(path).split("\n")  # U+2028 is a line to splitlines
+    return [parse_prompt(line, str(path), row) for row, line in enumerate(lines, 1) if line.strip()]
 
 
-def parse_prompt(line: str, where: str) -> Prompt:
+def parse_prompt(line: str, where: str, row: int) -> Prompt:
     """One line of a bank file.
 
     Args:
         line: its JSON.
-        where: how an error names the place.
+        where: how an error names the file.
+        row: the number of the line.
 
     Raises:
         ClaverError: not JSON, a field that is missing, empty or not text, an unknown kind, or half a character.
     """
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ClaverError(f"{where}: not a line of JSON ({error.msg})") from error
+    record = parse_json(line, where, row)
+    where = f"{where}, line {row}"
     if not isinstance(record, dict):
         raise ClaverError(f"{where}: expected an object with list, action, kind and text, not {type(record).__name__}")
     if _HALF.search(line) and _HALF_READ.search(json.dumps(record, ensure_ascii=False)):
@@ -115,11 +112,5 @@ def _source(record: Any, where: str) -> Source | None:
 
 def write_prompts(prompts: Iterable[Prompt], path: str | Path) -> Path:
     """Write a bank file, whole or not at all."""
-    path = Path(path)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        unfinished.write_text("".join(f"{prompt.to_json()}\n" for prompt in prompts), encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    write_whole(Path(path), "".join(f"{prompt.to_json()}\n" for prompt in prompts))
+    return Path(path)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from claver.files import replacing
 from claver.models.notice import say_once
 
 if TYPE_CHECKING:
@@ -102,16 +103,13 @@ class TextCache:
         every = {**self.load(), **new}
         keys = torch.from_numpy(np.frombuffer(b"".join(every), dtype=np.uint8).copy()).view(-1, _KEY)
         vectors = torch.stack(list(every.values())).float().contiguous()
-        unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}.unfinished")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({"keys": keys, "vectors": vectors}, unfinished, {"checksum": _checksum(keys, vectors)})
-            os.replace(unfinished, self.path)
+            with replacing(self.path) as beside:
+                save_file({"keys": keys, "vectors": vectors}, beside, {"checksum": _checksum(keys, vectors)})
             _forget_oldest(self.path.parent)
         except (SafetensorError, OSError) as error:  # a full disk, a folder that cannot be written: slower, that is all
             say_once(f"text vectors cannot be kept in {self.path.parent}: {getattr(error, 'strerror', None) or error}")
-        finally:
-            _remove([unfinished])
 
     def touch(self) -> None:
         """Note that the file was of use."""

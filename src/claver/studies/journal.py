@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from claver.errors import ClaverError
+from claver.files import read_bytes
 from claver.studies.study import Record, Settings, key_of
 
 _BEGINNING = b'{"settings": {'
@@ -32,14 +33,14 @@ class Journal:
 
     def _read(self) -> None:
         """All whole lines; what an interruption left of a last one is cut off, once the file is known to be ours."""
-        whole, newline, cut = self.path.read_bytes().rpartition(b"\n")
+        whole, newline, cut = read_bytes(self.path).rpartition(b"\n")
         try:
             if not _BEGINNING.startswith(cut[: len(_BEGINNING)]):
                 raise ValueError("the last line was not begun by a study")
             for line in whole.decode("utf-8").split("\n") if newline else ():
                 values = json.loads(line)
                 self._remember(Record(dict(values["settings"]), dict(values["figures"])))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ClaverError(f"{self.path} is in the way: it is no journal of a study; choose another --output") from (
                 error
             )

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from claver.files import write_whole
 from claver.studies import find_study
 from claver.studies.journal import Journal
 from claver.studies.study import Options, Record, Settings, Study
@@ -43,7 +44,7 @@ def run_study(
     runs = study.runs(options)
     output.mkdir(parents=True, exist_ok=True)
     journal = Journal(output / "data.jsonl")
-    (output / "command.txt").write_text(command + "\n", encoding="utf-8")
+    write_whole(output / "command.txt", command + "\n")
     missing = journal.missing(runs)
     with _progress(console) as progress, closing(_finished(study, missing, output.parent / "bench", workers)) as done:
         bar = progress.add_task(study.name, total=len(runs), completed=len(runs) - len(missing))
@@ -81,8 +82,8 @@ def _one_thread() -> None:
 
 def _write(study: Study, records: Sequence[Record], output: Path) -> Table:
     table = study.table(records)
-    (output / "table.md").write_text(table.markdown(), encoding="utf-8")
-    (output / "table.csv").write_text(table.csv(), encoding="utf-8")
+    write_whole(output / "table.md", table.markdown())
+    write_whole(output / "table.csv", table.csv())
     study.draw(records, output / "figure.png")
     return table
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from claver.data.motion import STATES
 from claver.errors import ClaverError
+from claver.files import MOST_DOCUMENT, read_text
 from claver.models.config import Temporal
 from claver.training.recipe_data import Augment, Videos
+from claver.yaml_text import parse_yaml
 
 
 class Section(BaseModel):
@@ -145,10 +146,7 @@ def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
         ClaverError: no such file, not YAML, a wrong value, or an unknown key, answered with the nearest right one.
     """
     path = find_recipe(source)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ClaverError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    values = parse_yaml(read_text(path, MOST_DOCUMENT), f"recipe {path}")
     if not isinstance(values, dict):
         raise ClaverError(f"recipe {path} should be a mapping of keys to values")
     for change in changes:
@@ -193,10 +191,7 @@ def _change(values: dict[str, Any], change: str) -> None:
         if not isinstance(inner, dict):
             raise ClaverError(f"{section!r} in {change!r} is no section of the recipe")
         values = inner
-    try:
-        values[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ClaverError(f"the value in {change!r} is not valid YAML") from error
+    values[last] = parse_yaml(value, f"the value in {change!r}")
 
 
 def _explain(error: Any) -> str:

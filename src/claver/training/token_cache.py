@@ -14,10 +14,8 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +31,7 @@ from claver.data.clips import CenterCut, Clips, Place, Reading
 from claver.data.loading import TOLERATED, read_in_order
 from claver.data.manifest import Manifest
 from claver.errors import ClaverError, VideoError
+from claver.files import replacing
 from claver.models import Claver
 from claver.training.distributed import from_everyone, rank_and_size, wait_for_all
 from claver.training.tokens import normalized
@@ -209,21 +208,11 @@ def _tokens(model: Claver, frames: Frames) -> Iterator[Tensor]:
 
 def _write(path: Path, tensors: dict[str, Tensor], key: str, causes: list[str]) -> None:
     header = {"key": key, "sha256": _checksum(tensors), "causes": json.dumps(causes)}
-    beside: str | None = None
     try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        save_file(tensors, beside, metadata=header)
-        os.chmod(beside, 0o644)
-        with open(beside, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        with replacing(path) as beside:
+            save_file(tensors, beside, metadata=header)
     except (OSError, SafetensorError) as error:
         raise ClaverError(f"cannot write {path}: {error}; free some space or give another videos.cache") from error
-    finally:
-        if beside is not None:
-            with suppress(OSError):
-                os.unlink(beside)
 
 
 def _is_sound(path: Path, key: str, verify: bool) -> bool:

@@ -65,7 +65,7 @@ def test_own_examples_replace_those_of_their_kind(tmp_path: Path) -> None:
     [
         ("", "should hold command and examples under synonym"),
         ("bodies: {}", "'bodies' is none of synonym, decomposition, body"),
-        ("body: [", "is not valid YAML"),
+        ("body: [", "not valid YAML"),
         ("body: {command: x}", "body: should hold 'command' and 'examples'"),
         ("body: {command: '', examples: {a: b, c: d}}", "'command' is empty"),
         ("body: {command: x, examples: {a: b}}", "two or more actions"),

@@ -10,10 +10,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
 from claver.errors import ClaverError
+from claver.files import MOST_DOCUMENT, read_text
 from claver.prompts.record import Kind
+from claver.yaml_text import parse_yaml
 
 WRITTEN_KINDS: tuple[Kind, ...] = ("synonym", "decomposition", "body")
 """The kinds that a model writes, synonyms first: the others may name their action by one."""
@@ -84,19 +84,11 @@ def load_forms(path: Path | None = None) -> dict[Kind, Form]:
     forms = _parse(resources.files(__package__).joinpath("forms.yaml").read_text(encoding="utf-8"), "forms.yaml")
     if path is None:
         return forms
-    try:
-        return forms | _parse(path.read_text(encoding="utf-8-sig"), str(path))
-    except UnicodeDecodeError as error:
-        raise ClaverError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise ClaverError(f"cannot read the examples {path}: {error.strerror}") from error
+    return forms | _parse(read_text(path, MOST_DOCUMENT), str(path))
 
 
 def _parse(text: str, where: str) -> dict[Kind, Form]:
-    try:
-        read = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ClaverError(f"{where} is not valid YAML: {' '.join(str(error).split())}") from error
+    read = parse_yaml(text, where)
     if not isinstance(read, dict) or not read:
         raise ClaverError(f"{where} should hold command and examples under {', '.join(WRITTEN_KINDS)}")
     if unknown := [kind for kind in read if kind not in WRITTEN_KINDS]:

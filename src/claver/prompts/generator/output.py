@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from claver.errors import ClaverError
+from claver.files import read_bytes
 from claver.prompts.record import KINDS, Kind, Prompt, Source, parse_prompt, write_prompts
 
 
@@ -106,7 +107,7 @@ class BankFile:
         """The texts that are there, and how many bytes they take."""
         if not self.path.exists():
             return [], 0
-        content = self.path.read_bytes()
+        content = read_bytes(self.path)
         last = content.rpartition(b"\n")[2]
         sound = len(content) - (len(last) if self._torn(last) else 0)
         try:
@@ -114,14 +115,14 @@ class BankFile:
         except UnicodeDecodeError as error:
             raise ClaverError(f"{self.path} is not UTF-8 text; choose another --output") from error
         rows = [(row, line) for row, line in enumerate(lines, 1) if line.strip()]
-        return [parse_prompt(line, f"{self.path}, line {row}") for row, line in rows], sound
+        return [parse_prompt(line, str(self.path), row) for row, line in rows], sound
 
     def _torn(self, line: bytes) -> bool:
         """Whether a line without an end is the beginning of one of ours, and not somebody else's file."""
         begin = f'{{"list": {json.dumps(self.name, ensure_ascii=False)}, "action": "'.encode()
         try:
             json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return bool(line) and line[: len(begin)] == begin[: len(line)]
         return False
 

@@ -1,0 +1,143 @@
+"""Files of people: read in bounded memory; written whole or not at all, and by one command at a time."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from claver.errors import ClaverError
+
+MOST_TEXT = 2**28
+"""Bytes of a list, bank or manifest that are read: the largest known lists take a tenth of it."""
+MOST_DOCUMENT = 2**24
+"""Bytes of a single JSON or YAML document, such as a config, that are read."""
+
+
+def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
+    """The contents of a file.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+
+    Raises:
+        ClaverError: it cannot be read, or is larger.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        raise ClaverError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    if len(content) > most:
+        raise ClaverError(f"{path} has more than {most:,} bytes, too many for a file of its kind")
+    return content
+
+
+def read_text(path: Path, most: int = MOST_TEXT, *, keep_bytes: bool = False) -> str:
+    """The contents of a UTF-8 file, perhaps with a mark at its beginning.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+        keep_bytes: whether bytes that are no UTF-8 are kept as Python keeps those of file names, else they are an
+            error.
+
+    Raises:
+        ClaverError: it cannot be read, is larger, or is not UTF-8.
+    """
+    try:
+        return read_bytes(path, most).decode("utf-8-sig", "surrogateescape" if keep_bytes else "strict")
+    except UnicodeDecodeError as error:
+        raise ClaverError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file that appears complete or not at all; text as UTF-8, with the bytes that file names brought along.
+
+    Raises:
+        ClaverError: it cannot be written.
+    """
+    content = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    try:
+        with replacing(path) as beside:
+            beside.write_bytes(content)
+    except OSError as error:
+        raise ClaverError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new, empty file beside `path`, to be filled by its name; then it is brought onto the disk and put into place.
+
+    Its name is one that nobody can foresee, and it is never opened through a link. If the filling fails, it is removed
+    and what was at `path` stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.writing")
+    os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666))
+    mode = beside.stat().st_mode & 0o777
+    try:
+        yield beside
+        os.chmod(beside, mode)  # whoever filled it may have put a file of its own there, as safetensors does
+        sync(beside)
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, onto the disk, so that not even a power cut loses them.
+
+    Raises:
+        OSError: a file cannot be. Of folders that is let pass: not every file system can.
+    """
+    folder = path.is_dir()
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        if folder:
+            return
+        raise
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        if not folder:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """As long as this lasts no other command of ours writes `path`, a file or a folder.
+
+    The lock is a file beside it, `.NAME.lock`, which the operating system frees when its holder ends in whatever way.
+
+    Raises:
+        ClaverError: another command is at it.
+    """
+    from filelock import FileLock, Timeout
+
+    place = path.absolute()
+    lock = FileLock(place.with_name(f".{place.name[:80]}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ClaverError(f"another claver command is writing {path}; let it end, or choose another --output") from None
+    except (OSError, NotImplementedError):  # a file system without locks, or a folder that takes no file: told later
+        yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # removed while it is held: whoever comes now makes a new one
+            os.unlink(lock.lock_file)
+        lock.release()

@@ -1,0 +1,115 @@
+"""Files: read in bounds, written whole, with their user's permissions, through no planted link, by one at a time."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from claver.errors import ClaverError
+from claver.files import only_writer, read_bytes, read_text, replacing, write_whole
+
+HOLDER = """
+import sys
+from pathlib import Path
+from claver.files import only_writer
+with only_writer(Path(sys.argv[1])):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(path: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    held = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert held.stdout is not None
+    assert held.stdout.readline() == "mine\n"
+    return held
+
+
+def test_reading_says_what_is_wrong_and_stops_at_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "marked").write_bytes(b"\xef\xbb\xbfa\r\n")
+    assert read_text(tmp_path / "marked") == "a\r\n"
+    (tmp_path / "latin").write_bytes(b"caf\xe9")
+    assert read_text(tmp_path / "latin", keep_bytes=True) == "caf\udce9"
+    with pytest.raises(ClaverError, match=r"latin is not UTF-8 text \(byte 3\); save it as UTF-8$"):
+        read_text(tmp_path / "latin")
+    with pytest.raises(ClaverError, match="has more than 3 bytes"):
+        read_bytes(tmp_path / "latin", 3)
+    with pytest.raises(ClaverError, match="has more than 1,000 bytes"):
+        read_bytes(Path("/dev/zero"), 1000)
+    with pytest.raises(ClaverError, match=r"^cannot read .*none: No such file or directory$"):
+        read_text(tmp_path / "none")
+    with pytest.raises(ClaverError, match="null"):
+        read_text(tmp_path / "a\0b")
+
+
+def test_a_file_has_the_permissions_that_the_umask_leaves(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "answers.json", "é\udcff\n")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "answers.json").read_bytes() == b"\xc3\xa9\xff\n"
+    assert (tmp_path / "answers.json").stat().st_mode & 0o777 == 0o640
+    assert [file.name for file in tmp_path.iterdir()] == ["answers.json"]
+
+
+def test_links_that_somebody_planted_are_not_followed(tmp_path: Path) -> None:
+    victim, out = tmp_path / "victim", tmp_path / "answers.json"
+    victim.write_text("precious")
+    out.with_name("answers.json.writing").symlink_to(victim)  # the name that was used once, for all to foresee
+    out.symlink_to(victim)
+    write_whole(out, "new")
+    assert (victim.read_text(), out.read_text(), out.is_symlink()) == ("precious", "new", False)
+
+
+def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / ("n" * 250)  # a name as long as names may be is no hindrance
+    write_whole(out, "old")
+
+    def fail() -> None:
+        with replacing(out) as beside:
+            beside.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert out.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [out]
+    with pytest.raises(ClaverError, match=r"^cannot write .*none/file: No such file or directory$"):
+        write_whole(tmp_path / "none" / "file", "new")
+
+
+def test_a_second_command_is_told_and_a_killed_one_hinders_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "answers.json"
+    first = hold(path)
+    with pytest.raises(ClaverError, match=rf"^another claver command is writing {path}; let it end"), only_writer(path):
+        pass
+    with only_writer(tmp_path / "others.json"):
+        pass
+    first.kill()
+    first.communicate()
+    with only_writer(path):
+        assert (tmp_path / ".answers.json.lock").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_does_not_empty_what_a_planted_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / ".answers.json.lock").symlink_to(tmp_path / "victim")
+    with only_writer(tmp_path / "answers.json"):
+        assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_a_file_put_there_by_a_library_gets_those_permissions_too(tmp_path: Path) -> None:
+    from tests.tiny import tiny_model
+
+    before = os.umask(0o022)
+    try:
+        tiny_model().save_pretrained(tmp_path / "model")
+    finally:
+        os.umask(before)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()}
+    assert modes == {"config.json": 0o644, "model.safetensors": 0o644}
