@@ -58,10 +58,11 @@ class Views:
 
 @dataclass(frozen=True)
 class Failure:
-    """A video that could not be read."""
+    """A video without an answer: it could not be read, or, `by_model`, the model's scores for it are not finite."""
 
     source: str
     error: str
+    by_model: bool = False
 
 
 class Recognizer:
@@ -156,7 +157,7 @@ class Recognizer:
             try:
                 prediction = self._predict(path, views, frames)
             except VideoError as error:
-                yield Failure(path, str(error))
+                yield Failure(path, str(error), by_model=True)
             else:
                 yield prediction
 

@@ -1,16 +1,25 @@
 """`claver evaluate` as people run it: alone, in two processes, over splits, with broken clips."""
 
+import csv
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.tiny import talking_model
 from tests.videos import write_video
+from typer.testing import CliRunner, Result
 
+from claver.cli.journal import Journal
+from claver.cli.main import app
 from claver.data.classes import dataset_classes
+from claver.errors import ClaverError
+from claver.evaluation.protocols import by_benchmark
+from claver.prompts import texts_for
 
 CLASSES = ["waving", "bowing", "running"]
 
@@ -37,13 +46,15 @@ def run(place: Path, *arguments: str, processes: int = 1, model: str = "model") 
 
 def test_splits_beside_the_paper(place: Path) -> None:
     done = run(place, "one.csv", "two.csv", "--workers", "0", "--setting", "zero-shot", "--output", "result.json")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
+    assert "claver: 1 of 7 clips could not be read:\n  ./6.mp4: " in done.stderr
     result = json.loads((place / "result.json").read_text())
     assert [entry["clips"] for entry in result["sets"]] == [4, 4]
     assert result["top5"]["mean"] == pytest.approx((1 + 3 / 4) / 2)  # of three classes: all but the broken clip
     assert list(result["sets"][1]["unreadable"]) == [os.path.join(".", "6.mp4")]
     assert result["top1"]["std"] is not None
     assert "1 could not be read and count as wrong" in done.stdout
+    assert "3 classes compete" in done.stdout
     assert sorted(file.name for file in place.glob("result*")) == ["result.json"]
 
 
@@ -51,7 +62,7 @@ def test_splits_beside_the_paper(place: Path) -> None:
 def test_two_processes_equal_one(place: Path) -> None:
     alone = run(place, "one.csv", "two.csv", "--workers", "0", "--output", "alone.json")
     both = run(place, "one.csv", "two.csv", "--workers", "0", "--output", "both.json", processes=2)
-    assert alone.returncode == both.returncode == 0, alone.stderr + both.stderr
+    assert alone.returncode == both.returncode == 1, alone.stderr + both.stderr  # a clip cannot be read
     assert json.loads((place / "alone.json").read_text()) == json.loads((place / "both.json").read_text())
     assert not list(place.glob("*.partial"))
 
@@ -63,7 +74,8 @@ def test_draws_of_kinetics_600_are_of_one_benchmark(tmp_path: Path) -> None:
     for number, draw in enumerate(draws, start=1):
         [first, *_] = dataset_classes(f"kinetics600-draw{number}")
         draw.write_text(f"path,label,dataset\na.mp4,{first},kinetics600-draw{number}\n")
-    assert _read_tests(draws, None)[1] == "kinetics600"
+    [group] = by_benchmark(_read_tests(draws, None))
+    assert [test.benchmark for test in group] == ["kinetics600"] * 2
 
 
 def test_texts_must_cover_the_classes(place: Path) -> None:
@@ -84,3 +96,89 @@ def test_a_training_runs_folder_is_a_model_and_its_new_weights_are_another(place
     assert json.loads((place / "run.json").read_text())["settings"]["model"].startswith("run ")
     talking_model("kmt").save_pretrained(place / "run" / "best")
     assert model_identity(str(place / "run")) != before
+
+
+def here(place: Path, monkeypatch: pytest.MonkeyPatch, words: str) -> Result:
+    """The command in this process."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("COLUMNS", "140")
+    more = "--model model --views 1x1 --workers 0" + ("" if "--texts" in words else " --texts templates")
+    return CliRunner().invoke(app, ["evaluate", *words.split(), *more.split()])
+
+
+def test_training_clips_are_left_out_and_counted(
+    place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    splits = ("train", "train", "train", "test", "test")
+    rows = [f"{seed}.mp4,{CLASSES[seed % 3]},{split}" for seed, split in enumerate(splits)]
+    (place / "both.csv").write_text("\n".join(["path,label,split", *rows]) + "\n")
+    (place / "alone.csv").write_text("\n".join(["path,label,split", *rows[:3]]) + "\n")
+    done = here(place, monkeypatch, "both.csv --output both.json")
+    assert done.exit_code == 0, done.output
+    [entry] = json.loads((place / "both.json").read_text())["sets"]
+    assert (entry["clips"], entry["split"]) == (2, "test")
+    assert "both.csv: 2 of 5 clips are taken, split 'test'; left out: 'train'" in caplog.text
+    assert "training clips alone" in str(here(place, monkeypatch, "alone.csv").exception)
+    assert here(place, monkeypatch, "alone.csv --split train").exit_code == 0
+
+
+def test_a_run_resumed_with_another_list_is_refused_and_mixes_no_classes(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(names: list[str]) -> None:
+        rows = [f"{seed}.mp4,{names[seed % 3]}" for seed in range(5)]
+        (place / "again.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+
+    write(CLASSES)
+    assert here(place, monkeypatch, "again.csv --output whole.json").exit_code == 0
+    original = Journal.finish
+    monkeypatch.setattr(Journal, "finish", lambda self: (_ for _ in ()).throw(ClaverError("interrupted")))
+    assert here(place, monkeypatch, "again.csv --output again.json").exit_code == 1
+    monkeypatch.setattr(Journal, "finish", original)
+    [settings, first, *_] = [json.loads(line) for line in (place / "again.json.partial").read_text().splitlines()]
+    assert sorted(first["results"]["0"]) == sorted(CLASSES)
+    write(["zooming", *CLASSES[1:]])
+    refused = here(place, monkeypatch, "again.csv --output again.json")
+    assert "is an unfinished run with another clips and actions" in str(refused.exception)
+    write(CLASSES)
+    assert here(place, monkeypatch, "again.csv --output again.json").exit_code == 0
+    assert (place / "again.json").read_text() == (place / "whole.json").read_text()
+    assert "clips" in settings["settings"]
+
+
+def test_each_benchmark_has_its_own_texts_and_mean(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for dataset, label in (("ucf101", "archery"), ("hmdb51", "brush hair")):
+        (place / f"{dataset}.csv").write_text(f"path,label,dataset\n0.mp4,{label},{dataset}\n1.mp4,{label},{dataset}\n")
+    seen: list[Sequence[Any]] = []
+    monkeypatch.setattr("claver.cli.evaluate._digest", lambda items: str(seen.append(items)))
+    done = here(place, monkeypatch, "ucf101.csv hmdb51.csv --output many.json --texts interpretive")
+    assert done.exit_code == 0, done.output
+    found = json.loads((place / "many.json").read_text())
+    assert [(entry["name"], entry["sets"]) for entry in found["benchmarks"]] == [("ucf101", 1), ("hmdb51", 1)]
+    assert "top1" not in found
+    for actions, dataset in zip(seen[1], ("ucf101", "hmdb51"), strict=True):
+        assert actions == texts_for(dataset_classes(dataset), "interpretive", dataset=dataset)
+    assert "ucf101, supervised" in done.output
+    assert "hmdb51, supervised" in done.output
+
+
+def test_predictions_of_each_clip(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for suffix in ("jsonl", "csv"):
+        assert here(place, monkeypatch, f"two.csv --predictions each.{suffix} --output two.json").exit_code == 1
+    records = [json.loads(line) for line in (place / "each.jsonl").read_text().splitlines()]
+    assert [record["label"] for record in records] == ["waving", "bowing", "running", "waving"]
+    assert "error" in records[3]
+    right = [record["top"][0]["action"] == record["label"] for record in records[:3]]
+    assert json.loads((place / "two.json").read_text())["top1"]["mean"] == sum(right) / 4
+    rows = list(csv.DictReader((place / "each.csv").open(newline="")))
+    for row, record in zip(rows[:3], records, strict=False):
+        assert (row["path"], row["action_1"]) == (record["path"], record["top"][0]["action"])
+        assert float(row["score_3"]) == record["top"][2]["score"]
+    assert rows[3]["action_1"] == ""
+    assert rows[3]["error"] == records[3]["error"]
+    refused = here(place, monkeypatch, "two.csv --predictions each.txt")
+    assert "predictions are written as .csv or .jsonl" in str(refused.exception)
+
+
+def test_a_setting_that_is_none_of_the_paper_s_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "not 'zeroshot'" in str(here(place, monkeypatch, "one.csv --setting zeroshot").exception)

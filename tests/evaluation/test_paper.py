@@ -1,6 +1,8 @@
 """The paper's figures, spot-checked against its tables."""
 
 from claver.evaluation.paper import paper_rows, rows_for
+from claver.evaluation.protocols import TestSet
+from claver.evaluation.report import paper_rows_beside
 
 
 def found(benchmark: str, setting: str, method: str, frames: int | None = None) -> list[tuple[float, float | None]]:
@@ -27,3 +29,18 @@ def test_printed_gflops() -> None:
 
 def test_a_benchmark_the_paper_does_not_have() -> None:
     assert rows_for("motion", "supervised") == []
+
+
+def test_rows_stand_only_beside_what_they_may_be_compared_with() -> None:
+    def beside(dataset: str, setting: str, split: str = "test") -> tuple[int, str]:
+        rows, why = paper_rows_beside([TestSet("x", ("a",), (), (), dataset=dataset, split=split)], setting)
+        assert {(row.benchmark, row.setting) for row in rows} <= {(dataset.partition("-")[0], setting)}
+        return len(rows), why
+
+    assert beside("kinetics600-draw2", "zero-shot") == (13, "")
+    assert beside("kinetics600", "supervised") == (10, "")
+    assert beside("kinetics600-draw2", "supervised")[0] == 0
+    assert "all 600 classes compete" in beside("kinetics600", "zero-shot")[1]
+    assert "these are training clips" in beside("ucf101", "zero-shot", "train")[1]
+    assert "it has: " in beside("ucf101", "supervised")[1]
+    assert beside("", "supervised") == (0, "")

@@ -8,9 +8,9 @@ import torch
 from tests.tiny import talking_model
 from tests.videos import write_video
 
-from claver.data import Manifest, Sample, open_clips, write_shards
+from claver.data import Clips, Manifest, Sample, open_clips, write_shards
 from claver.errors import ClaverError
-from claver.evaluation.protocols import Evaluation, TestSet, evaluate, mean_and_deviation
+from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, evaluate, mean_and_deviation
 from claver.recognizer import Recognizer
 
 CLASSES = ("waving", "bowing", "running")
@@ -58,12 +58,73 @@ def test_known_results_are_not_computed_again(videos: tuple[str, ...]) -> None:
 def test_per_class_and_deviation() -> None:
     scores = torch.tensor([[2.0, 1, 0], [0, 1, 2], [0, 2, 1], [float("-inf")] * 3])
     result = Evaluation(TestSet("x", CLASSES, ("a", "b", "c", "d"), (0, 0, 1, 1)), scores, {"d": "broken"})
-    assert result.per_class() == {"waving": 0.5, "bowing": 1.0}
+    assert result.per_class() == {"waving": 0.5, "bowing": 0.5}  # of two clips of bowing one cannot be read
     assert result.top(1) == 0.5
     assert mean_and_deviation([1.0, 2.0, 3.0]) == (2.0, 1.0)
     assert mean_and_deviation([1.0]) == (1.0, None)
     nothing = Evaluation(TestSet("x", CLASSES, ("a",), (0,)), torch.full((1, 3), float("-inf")), {"a": "broken"})
     assert nothing.top(1) == 0.0
+
+
+def test_known_scores_are_found_by_the_names_of_their_classes(videos: tuple[str, ...]) -> None:
+    recognizer, seen = Recognizer(talking_model(), list(CLASSES)), []
+    test = TestSet("all", CLASSES, videos[:2], (0, 0))
+    known = {videos[0]: {"running": 2.0, "waving": 3.0, "bowing": 1.0}, videos[1]: {"waving": 1.0}}
+    (result,) = evaluate(recognizer, [test], known=known, on_result=lambda path, found: seen.append((path, found)))
+    assert result.scores[0].tolist() == [3.0, 1.0, 2.0]
+    [(path, found)] = seen  # the scores of one action alone are no result
+    assert (path, list(found)) == (videos[1], list(CLASSES))
+
+
+def test_a_model_that_gives_nan_is_an_error(videos: tuple[str, ...]) -> None:
+    model = talking_model()
+    with torch.no_grad():
+        next(model.temporal.parameters()).fill_(float("nan"))
+    recognizer = Recognizer(model, list(CLASSES))
+    with pytest.raises(ClaverError, match=r"0\.mp4: the model gives non-finite scores"):
+        evaluate(recognizer, [TestSet("all", CLASSES, videos[:2], (0, 0))])
+
+
+def test_of_splits_test_is_taken_then_val_and_never_train(
+    videos: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    def clips(*splits: str) -> Clips:
+        samples = tuple(Sample(videos[row], 0, split) for row, split in enumerate(splits))
+        return Clips.of_files(Manifest(CLASSES, samples))
+
+    of_three = TestSet.of("k", clips("train", "test", "val"))
+    assert (of_three.paths, of_three.split) == (videos[1:2], "test")
+    assert "k: 1 of 3 clips are taken, split 'test'; left out: 'train', 'val'" in caplog.text
+    assert TestSet.of("k", clips("train", "val", "val")).paths == videos[1:3]
+    assert TestSet.of("k", clips("", "")).paths == videos[:2]
+    assert TestSet.of("k", clips("holdout")).paths == videos[:1]
+    assert TestSet.of("k", clips("train", "test"), split="training").paths == videos[:1]
+    with pytest.raises(
+        ClaverError, match=r"k has training clips alone, .*claver data split .* or ask for the training"
+    ):
+        TestSet.of("k", clips("train", "train"))
+    with pytest.raises(ClaverError, match="k has no clip of split test or val for testing but 'train', 'extra'"):
+        TestSet.of("k", clips("train", "extra"))
+    with pytest.raises(ClaverError, match="no clip of the manifest is of split 'val'"):
+        TestSet.of("k", clips("train", "test"), split="val")
+
+
+def test_all_classes_that_are_given_compete(videos: tuple[str, ...]) -> None:
+    clips = Clips.of_files(Manifest(("running",), (Sample(videos[0], 0),)))
+    test = TestSet.of("k", clips, classes=CLASSES)
+    assert (test.classes, test.labels) == (CLASSES, (2,))
+    with pytest.raises(ClaverError, match="class 'running' of k is none of the 2 classes"):
+        TestSet.of("k", clips, classes=CLASSES[:2])
+
+
+def test_sets_of_one_benchmark_are_told_from_those_of_another() -> None:
+    def of(dataset: str, classes: tuple[str, ...] = CLASSES) -> TestSet:
+        return TestSet("x", classes, (), (), dataset=dataset)
+
+    tests = [of("ucf101"), of("hmdb51"), of("kinetics600-draw1"), of("ucf101"), of("kinetics600-draw2")]
+    tests += [of("kinetics600"), of(""), of("", CLASSES[::-1]), of("", CLASSES[:2])]
+    groups = [[tests.index(test) for test in group] for group in by_benchmark(tests)]
+    assert [len(group) for group in groups] == [2, 1, 2, 1, 2, 1]
 
 
 def test_what_cannot_be_evaluated_is_said(videos: tuple[str, ...]) -> None:

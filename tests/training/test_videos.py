@@ -180,6 +180,29 @@ def test_a_broken_clip_is_replaced_and_counted(folder, tmp_path, caplog):
     assert "1 training clips could not be read and were replaced" in caplog.text
 
 
+def test_learned_classes_without_a_test_clip_compete_all_the_same(folder):
+    listed("one_class.csv", folder, [3], CLASSES[:1])
+    task = made(recipe_for(folder, videos={"test": folder / "one_class.csv"}), talking_model())
+    assert task.test is not None
+    assert (task.test.classes, task.test.labels) == (CLASSES, (0,))
+
+
+def test_of_one_list_each_side_takes_its_own_part(folder):
+    samples = tuple(Sample(f"{n}.mp4", n // 4, "test" if n % 4 == 3 else "train") for n in range(12))
+    write_manifest(Manifest(CLASSES, samples, folder), folder / "both.csv")
+    both = {"train": folder / "both.csv", "test": folder / "both.csv"}
+    task = made(recipe_for(folder, videos=both), talking_model())
+    assert task.test is not None
+    assert (len(task), len(task.test.paths)) == (9, 3)
+    write_manifest(Manifest(CLASSES, samples, folder).select("train"), folder / "alone.csv")
+    with pytest.raises(ClaverError, match=r"`claver data split .*alone\.csv --test 0\.2 --output"):
+        make_task(recipe_for(folder, videos=both | {"test": folder / "alone.csv"}), talking_model())
+    asked = both | {"test": folder / "alone.csv", "test_split": "train"}
+    assert len(made(recipe_for(folder, videos=asked), talking_model()).test.paths) == 9
+    with pytest.raises(ClaverError, match=r"`claver data split .*alone\.csv --test 0\.2 --output"):
+        make_task(recipe_for(folder, videos=asked | {"test_split": "test"}), talking_model())
+
+
 def test_a_video_in_both_sets_is_warned_of(folder, caplog):
     listed("both.csv", folder, [0, 3])
     made(recipe_for(folder, videos={"test": folder / "both.csv"}), talking_model())

@@ -30,6 +30,7 @@ from claver.files import write_whole
 
 if TYPE_CHECKING:
     from claver.evaluation.protocols import Evaluation, TestSet
+    from claver.prompts import Actions
     from claver.recognizer import Recognizer
 
 EPILOG = """
@@ -37,7 +38,7 @@ EPILOG = """
 
 claver evaluate k400_val.csv --model MODEL --views 4x3\n
 claver evaluate ucf_split1.csv ucf_split2.csv ucf_split3.csv --model MODEL --setting zero-shot\n
-claver evaluate ucf_split1.csv --model MODEL --texts templates\n
+claver evaluate ucf_split1.csv --split test --model MODEL --texts templates --predictions answers.csv\n
 claver evaluate k600_draw1.csv k600_draw2.csv k600_draw3.csv --model MODEL --setting zero-shot --output result.json\n
 torchrun --nproc-per-node 8 -m claver evaluate k400_val.csv --model MODEL --views 4x3
 """
@@ -47,7 +48,8 @@ Manifests = Annotated[
     typer.Argument(
         metavar="MANIFEST|SHARDS…",
         show_default=False,
-        help="One test set (a manifest or a folder of shards), or its splits or draws: mean ± deviation.",
+        help="Test sets, manifests or folders of shards. Splits or draws of one benchmark: mean ± deviation; of "
+        "several benchmarks each has its own.",
     ),
 ]
 
@@ -56,7 +58,12 @@ def evaluate(
     manifests: Manifests,
     model: ModelOption = None,
     texts: TextsOption = None,
-    split: Annotated[str | None, typer.Option(help="Only clips of this split of the manifests, such as test.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Only clips of this split of the manifests; if not given test, or else val, where there are."
+        ),
+    ] = None,
     setting: Annotated[
         str, typer.Option(help="Which of the paper's rows to print: supervised, zero-shot, or 'few-shot K'.")
     ] = "supervised",
@@ -66,6 +73,9 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option(help="Write all figures here as JSON; interrupted, the same command goes on.")
     ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write each clip's label and 5 best answers here, .csv or .jsonl.")
+    ] = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
     batch_size: BatchOption = 8,
@@ -74,63 +84,97 @@ def evaluate(
     """Evaluate a model on labelled clips: top-1, top-5, per class, confusions, beside the paper's rows.
 
     Only the classes of a test set compete in it. Every clip is counted once, in any number of processes; one that
-    cannot be read counts as wrong.
+    cannot be read counts as wrong, is named at the end, and the exit code is then 1. Training clips are measured on
+    only where --split train asks for them.
     """
-    from rich.console import Console
+    from claver.evaluation.predictions import check_suffix
+    from claver.evaluation.report import check_setting
 
-    if output is not None:
-        check_output(output)
+    check_setting(setting)
+    for path in (output, predictions):
+        if path is not None:
+            check_output(path)
+    if predictions is not None:
+        check_suffix(predictions)
     with ExitStack() as stack:
         rank = _join_processes(stack)
-        tests, dataset = _read_tests(manifests, split)
-        recognizer = _recognizer(tests, dataset, texts, model, temporal, frames, views, device, dtype)
+        tests = _read_tests(manifests, split)
+        recognizers = _recognizers(tests, texts, model, temporal, frames, views, device, dtype)
         settings: dict[str, Any] = {
             "model": model_identity(model),
-            "temporal": recognizer.model.config.temporal.kind,
+            "temporal": recognizers[0].model.config.temporal.kind,
         }
-        settings |= {"frames": recognizer.frames, "views": str(recognizer.views), "setting": setting, "dtype": dtype}
-        settings |= {"tests": [str(path) for path in manifests], "split": split, "texts": text_identity(texts)}
+        settings |= {"frames": recognizers[0].frames, "views": str(recognizers[0].views), "setting": setting}
+        settings |= {"dtype": dtype, "tests": [str(path) for path in manifests], "split": split}
+        settings |= {"texts": text_identity(texts), "clips": _digest(tests)}
+        settings |= {"actions": _digest([recognizer.bank.actions for recognizer in recognizers])}
+        journal = _journal(stack, output, settings, rank)
         count = default_workers(2) if workers is None else workers
-        evaluations = _evaluate(recognizer, tests, batch_size, count, output, settings, rank)
+        evaluations = _evaluate(recognizers, tests, batch_size, count, journal, rank)
         if rank == 0:
-            _report(Console(), evaluations, dataset, setting, settings, output)
+            _write(evaluations, settings, output, predictions)
+        _wait_for_all()
+        if journal is not None:
+            journal.finish()
+        if rank == 0:
+            _report(evaluations, settings)
 
 
-def _report(
-    console: Any,
-    evaluations: Sequence[Evaluation],
-    dataset: str,
-    setting: str,
-    settings: dict[str, Any],
-    output: Path | None,
+def _write(
+    evaluations: Sequence[Evaluation], settings: dict[str, Any], output: Path | None, predictions: Path | None
 ) -> None:
     import json
 
-    from claver.evaluation.report import print_report, to_dict
+    from claver.evaluation.predictions import predictions_text
+    from claver.evaluation.report import to_dict
 
-    name = f"{Path(settings['model'].split(' ')[0]).name} ({settings['temporal']})"
-    known = {"benchmark": dataset, "setting": setting, "frames": settings["frames"], "views": settings["views"]}
-    print_report(console, evaluations, name=name, **known)
+    if predictions is not None:
+        write_whole(predictions, predictions_text(evaluations, predictions))
     if output is not None:
         write_whole(output, json.dumps(to_dict(evaluations, settings), indent=2, ensure_ascii=False) + "\n")
 
 
-def _read_tests(manifests: Sequence[Path], split: str | None) -> tuple[list[TestSet], str]:
+def _report(evaluations: Sequence[Evaluation], settings: dict[str, Any]) -> None:
+    """Tables on stdout; then the clips that could not be read, if any, and exit code 1."""
+    from rich.console import Console
+
+    from claver.evaluation.report import print_report
+
+    name = f"{Path(settings['model'].split(' ')[0]).name} ({settings['temporal']})"
+    known = {key: settings[key] for key in ("setting", "frames", "views")}
+    print_report(Console(), evaluations, name=name, **known)
+    failures = {path: cause for evaluation in evaluations for path, cause in evaluation.failures.items()}
+    if failures:
+        total = len({path for evaluation in evaluations for path in evaluation.test.paths})
+        typer.echo(f"claver: {len(failures)} of {total} clips could not be read:", err=True)
+        for cause in failures.values():
+            typer.echo(f"  {cause}".encode("utf-8", "backslashreplace").decode(), err=True)
+        raise typer.Exit(1)
+
+
+def _digest(items: Sequence[TestSet] | Sequence[Actions]) -> str:
+    """Of what test sets or actions hold, whatever their files are called."""
+    from hashlib import sha256
+
+    held = repr([tuple(vars(item).values()) for item in items])
+    return sha256(held.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+
+
+def _read_tests(manifests: Sequence[Path], split: str | None) -> list[TestSet]:
     from claver.data.clips import open_clips
+    from claver.data.parts import clips_for
     from claver.evaluation.protocols import TestSet
 
-    tests, datasets = [], []
+    tests = []
     for path in manifests:
-        clips = open_clips(path, split=split)
+        clips = clips_for(open_clips(path), "testing", split, name=str(path))
         clips.manifest.warn()
-        tests.append(TestSet.of(path.stem, clips))
-        datasets.append(clips.manifest.dataset.partition("-draw")[0])  # draws of Kinetics-600 are of one benchmark
-    return tests, (datasets[0] if len(set(datasets)) == 1 else "") or "clips"
+        tests.append(TestSet.of(path.stem, clips, split=split))
+    return tests
 
 
-def _recognizer(
+def _recognizers(
     tests: Sequence[TestSet],
-    dataset: str,
     texts: str | None,
     model: str | None,
     temporal: str | None,
@@ -138,60 +182,82 @@ def _recognizer(
     views: str,
     device: str | None,
     dtype: str,
-) -> Recognizer:
+) -> list[Recognizer]:
+    """One for each benchmark, in the order of `by_benchmark`: each has its own classes, and its own texts for them."""
+    from claver.evaluation.protocols import by_benchmark
     from claver.prompts import texts_for
     from claver.recognizer import Recognizer, Views
 
-    looks = Views.parse(views)
-    classes = list(dict.fromkeys(name for test in tests for name in test.classes))
-    actions = texts_for(classes, texts, dataset=dataset)
+    looks, competing = Views.parse(views), []
+    for group in by_benchmark(tests):
+        classes = list(dict.fromkeys(name for test in group for name in test.classes))
+        competing.append(texts_for(classes, texts, dataset=group[0].benchmark))
     loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype)
     with encoding_shown(hidden=_processes() > 1) as progress:
-        return Recognizer(loaded, actions, views=looks, frames=frames, progress=progress)
+        settings: dict[str, Any] = {"views": looks, "frames": frames, "progress": progress}
+        return [Recognizer(loaded, actions, **settings) for actions in competing]
+
+
+def _journal(stack: ExitStack, output: Path | None, settings: dict[str, Any], rank: int) -> Journal | None:
+    """A journal for each process, if there is an output to stand beside."""
+    if output is None:
+        return None
+    mine = output if rank == 0 else output.with_name(f"{output.name}.{rank}")
+    return stack.enter_context(Journal(mine, settings))
 
 
 def _evaluate(
-    recognizer: Recognizer,
+    recognizers: Sequence[Recognizer],
     tests: Sequence[TestSet],
     batch_size: int,
     workers: int,
-    output: Path | None,
-    settings: dict[str, Any],
+    journal: Journal | None,
     rank: int,
 ) -> list[Evaluation]:
-    """With progress, and with a journal for each process if there is an output to stand beside."""
+    """All test sets, benchmark by benchmark, with progress; in the order in which they were given."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from claver.evaluation.protocols import Result, by_benchmark
     from claver.evaluation.protocols import evaluate as score
 
-    total = len({path for test in tests for path in test.paths})
+    groups = by_benchmark(tests)
+    # Clips that could not be read in an earlier run are tried again.
+    done: list[dict[str, Result]] = [{} for _ in groups]
+    for record in journal.done.values() if journal else ():
+        for number, result in record["results"].items():
+            if not isinstance(result, str) and int(number) < len(groups):
+                done[int(number)][record["path"]] = result
+    total = sum(len({path for test in group for path in test.paths}) for group in groups)
     columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with ExitStack() as stack:
-        journal = None
-        if output is not None:
-            mine = output if rank == 0 else output.with_name(f"{output.name}.{rank}")
-            journal = stack.enter_context(Journal(mine, settings))
-        # Clips that could not be read in an earlier run are tried again.
-        earlier = {path: record["result"] for path, record in journal.done.items()} if journal else {}
-        done = {path: result for path, result in earlier.items() if not isinstance(result, str)}
-        console = Console(stderr=True)
-        progress = stack.enter_context(Progress(*columns, console=console, transient=True, disable=rank > 0))
-        bar = progress.add_task("", total=total, completed=len(done))
+    found: dict[int, Evaluation] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=rank > 0) as progress:
+        bar = progress.add_task("", total=total, completed=sum(map(len, done)))
+        for number, (recognizer, group) in enumerate(zip(recognizers, groups, strict=True)):
 
-        def note(path: str, result: list[float] | str) -> None:
-            progress.advance(bar, _processes())
-            if journal is not None:
-                journal.add({"path": path, "result": result})
+            def note(path: str, result: Result, number: int = number) -> None:
+                progress.advance(bar, _processes())
+                if journal is not None:
+                    earlier = journal.done.get(path, {}).get("results", {})
+                    journal.add({"path": path, "results": {**earlier, str(number): result}})
 
-        evaluations = score(recognizer, tests, batch_size=batch_size, workers=workers, known=done, on_result=note)
-        if journal is not None:
-            journal.finish()
-    return evaluations
+            settings: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "known": done[number]}
+            results = score(recognizer, group, on_result=note, **settings)
+            found |= {id(test): result for test, result in zip(group, results, strict=True)}
+    return [found[id(test)] for test in tests]
+
+
+def _wait_for_all() -> None:
+    """Until the results are written: no journal of another process may go before."""
+    from torch import distributed
+
+    if _processes() > 1:
+        distributed.barrier()
 
 
 def _join_processes(stack: ExitStack) -> int:
-    """Under torchrun join the other processes and choose this one's GPU; returns its rank."""
+    """Under torchrun join the other processes and choose this one's GPU; returns its rank. Only the first warns."""
+    import logging
     import os
 
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -203,6 +269,8 @@ def _join_processes(stack: ExitStack) -> int:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     distributed.init_process_group("gloo")  # results are Python objects; the towers need no exchange
     stack.callback(distributed.destroy_process_group)
+    if distributed.get_rank():
+        logging.getLogger("claver").setLevel(logging.ERROR)
     return distributed.get_rank()
 
 

@@ -91,6 +91,14 @@ class Clips:
         """Class indices, int64 [N]."""
         return self.manifest.labels
 
+    def select(self, split: str | None) -> Clips:
+        """The clips of one split; all for None. Raises `ClaverError` where there are none, as `Manifest.select`."""
+        if split is None:
+            return self
+        chosen = self.manifest.select(split)
+        pairs = zip(self.places, self.manifest.samples, strict=True)
+        return Clips(chosen, [place for place, sample in pairs if sample.split == chosen.splits[0]])
+
     def read(self, row: int, reading: Reading, chance: np.random.Generator | None = None) -> Frames:
         """The frames of one clip, see `Reading.frames_of`."""
         return reading.frames_of(self.places[row], chance)

@@ -160,6 +160,21 @@ class Manifest:
         raw = tuple(self.raw_classes[place[name]] for name in classes) if self.raw_classes else ()
         return replace(self, classes=tuple(classes), samples=samples, dataset=dataset, raw_classes=raw)
 
+    def among(self, classes: Sequence[str], name: str = "the manifest") -> Manifest:
+        """The same clips with these classes, which may be more than its own, in their order.
+
+        Raises:
+            ClaverError: a class of its own that is not among them; `name` is what the message calls the manifest.
+        """
+        if self.classes == tuple(classes):
+            return self
+        place = {known: index for index, known in enumerate(classes)}
+        if new := [own for own in self.classes if own not in place]:
+            near = nearest(new[0], classes)
+            raise ClaverError(f"class {new[0]!r} of {name} is none of the {len(place)} classes{near}")
+        samples = tuple(replace(sample, label=place[self.classes[sample.label]]) for sample in self.samples)
+        return replace(self, classes=tuple(classes), samples=samples, dataset="", raw_classes=())
+
     def only_present(self) -> Manifest:
         """Without the classes that have no clip; itself when every class has one."""
         counts = self.counts()

@@ -305,10 +305,7 @@ def open_shards(folder: str | Path, *, split: str | None = None) -> Clips:
     samples = tuple(Sample(member.path, member.label, member.split) for member, _ in rows)
     manifest = Manifest(tuple(index["classes"]), samples, folder, index["dataset"], tuple(index["raw_classes"]))
     places = [Place(m.path, str(folder / shard.file), m.offset, m.size) for m, shard in rows]
-    if split is None:
-        return Clips(manifest, places)
-    chosen = manifest.select(split)
-    return Clips(chosen, [place for place, s in zip(places, samples, strict=True) if s.split == chosen.splits[0]])
+    return Clips(manifest, places).select(split)
 
 
 def verify_shards(folder: str | Path) -> list[str]:

@@ -1,33 +1,69 @@
-"""Accuracies from scores [B, C] and labels int64 [B]."""
+"""Accuracies from scores [B, C] and labels int64 [B].
+
+One rule for ties, in all of them: of equal scores the class with the lower index comes first, as in
+`Prediction.top`. A label whose score is −∞ is never right: such is a clip that could not be read.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from claver.errors import ClaverError
+
+
+def ordered(scores_BC: Tensor) -> Tensor:
+    """The classes of each sample, best first, int64 [B, C], by the rule for ties above.
+
+    Raises:
+        ClaverError: a score is NaN.
+    """
+    if scores_BC.isnan().any():
+        raise ClaverError("some scores are NaN: the model's weights are damaged, or its number type is too small")
+    return scores_BC.argsort(dim=1, descending=True, stable=True)
+
+
+def ranks(scores_BC: Tensor, labels: Tensor) -> Tensor:
+    """How many classes come before each label, int64 [B]: 0 is right at once, C never (see the rule for ties above).
+
+    Raises:
+        ClaverError: a score is NaN.
+    """
+    found = (ordered(scores_BC) == labels[:, None]).long().argmax(1)
+    return found.masked_fill(scores_BC.gather(1, labels[:, None])[:, 0] == -torch.inf, scores_BC.shape[1])
+
 
 def top_k_accuracy(scores_BC: Tensor, labels: Tensor, k: int = 1) -> float:
     """The share of samples whose label is among the k best scores; k above C counts all classes.
 
     Raises:
-        ValueError: k below 1, or no samples.
+        ClaverError: k below 1, no samples, or NaN.
     """
     if k < 1 or not len(labels):
-        raise ValueError(f"top-k accuracy needs k ≥ 1 and at least one sample, not k={k} and {len(labels)} samples")
-    best = scores_BC.topk(min(k, scores_BC.shape[1]), dim=1).indices
-    return (best == labels[:, None]).any(1).double().mean().item()
+        raise ClaverError(f"top-k accuracy needs k ≥ 1 and at least one sample, not k={k} and {len(labels)} samples")
+    return (ranks(scores_BC, labels) < min(k, scores_BC.shape[1])).double().mean().item()
 
 
 def confusion(scores_BC: Tensor, labels: Tensor) -> Tensor:
-    """Counts int64 [C, C]: row = label, column = best score."""
-    classes = scores_BC.shape[1]
-    return torch.bincount(labels * classes + scores_BC.argmax(1), minlength=classes**2).view(classes, classes)
+    """Counts int64 [C, C]: row = label, column = best score. A sample whose scores are all −∞ has no answer.
+
+    Raises:
+        ClaverError: a score is NaN.
+    """
+    classes, answered = scores_BC.shape[1], (scores_BC > -torch.inf).any(1)
+    best = ordered(scores_BC[answered])[:, 0]
+    return torch.bincount(labels[answered] * classes + best, minlength=classes**2).view(classes, classes)
 
 
 def per_class_accuracy(scores_BC: Tensor, labels: Tensor) -> Tensor:
-    """Top-1 accuracy of each class, float64 [C]; NaN for a class without samples."""
-    counts = confusion(scores_BC, labels).double()
-    return counts.diagonal() / counts.sum(1)
+    """Top-1 accuracy of each class, float64 [C]; NaN for a class without samples.
+
+    Raises:
+        ClaverError: a score is NaN.
+    """
+    classes, right = scores_BC.shape[1], ranks(scores_BC, labels) == 0
+    counts, hits = torch.bincount(labels, minlength=classes), torch.bincount(labels[right], minlength=classes)
+    return hits.double() / counts
 
 
 def within_pairs(scores_BC: Tensor, labels: Tensor, partner: Tensor) -> float:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from claver.data.clips import Clips, Place
+from claver.data.parts import part_for
 from claver.errors import ClaverError
 from claver.evaluation.metrics import confusion, per_class_accuracy, top_k_accuracy
 
@@ -29,6 +30,8 @@ class TestSet:
         paths: the clips; a clip of several sets has one path.
         labels: the class of each, an index into `classes`.
         places: where their bytes are, if the clips are no files; each has its path as its name.
+        dataset: one of `claver.data.DATASETS` whose classes these are, or empty.
+        split: the part of the dataset that the clips are, or empty.
     """
 
     __test__ = False  # not for pytest
@@ -38,13 +41,42 @@ class TestSet:
     paths: tuple[str, ...]
     labels: tuple[int, ...]
     places: tuple[Place, ...] = field(default=(), repr=False)
+    dataset: str = ""
+    split: str = ""
 
     @classmethod
-    def of(cls, name: str, clips: Clips) -> TestSet:
-        """Files, or members of shards."""
-        manifest = clips.manifest
-        places = [replace(place, name=path) for place, path in zip(clips.places, manifest.paths(), strict=True)]
-        return cls(name, manifest.classes, tuple(manifest.paths()), tuple(manifest.labels.tolist()), tuple(places))
+    def of(cls, name: str, clips: Clips, *, split: str | None = None, classes: Sequence[str] | None = None) -> TestSet:
+        """Files, or members of shards.
+
+        Args:
+            name: what to call it.
+            clips: the clips.
+            split: only those of this split; if not given, those of `test`, or else of `val`, where there are splits,
+                which is logged (see `claver.data.parts`).
+            classes: what competes, at least the clips' own classes; if not given, those.
+
+        Raises:
+            ClaverError: training clips alone and no split asked for, no clip of the split, or a class of the clips
+                that is not among `classes`.
+        """
+        taken = part_for(clips.manifest, "testing", split, name=name)
+        chosen = clips.select(taken or None)
+        manifest = chosen.manifest
+        if classes is not None:
+            manifest = manifest.among(classes, name)
+        places = [replace(place, name=path) for place, path in zip(chosen.places, manifest.paths(), strict=True)]
+        labels = tuple(manifest.labels.tolist())
+        return cls(name, manifest.classes, tuple(manifest.paths()), labels, tuple(places), manifest.dataset, taken)
+
+    @property
+    def benchmark(self) -> str:
+        """The dataset it is a split or draw of, or empty."""
+        return self.dataset.partition("-draw")[0]
+
+    @property
+    def is_draw(self) -> bool:
+        """Whether its classes are a draw of the benchmark's."""
+        return self.dataset != self.benchmark
 
 
 @dataclass(frozen=True)
@@ -62,23 +94,17 @@ class Evaluation:
     failures: Mapping[str, str]
 
     def top(self, k: int = 1) -> float:
-        """Top-k accuracy over all clips, unreadable ones included."""
-        labels = torch.tensor(self.test.labels)
-        readable = torch.isfinite(self.scores).all(1)
-        if not readable.any():
-            return 0.0
-        return top_k_accuracy(self.scores[readable], labels[readable], k) * int(readable.sum()) / len(labels)
+        """Top-k accuracy over all clips, unreadable ones included; ties as `claver.evaluation.metrics` has them."""
+        return top_k_accuracy(self.scores, torch.tensor(self.test.labels), k)
 
     def per_class(self) -> dict[str, float]:
-        """Top-1 accuracy of each class that has readable clips."""
-        readable = torch.isfinite(self.scores).all(1)
-        shares = per_class_accuracy(self.scores[readable], torch.tensor(self.test.labels)[readable])
+        """Top-1 accuracy of each class that has clips, unreadable ones included."""
+        shares = per_class_accuracy(self.scores, torch.tensor(self.test.labels))
         return {name: share for name, share in zip(self.test.classes, shares.tolist(), strict=True) if share == share}
 
     def confusions(self, most: int = 10) -> list[tuple[str, str, int]]:
         """What is taken for what, most often first: (class, taken for, how often)."""
-        readable = torch.isfinite(self.scores).all(1)
-        counts = confusion(self.scores[readable], torch.tensor(self.test.labels)[readable]).fill_diagonal_(0)
+        counts = confusion(self.scores, torch.tensor(self.test.labels)).fill_diagonal_(0)
         order = counts.flatten().argsort(descending=True, stable=True)[:most].tolist()
         pairs = [divmod(place, len(self.test.classes)) for place in order if counts.flatten()[place]]
         return [(self.test.classes[a], self.test.classes[b], int(counts[a, b])) for a, b in pairs]
@@ -89,8 +115,23 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
 
-Known = Mapping[str, Sequence[float] | str]
-"""Results of an earlier, interrupted run by path: scores of all actions, or the error."""
+def by_benchmark(tests: Sequence[TestSet]) -> list[list[TestSet]]:
+    """The test sets that are splits or draws of one benchmark together, in the order of their first ones.
+
+    Own data is of one benchmark where the classes are the same.
+    """
+    groups: dict[tuple[object, ...], list[TestSet]] = {}
+    for test in tests:
+        key = (test.benchmark, test.is_draw) if test.dataset else (frozenset(test.classes),)
+        groups.setdefault(key, []).append(test)
+    return list(groups.values())
+
+
+Result = Mapping[str, float] | str
+"""The score of each action by its name, or why the clip could not be read."""
+Known = Mapping[str, Result | Sequence[float]]
+"""Results of an earlier, interrupted run by path; scores without names are in the order of the recogniser's actions."""
+_Row = Sequence[float] | str
 
 
 def evaluate(
@@ -100,7 +141,7 @@ def evaluate(
     batch_size: int = 8,
     workers: int = 0,
     known: Known | None = None,
-    on_result: Callable[[str, list[float] | str], None] = lambda path, result: None,
+    on_result: Callable[[str, Result], None] = lambda path, result: None,
 ) -> list[Evaluation]:
     """Score every clip of the test sets.
 
@@ -115,21 +156,22 @@ def evaluate(
         tests: one set, or several splits or draws.
         batch_size: views computed at once.
         workers: processes that decode ahead.
-        known: results of an earlier run, not computed again.
+        known: results of an earlier run of the same model and texts, not computed again where they have every action.
         on_result: called with each new result of this process.
 
     Raises:
-        ClaverError: a class the recogniser does not know, or unlike classes with the released arithmetic.
+        ClaverError: a class the recogniser does not know, unlike classes with the released arithmetic, or scores that
+            are not finite.
     """
     _check(recognizer, tests)
     paths: dict[str, str | Place] = {}
     for test in tests:
         paths |= zip(test.paths, test.places or test.paths, strict=True)
-    results = dict(known or {})
+    results = _rows(recognizer, known or {})
     mine = [paths[path] for path in _share(list(paths)) if path not in results]
     for path, result in _run(recognizer, mine, batch_size, workers):
         results[path] = result
-        on_result(path, result)
+        on_result(path, result if isinstance(result, str) else dict(zip(recognizer.actions, result, strict=True)))
     results = _gather(results)
     place = {name: column for column, name in enumerate(recognizer.actions)}
     return [_pick(test, results, [place[name] for name in test.classes]) for test in tests]
@@ -146,16 +188,30 @@ def _check(recognizer: Recognizer, tests: Sequence[TestSet]) -> None:
             )
 
 
+def _rows(recognizer: Recognizer, known: Known) -> dict[str, _Row]:
+    """Earlier results in the order of the recogniser's actions; without those of other competitors."""
+    actions, released = set(recognizer.actions), recognizer.model.config.aggregate == "released"
+    rows: dict[str, _Row] = {}
+    for path, result in known.items():
+        if isinstance(result, str) or not isinstance(result, Mapping):
+            rows[path] = result
+        elif actions == result.keys() or (actions <= result.keys() and not released):
+            rows[path] = [result[name] for name in recognizer.actions]
+    return rows
+
+
 def _run(
     recognizer: Recognizer, paths: Sequence[str | Place], batch_size: int, workers: int
-) -> Iterator[tuple[str, list[float] | str]]:
+) -> Iterator[tuple[str, _Row]]:
     from claver.recognizer import Failure
 
     for result in recognizer.stream(paths, batch_size=batch_size, workers=workers):
+        if isinstance(result, Failure) and result.by_model:
+            raise ClaverError(result.error)
         yield result.source, result.error if isinstance(result, Failure) else result.scores.tolist()
 
 
-def _pick(test: TestSet, results: Known, columns: list[int]) -> Evaluation:
+def _pick(test: TestSet, results: Mapping[str, _Row], columns: list[int]) -> Evaluation:
     scores = np.full((len(test.paths), len(columns)), -np.inf, dtype=np.float32)
     failures = {}
     for row, path in enumerate(test.paths):
@@ -175,10 +231,10 @@ def _share(paths: Sequence[str]) -> Sequence[str]:
     return paths[distributed.get_rank() :: distributed.get_world_size()]
 
 
-def _gather(results: dict[str, Sequence[float] | str]) -> dict[str, Sequence[float] | str]:
+def _gather(results: dict[str, _Row]) -> dict[str, _Row]:
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_initialized()):
         return results
-    shares: list[dict[str, Sequence[float] | str]] = [{} for _ in range(distributed.get_world_size())]
+    shares: list[dict[str, _Row]] = [{} for _ in range(distributed.get_world_size())]
     distributed.all_gather_object(shares, results)
     return {path: result for share in shares for path, result in share.items()}

@@ -48,8 +48,8 @@ class Videos(DataSection):
 
     train: Path  # manifest (`claver data index`) or folder of shards (`claver data shard`)
     test: Path | None = None  # the same; none measures nothing
-    train_split: str | None = None  # only clips of this split of `train`
-    test_split: str | None = None
+    train_split: str | None = None  # only clips of this split of `train`; if not given train, where there are splits
+    test_split: str | None = None  # likewise test, or else val
     root: Path | None = None  # what paths in the manifests are relative to; their own folders if not given
     # names, templates, templates-plain, interpretive, kinds of text, or a file; if not given, interpretive where texts
     # come with claver

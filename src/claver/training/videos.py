@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from claver.data.clips import CenterCut, Clips, Cut, Place, Reading, open_clips
 from claver.data.loading import Batch, ClipLoader, Replaced
 from claver.data.manifest import Manifest, overlap
+from claver.data.parts import clips_for
 from claver.data.split import few_shot
 from claver.data.stream import ClipStream
 from claver.errors import ClaverError
@@ -87,12 +88,12 @@ class _Actions:
 
     def __init__(self, model: Claver, recipe: Recipe, train: Manifest, test: Clips | None, actions: Actions) -> None:
         self.actions, self.recipe = _checked(train, None if test is None else test.manifest, actions), recipe
-        self.test = None if test is None else TestSet.of("test", test)
+        self.test = None if test is None else _test_set(test, recipe, train.classes)
         self.texts = RaggedTexts.of(model, self.actions)
         self._vectors: Tensor | None = None  # [M, E] of all texts, if the text tower stays as it is
 
     def evaluate(self, model: Claver) -> dict[str, float]:
-        """Top-1 and top-5 accuracy on the test clips seen once each, all texts competing (Eq. 10).
+        """Top-1 and top-5 accuracy on the test clips seen once each, all learned classes competing (Eq. 10).
 
         In several processes each takes a share, and all get the whole. Clips that cannot be read count as wrong.
         """
@@ -329,7 +330,8 @@ def check_files(videos: Videos) -> None:
 def _train_clips(videos: Videos) -> Clips:
     if videos.stream and not videos.train.is_dir():
         raise ClaverError(f"videos.stream reads a folder of shards (`claver data shard`), and {videos.train} is none")
-    clips = open_clips(videos.train, split=videos.train_split, root=videos.root)
+    clips = open_clips(videos.train, root=videos.root)
+    clips = clips_for(clips, "training", videos.train_split, name=str(videos.train))
     if videos.shots is None:
         return clips
     if videos.train.is_dir():
@@ -338,7 +340,16 @@ def _train_clips(videos: Videos) -> Clips:
 
 
 def _test_clips(videos: Videos) -> Clips | None:
-    return None if videos.test is None else open_clips(videos.test, root=videos.root, split=videos.test_split)
+    if videos.test is None:
+        return None
+    clips = open_clips(videos.test, root=videos.root)
+    return clips_for(clips, "testing", videos.test_split, name=str(videos.test))
+
+
+def _test_set(test: Clips, recipe: Recipe, classes: tuple[str, ...]) -> TestSet:
+    """All learned classes compete, whether they have test clips or not: else the task would be easier than it is."""
+    split = recipe.videos.test_split if recipe.videos is not None else None
+    return TestSet.of("test", test, split=split, classes=classes)
 
 
 def _checked(train: Manifest, test: Manifest | None, actions: Actions) -> Actions:

@@ -1,0 +1,59 @@
+"""What a model answered for each test clip, for programs: a line for each, as JSON lines or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from claver.errors import ClaverError
+from claver.evaluation.metrics import ordered
+from claver.evaluation.protocols import Evaluation
+
+TOP = 5
+"""Answers that are written of each clip."""
+
+
+def check_suffix(path: Path) -> None:
+    """Raise `ClaverError` if the suffix tells no form."""
+    if path.suffix.lower() not in (".csv", ".jsonl"):
+        raise ClaverError(f"predictions are written as .csv or .jsonl, and {path} ends in neither")
+
+
+def prediction_records(evaluations: Sequence[Evaluation], top: int = TOP) -> list[dict[str, Any]]:
+    """For each clip of each set `set`, `path`, `label`, and `top` with `action` and `score`, or `error`."""
+    return [record for evaluation in evaluations for record in _records(evaluation, top)]
+
+
+def predictions_text(evaluations: Sequence[Evaluation], path: Path, top: int = TOP) -> str:
+    """The records in the form that the suffix of a path tells: `.jsonl` or `.csv`, a line for each clip."""
+    check_suffix(path)
+    records = prediction_records(evaluations, top)
+    if path.suffix.lower() == ".jsonl":
+        return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    answers = [f"{name}_{place}" for place in range(1, top + 1) for name in ("action", "score")]
+    writer.writerow(["set", "path", "label", *answers, "error"])
+    for record in records:
+        cells = [cell for answer in record.get("top", ()) for cell in (answer["action"], answer["score"])]
+        cells += [""] * (2 * top - len(cells))
+        writer.writerow([record["set"], record["path"], record["label"], *cells, record.get("error", "")])
+    return file.getvalue()
+
+
+def _records(evaluation: Evaluation, top: int) -> list[dict[str, Any]]:
+    test, best = evaluation.test, ordered(evaluation.scores)[:, :top].tolist()
+    records = []
+    for row, (path, label) in enumerate(zip(test.paths, test.labels, strict=True)):
+        record: dict[str, Any] = {"set": test.name, "path": path, "label": test.classes[label]}
+        if path in evaluation.failures:
+            record["error"] = evaluation.failures[path]
+        else:
+            scores = evaluation.scores[row].tolist()
+            record["top"] = [{"action": test.classes[c], "score": scores[c]} for c in best[row]]
+        records.append(record)
+    return records
