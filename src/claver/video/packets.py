@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from claver.video.source import Media
+from claver.video.times import MAX_REORDER, NO_TIME, FrameTimes, frame_times
 
 # The packets of a clip are kept for decoding; those of a film are demuxed again instead.
 KEEP_BYTES = 64 * 2**20
@@ -16,7 +17,6 @@ KEEP_BYTES = 64 * 2**20
 TIMED_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 # Codecs of which every packet shows exactly one frame. (VP8 has packets that show none.)
 ONE_FRAME_CODECS = ("h264", "hevc", "av1", "libdav1d", "vp9", "mpeg4", "mjpeg", "ffv1", "prores")
-NO_TIME = int(np.iinfo(np.int64).min)
 DEFAULT_RATE = 25.0
 
 Ints = npt.NDArray[np.int64]
@@ -68,12 +68,10 @@ class FrameTable:
         nothing = np.full(len(table.pts), -1, dtype=np.int64)
         return cls(np.arange(len(numbers), dtype=np.int64), nothing, by_position=True)
 
-    def seconds(self, table: PacketTable) -> npt.NDArray[np.float64]:
-        """Increasing times of the frames, the first at 0; by the frame rate where the container has no sound times."""
-        ticks = np.sort(table.pts[self.tags]) if not self.by_position else np.zeros(len(self.tags))
-        if (ticks == NO_TIME).any() or (np.diff(ticks) <= 0).any():
-            return np.arange(len(self.tags), dtype=np.float64) / table.rate
-        return np.asarray((ticks - ticks[:1]) * table.time_base, dtype=np.float64)
+    def times(self, table: PacketTable) -> FrameTimes:
+        """The seconds of the frames; by the frame rate where the container has no sound times."""
+        ticks = np.full(len(self.tags), NO_TIME) if self.by_position else table.pts[self.tags]
+        return frame_times(ticks, table.time_base, table.rate)
 
     @classmethod
     def _of_packets(cls, packets: Ints, total: int) -> "FrameTable":
@@ -130,13 +128,23 @@ def list_packets(container: Any, stream: Any) -> PacketTable:
         time_base=float(stream.time_base or 0) or 1 / DEFAULT_RATE,
         rate=float(stream.average_rate or stream.guessed_rate or 0) or DEFAULT_RATE,
         codec=stream.codec_context.codec.canonical_name,
-        trusted=sound and _orderly(pts_P, key_P, shown_P),
+        trusted=sound and _orderly(pts_P, key_P, shown_P, stream.codec_context.reorder_depth),
         packets=kept,
     )
 
 
-def _orderly(pts: Ints, key: Bools, shown: Bools) -> bool:
-    """Every packet has its own time, and nothing is shown before the first key frame (it might not decode)."""
+def _orderly(pts: Ints, key: Bools, shown: Bools, reorder: int) -> bool:
+    """Whether the times tell the order of the frames: each packet has its own, nothing is shown before the first key
+    frame (it might not decode), and frames overtake others exactly where the codec says that they may.
+
+    `reorder`: how many frames the decoder holds back. With B-frames, times that rise with the order of the file are
+    those of decoding, copied from AVI or a raw stream; times that step back further are those of a splice.
+    """
     if not shown.any() or not key[0] or (pts == NO_TIME).any() or len(np.unique(pts)) != len(pts):
         return False
-    return bool(pts[shown].min() >= pts[0])
+    if pts[shown].min() < pts[0] or (pts[MAX_REORDER:] < np.maximum.accumulate(pts)[:-MAX_REORDER]).any():
+        return False
+    overtaken = np.zeros(len(pts), dtype=np.int64)
+    for distance in range(1, min(MAX_REORDER, len(pts))):
+        overtaken[distance:] += pts[distance:] < pts[:-distance]
+    return bool(overtaken.max() <= reorder and (overtaken.any() or reorder == 0))

@@ -34,6 +34,9 @@ class VideoInfo:
 
     `fps` frames per second on average, `duration` seconds, `codec` FFmpeg's name, `rotation` degrees counter-clockwise
     by which the stored picture was turned, `timestamps` [frames] seconds from the first frame, increasing.
+
+    `time_jumps` are the frames before which the file's time stamps step back, or ahead by far more than usual (an hour
+    within a clip): such a jump counts as one usual spacing in `timestamps`, `duration` and `fps`.
     """
 
     frames: int
@@ -44,6 +47,15 @@ class VideoInfo:
     codec: str
     rotation: int
     timestamps: npt.NDArray[np.float64] = field(repr=False, compare=False)
+    time_jumps: tuple[int, ...] = ()
+
+    @property
+    def irregular(self) -> str:
+        """What is odd about the time stamps, in words; empty when nothing is."""
+        if not self.time_jumps:
+            return ""
+        times = "once" if len(self.time_jumps) == 1 else f"{len(self.time_jumps)} times"
+        return f"its time stamps jump {times}, first before frame {self.time_jumps[0]}; a jump counts as one frame"
 
     @property
     def variable_rate(self) -> bool:
@@ -89,6 +101,8 @@ class VideoReader:
             self._orientation = Orientation.of_frame(first)
             self._stored = {"width": first.width, "height": first.height}
             self.info = self._describe()
+            if self.info.irregular:
+                self._media.warn(self.info.irregular)
         except BaseException:
             self.close()
             raise
@@ -208,7 +222,8 @@ class VideoReader:
         return first
 
     def _describe(self) -> VideoInfo:
-        times = self._frames.seconds(self._table)
+        told = self._frames.times(self._table)
+        times = told.seconds
         fps = (len(times) - 1) / float(times[-1]) if len(times) > 1 else self._table.rate
         turned = self._orientation.transpose
         width, height = self._stored["width"], self._stored["height"]
@@ -221,6 +236,7 @@ class VideoReader:
             codec=self._table.codec,
             rotation=self._orientation.degrees,
             timestamps=times,
+            time_jumps=told.jumps,
         )
 
     def _damaged(self, index: int) -> DamagedVideoError:

@@ -1,6 +1,7 @@
 """Where a video comes from: a path, bytes or an open binary stream, each of which can be opened again and again."""
 
 import io
+import logging
 import os
 import stat
 from contextlib import ExitStack
@@ -9,6 +10,8 @@ from typing import Any, BinaryIO
 import av
 
 from claver.errors import VideoError
+
+logger = logging.getLogger("claver")
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
@@ -34,6 +37,7 @@ class Media:
     def __init__(self, source: Source) -> None:
         self.name = "<bytes>"
         self._data: bytes | BinaryIO | None = None
+        self._warned: set[str] = set()
         if isinstance(source, bytes | bytearray | memoryview):
             self._data = bytes(source)
             self._require(len(self._data) > 0, "it holds no bytes; give the content of a video file")
@@ -60,6 +64,12 @@ class Media:
     def error(self, cause: str) -> VideoError:
         """A `VideoError` of one sentence that begins with the name of the source."""
         return VideoError(f"{self.name}: {cause}.")
+
+    def warn(self, odd: str) -> None:
+        """Log what is odd about this source, once."""
+        if odd not in self._warned:
+            self._warned.add(odd)
+            logger.warning("%s: %s", self.name, odd)
 
     def _container(self, stream: "_Nameless") -> Any:
         try:
