@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import secrets
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ MOST_TEXT = 2**28
 """Bytes of a list, bank or manifest that are read: the largest known lists take a tenth of it."""
 MOST_DOCUMENT = 2**24
 """Bytes of a single JSON or YAML document, such as a config, that are read."""
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # as editors on Windows write "Unicode text"
 
 
 def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
@@ -37,7 +39,7 @@ def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
 
 
 def read_text(path: Path, most: int = MOST_TEXT, *, keep_bytes: bool = False) -> str:
-    """The contents of a UTF-8 file, perhaps with a mark at its beginning.
+    """The contents of a UTF-8 file, perhaps with a mark at its beginning, or of one whose mark says UTF-16.
 
     Args:
         path: the file.
@@ -48,8 +50,10 @@ def read_text(path: Path, most: int = MOST_TEXT, *, keep_bytes: bool = False) ->
     Raises:
         ClaverError: it cannot be read, is larger, or is not UTF-8.
     """
+    content = read_bytes(path, most)
+    encoding, lenient = ("utf-16", False) if content.startswith(_UTF16) and content[2:] else ("utf-8-sig", keep_bytes)
     try:
-        return read_bytes(path, most).decode("utf-8-sig", "surrogateescape" if keep_bytes else "strict")
+        return content.decode(encoding, "surrogateescape" if lenient else "strict")
     except UnicodeDecodeError as error:
         raise ClaverError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 

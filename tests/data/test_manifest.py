@@ -1,5 +1,6 @@
 """Manifests: what goes in comes out, whatever the names; every mistake is named by its line."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +165,26 @@ def test_every_spelling_of_a_class_is_found_and_none_is_taken_for_another(name: 
     for index, own in enumerate(classes):
         spellings = (own, own.replace(" ", "_"), own.upper(), own.title().replace(" ", ""), own.replace("'", ""))
         assert {finder.find(spelling) for spelling in spellings} == {index}
+
+
+def test_labels_are_any_text_but_control_characters(tmp_path: Path) -> None:
+    for name in ("می\u200cدود", "👩\u200d🍳 cooking", "lancer\u00a0le ballon", "投げる\u3000球"):
+        (tmp_path / "m.csv").write_text(f"path,label\na.mp4,{name}\n")
+        assert read_manifest(tmp_path / "m.csv").classes == (name,)
+    (tmp_path / "m.csv").write_text("path,label\na.mp4,red\x1b[31m\n")
+    with pytest.raises(ClaverError, match="holds a control character"):
+        read_manifest(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_one_name_composed_and_decomposed_in_files_as_editors_save_them(tmp_path: Path, encoding: str) -> None:
+    text = f"path,label\r\na.mp4,prüfen\r\nb.mp4,{unicodedata.normalize('NFD', 'prüfen')}\r\n"
+    (tmp_path / "m.csv").write_bytes(text.encode(encoding))
+    manifest = read_manifest(tmp_path / "m.csv")
+    assert manifest.classes == ("prüfen",)
+    assert manifest.labels.tolist() == [0, 0]
+    with pytest.raises(ClaverError, match="'prüfen' is listed more than once"):
+        Manifest(("prüfen", unicodedata.normalize("NFD", "prüfen")), ())
+    (tmp_path / "m.csv").write_bytes(text.encode("utf-16-le"))
+    with pytest.raises(ClaverError, match="holds null characters, as UTF-16 without a mark does; save it as UTF-8"):
+        read_manifest(tmp_path / "m.csv")

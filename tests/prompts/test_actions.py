@@ -1,12 +1,22 @@
 """Lists of actions from names, files and words, and what is refused."""
 
 import csv
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from claver.errors import ClaverError
-from claver.prompts import BENCHMARKS, DEFAULT_TEMPLATES, Actions, benchmark_classes, fill, read_actions
+from claver.prompts import (
+    BENCHMARKS,
+    DEFAULT_TEMPLATES,
+    Actions,
+    Prompt,
+    benchmark_classes,
+    fill,
+    read_actions,
+    texts_for,
+)
 from claver.prompts.actions import split_camel_case
 
 LABELS = {"kinetics400": "kinetics_400", "kinetics600": "kinetics_600", "ucf101": "ucf_101", "hmdb51": "hmdb_51"}
@@ -63,6 +73,52 @@ def test_tables_that_are_wrong_say_where(tmp_path: Path, contents: str, message:
     (tmp_path / "a.csv").write_text(contents)
     with pytest.raises(ClaverError, match=message):
         read_actions(tmp_path / "a.csv")
+
+
+def test_class_files_with_numbers_and_header_give_the_names(shared: Path) -> None:
+    folder = shared / "cases" / "labels" / "class_file_id_name"
+    for name in ("labels.csv", "labels_numbered.txt"):
+        assert read_actions(folder / name).names == ("abseiling", "tai chi")
+    lines = (shared / "meta" / "ucf101" / "classInd.txt").read_text().splitlines()
+    assert read_actions(shared / "meta" / "ucf101" / "classInd.txt").names == tuple(line.split()[1] for line in lines)
+
+
+def test_a_table_without_header_and_a_list_of_distances(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('0,abseiling\n1,"throw, catch"\n')
+    assert read_actions(tmp_path / "a.csv").names == ("abseiling", "throw, catch")
+    (tmp_path / "a.txt").write_text("100 meters running\n200 meters running\n")
+    assert read_actions(tmp_path / "a.txt").names == ("100 meters running", "200 meters running")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_as_editors_save_them(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.txt").write_bytes("prüfen\r\ntai chi\r\n".encode(encoding))
+    assert read_actions(tmp_path / "a.txt").names == ("prüfen", "tai chi")
+    (tmp_path / "a.csv").write_bytes("action,text\r\nprüfen,sie prüft\r\n".encode(encoding))
+    assert read_actions(tmp_path / "a.csv").texts == (("sie prüft",),)
+
+
+def test_composed_and_decomposed_letters_are_one_name(tmp_path: Path) -> None:
+    decomposed = unicodedata.normalize("NFD", "prüfen")
+    for source in ([decomposed], decomposed, {decomposed: [f"sie {decomposed}"]}):
+        actions = read_actions(source)
+        assert actions.names == ("prüfen",)
+        assert "prüfen" in actions.texts[0][0]
+    (tmp_path / "a.txt").write_text(f"prüfen\n{decomposed}\n")
+    for twice in (["prüfen", decomposed], tmp_path / "a.txt"):
+        with pytest.raises(ClaverError, match="'prüfen' is listed more than once"):
+            read_actions(twice)
+    with pytest.raises(ClaverError, match="given twice"):
+        read_actions({"prüfen": ["a"], decomposed: ["b"]})
+    (tmp_path / "bank.jsonl").write_text(Prompt("own", decomposed, "synonym", "sie prüft").to_json() + "\n")
+    assert texts_for(["prüfen"], tmp_path / "bank.jsonl").texts[0][-1] == "sie prüft"
+
+
+def test_a_manifest_s_classes_are_actions(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path,label,split\na.mp4,wave,train\nb.mp4,bow,test\n")
+    assert read_actions(tmp_path / "m.csv").names == ("bow", "wave")
+    (tmp_path / "k.csv").write_text("path,label,dataset\na.mp4,brush hair,hmdb51\n")
+    assert read_actions(str(tmp_path / "k.csv")) == read_actions("hmdb51")
 
 
 def test_other_bad_lists(tmp_path: Path) -> None:

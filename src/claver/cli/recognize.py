@@ -50,7 +50,7 @@ ActionsOption = Annotated[
     str,
     typer.Option(
         help="Words separated by commas, a .txt with an action a line, a .csv with a column 'action' (and perhaps "
-        "'text'), a .jsonl of `claver prompts generate`, or kinetics400, kinetics600, ucf101, hmdb51."
+        "'text'), a manifest, a .jsonl of `claver prompts generate`, or kinetics400, kinetics600, ucf101, hmdb51."
     ),
 ]
 OutputOption = Annotated[

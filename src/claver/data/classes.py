@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 
 from claver.errors import ClaverError
+from claver.names import composed
 from claver.prompts.actions import BENCHMARKS, benchmark_classes
 
 K600_DRAWS = ("kinetics600-draw1", "kinetics600-draw2", "kinetics600-draw3")
@@ -36,27 +38,30 @@ def dataset_classes(name: str, *, raw: bool = False) -> tuple[str, ...]:
 
 def plain(name: str) -> str:
     """What is left of a name whose case, blanks, underscores and punctuation differ from place to place."""
-    return re.sub(r"[\W_]+", "", name.casefold())
+    if name.isascii():
+        return re.sub(r"[\W_]+", "", name.casefold())
+    signs = unicodedata.normalize("NFC", name.casefold())
+    return "".join(sign for sign in signs if unicodedata.category(sign)[0] in "LNM")  # with the vowel signs of letters
 
 
 def words(name: str) -> str:
     """A folder's name as words: underscores become blanks."""
-    return " ".join(name.replace("_", " ").split()) or name
+    return re.sub(r"[_ \t]+", " ", composed(name)).strip() or name
 
 
 class ClassFinder:
     """Finds classes by any of their spellings: `riding_a_bike`, `RidingABike` and `riding a bike` are one."""
 
     def __init__(self, classes: Sequence[str]) -> None:
-        self.classes = tuple(classes)
-        self._exact = {name: index for index, name in enumerate(classes)}
+        self.classes = tuple(map(composed, classes))
+        self._exact = {name: index for index, name in enumerate(self.classes)}
         self._plain: dict[str, int | None] = {}
-        for index, name in enumerate(classes):
+        for index, name in enumerate(self.classes):
             self._plain[plain(name)] = None if plain(name) in self._plain else index
 
     def find(self, name: str) -> int | None:
         """The index of a class, or None where no class (or more than one) is meant."""
-        return self._exact.get(name, self._plain.get(plain(name)))
+        return self._exact.get(composed(name), self._plain.get(plain(name)))
 
     def index(self, name: str, place: str) -> int:
         """The index of a class; a `ClaverError` that begins with `place` and names the nearest where there is none."""

@@ -13,6 +13,7 @@ from claver.data.manifest import normal_split
 from claver.data.manifest_file import csv_rows, read_text
 from claver.data.tree import VIDEO_SUFFIXES
 from claver.errors import ClaverError
+from claver.names import text_lines
 
 FOLDERS_EXPECTED = "folders: a folder per class with videos in it, perhaps below train/, val/ and test/"
 LIST_EXPECTED = "list: text files with a path and a label a line, as train.txt with `a clip.mp4 3`"
@@ -78,7 +79,7 @@ def read_lists(asked: Asked) -> Listing:
         raise ClaverError(f"{asked.tree.root} has no list of videos; expected is {LIST_EXPECTED}")
     rows = [(*_fields(line, f"{path}, line {n}"), _split_of(path), f"{path}, line {n}")
             for path in files
-            for n, line in enumerate(read_text(path).splitlines(), start=1)
+            for n, line in enumerate(text_lines(read_text(path)), start=1)
             if line.strip()]  # fmt: skip
     return _labelled(rows, asked)
 

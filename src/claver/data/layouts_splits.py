@@ -10,6 +10,7 @@ from claver.data.classes import ClassFinder, dataset_classes, recognise_dataset,
 from claver.data.listing import Asked, Entry, Listing
 from claver.data.manifest_file import read_text
 from claver.errors import ClaverError
+from claver.names import text_lines
 from claver.prompts.actions import split_camel_case
 
 UCF_EXPECTED = "ucf101: ucfTrainTestlist/classInd.txt with trainlist01.txt and testlist01.txt, and class folders"
@@ -115,5 +116,5 @@ def _list_rows(files: dict[str, Path]) -> list[tuple[str, str, str]]:
 
 def _lines(path: Path) -> list[tuple[str, str]]:
     """The lines of a list that are not blank, each with what a message calls it."""
-    text = read_text(path).splitlines()
+    text = text_lines(read_text(path))
     return [(line.strip(), f"{path}, line {number}") for number, line in enumerate(text, start=1) if line.strip()]

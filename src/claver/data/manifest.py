@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from claver.data.classes import DATASETS, nearest
 from claver.errors import ClaverError
+from claver.names import composed
 
 logger = logging.getLogger("claver")
 Ints = npt.NDArray[np.int64]
@@ -44,7 +45,8 @@ class Manifest:
     """Clips with their classes.
 
     Attributes:
-        classes: names for people, C of them, in official order where the dataset is a known one.
+        classes: names for people in composed letters (NFC), C of them, in official order where the dataset is a known
+            one.
         samples: the clips.
         root: what relative paths are relative to.
         dataset: one of `claver.data.classes.DATASETS`, or empty.
@@ -62,6 +64,7 @@ class Manifest:
     def __post_init__(self) -> None:
         if not self.classes:
             raise ClaverError("a manifest needs at least one class")
+        object.__setattr__(self, "classes", tuple(map(composed, self.classes)))
         seen: set[str] = set()
         for name in self.classes:
             if not name or name != name.strip():
@@ -151,7 +154,7 @@ class Manifest:
         Raises:
             ClaverError: a class that this manifest does not have.
         """
-        place = {name: index for index, name in enumerate(self.classes)}
+        place, classes = {name: index for index, name in enumerate(self.classes)}, tuple(map(composed, classes))
         for name in classes:
             if name not in place:
                 raise ClaverError(f"the manifest has no class {name!r}{nearest(name, self.classes)}")
@@ -166,9 +169,9 @@ class Manifest:
         Raises:
             ClaverError: a class of its own that is not among them; `name` is what the message calls the manifest.
         """
-        if self.classes == tuple(classes):
+        if self.classes == tuple(map(composed, classes)):
             return self
-        place = {known: index for index, known in enumerate(classes)}
+        place = {composed(known): index for index, known in enumerate(classes)}
         if new := [own for own in self.classes if own not in place]:
             near = nearest(new[0], classes)
             raise ClaverError(f"class {new[0]!r} of {name} is none of the {len(place)} classes{near}")

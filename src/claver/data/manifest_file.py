@@ -11,6 +11,7 @@ from claver import files
 from claver.data.classes import dataset_classes, nearest
 from claver.data.manifest import Manifest, Sample, check_duplicates, known_dataset, normal_split
 from claver.errors import ClaverError
+from claver.names import composed, fault
 
 Row = dict[str, str]
 
@@ -37,7 +38,7 @@ def read_manifest(
     path = Path(path)
     rows, lines = _rows(path)
     dataset = _dataset(path, rows, lines) if classes is None else ""
-    names = tuple(classes) if classes is not None else _class_names(rows, dataset)
+    names = tuple(map(composed, classes)) if classes is not None else _class_names(rows, dataset)
     place = {name: index for index, name in enumerate(names)}
     samples = tuple(_sample(path, row, line, place) for row, line in zip(rows, lines, strict=True))
     warnings = check_duplicates(samples, [f"{path}, line {line}" for line in lines])
@@ -76,7 +77,7 @@ def write_manifest(manifest: Manifest, path: str | Path, *, root: str | Path | N
 
 
 def read_text(path: Path) -> str:
-    """The text of a list: UTF-8, perhaps with a mark; bytes that are not UTF-8 are kept, as file names may hold them.
+    """The text of a list, see `claver.files.read_text`; bytes that are not UTF-8 are kept, as file names may hold them.
 
     Raises:
         ClaverError: it cannot be read.
@@ -118,6 +119,8 @@ def _rows(path: Path) -> tuple[list[Row], list[int]]:
     columns, rows = csv_rows(path)
     for needed in ("path", "label"):
         if needed not in columns:
+            if any("\0" in column for column in columns):
+                raise ClaverError(f"{path} holds null characters, as UTF-16 without a mark does; save it as UTF-8")
             raise ClaverError(
                 f"{path}, line 1: there is no column {needed!r} but {', '.join(map(repr, columns)) or 'nothing'}; the "
                 "first line should be path,label or path,label,split"
@@ -137,17 +140,17 @@ def _dataset(path: Path, rows: Sequence[Row], lines: Sequence[int]) -> str:
 
 
 def _class_names(rows: Sequence[Row], dataset: str) -> tuple[str, ...]:
-    return dataset_classes(dataset) if dataset else tuple(sorted({row["label"].strip() for row in rows} - {""}))
+    return dataset_classes(dataset) if dataset else tuple(sorted({_label(row) for row in rows} - {""}))
 
 
 def _sample(path: Path, row: Row, line: int, place: dict[str, int]) -> Sample:
-    label = row["label"].strip()
+    label = _label(row)
     if not row["path"].strip():
         raise ClaverError(f"{path}, line {line}: the path is empty; it should name a video file")
     if not label:
         raise ClaverError(f"{path}, line {line}: the label is empty; it should name an action")
-    if not label.isprintable():
-        raise ClaverError(f"{path}, line {line}: the label {label!r} is not UTF-8 text; save the file as UTF-8")
+    if wrong := fault(label):
+        raise ClaverError(f"{path}, line {line}: the label {wrong}")
     if label not in place:
         near = nearest(label, list(place))
         raise ClaverError(f"{path}, line {line}: {label!r} is none of the {len(place)} classes{near}")
@@ -162,10 +165,14 @@ def _raw_names(
     written = dict(zip(names, dataset_classes(dataset, raw=True) if dataset else names, strict=True))
     seen: dict[str, str] = {}
     for row, line in zip(rows, lines, strict=True):
-        label, raw = row["label"].strip(), row["raw_label"].strip()
+        label, raw = _label(row), composed(row["raw_label"].strip())
         if raw and seen.setdefault(label, raw) != raw:
             raise ClaverError(f"{path}, line {line}: {label!r} has raw label {raw!r} here and {seen[label]!r} above")
     return tuple((written | seen)[name] for name in names)
+
+
+def _label(row: Row) -> str:
+    return composed(row["label"].strip())
 
 
 def _quoted(value: str) -> str:

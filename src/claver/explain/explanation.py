@@ -19,6 +19,7 @@ from claver.explain.words import Word, weigh_words
 from claver.models import Claver
 from claver.models.config import Temporal
 from claver.models.objective import video_embedding
+from claver.names import composed
 from claver.prediction import Prediction
 from claver.prompts.actions import Actions
 from claver.prompts.text_bank import TextBank
@@ -191,7 +192,7 @@ def check_actions(action: str, against: str | None) -> list[str]:
     Raises:
         ClaverError: an empty one, or twice the same.
     """
-    chosen = [name.strip() for name in (action, against) if name is not None]
+    chosen = [composed(name.strip()) for name in (action, against) if name is not None]
     if not all(chosen):
         raise ClaverError("nothing can be explained about an empty text; name an action")
     if len(set(chosen)) < len(chosen):

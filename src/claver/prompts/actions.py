@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from importlib import resources
 
 from claver.errors import ClaverError
+from claver.names import composed
 
 BENCHMARKS = ("kinetics400", "kinetics600", "ucf101", "hmdb51")
 
 
 @dataclass(frozen=True)
 class Actions:
-    """Actions and what is said about each.
+    """Actions and what is said about each, in composed letters (NFC), so that equal names are compared as equal.
 
     Attributes:
         names: the actions, C of them, no two alike.
@@ -25,6 +26,8 @@ class Actions:
     texts: tuple[tuple[str, ...], ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(map(composed, self.names)))
+        object.__setattr__(self, "texts", tuple(tuple(map(composed, own)) for own in self.texts))
         if not self.names:
             raise ClaverError("the list of actions is empty; give at least one action")
         if repeated := [name for name, count in Counter(self.names).items() if count > 1]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from claver.errors import ClaverError
+from claver.files import read_text
+from claver.names import composed, text_lines
 from claver.prompts.action_files import read_action_file
 from claver.prompts.actions import BENCHMARKS, Actions, benchmark_classes
 from claver.prompts.bank import PromptBank, first_named, say_templates_stand_in, shipped_banks, shipped_names
@@ -50,8 +52,9 @@ def read_actions(
 
     Args:
         source: a benchmark (`kinetics400`, `kinetics600`, `ucf101`, `hmdb51`); a file, either `.txt` with an action a
-            line, `.csv` with a column `action` (or `name`) and perhaps `text`, one row per text, or a bank of prompts
-            `.jsonl`; words separated by commas; a list of actions; or a mapping from action to its own texts.
+            line, perhaps numbered, `.csv` with a column `action` (or `name`) and perhaps `text`, one row per text, a
+            manifest, whose classes are meant, or a bank of prompts `.jsonl`; words separated by commas; a list of
+            actions; or a mapping from action to its own texts.
         texts: as in `texts_for`; if not given, the texts that come with the actions, which for a benchmark are those
             that come with the package.
         templates: forms that an action without texts of its own is put into, `{}` standing for it; for a benchmark,
@@ -95,7 +98,7 @@ def texts_for(
     Raises:
         ClaverError: another choice, or a file or benchmark without a text for some action.
     """
-    names, usual = tuple(names), tuple(templates) == DEFAULT_TEMPLATES
+    names, usual = tuple(map(composed, names)), tuple(templates) == DEFAULT_TEMPLATES
     bank = bank or _bank_of(dataset, names)
     if texts is None:
         if bank is not None and usual:
@@ -120,12 +123,14 @@ def texts_for(
 
 def _named(source: str | Path | Sequence[str] | Mapping[str, Sequence[str]]) -> _Named:
     if isinstance(source, Mapping):
-        own = {name: (texts,) if isinstance(texts, str) else tuple(texts) for name, texts in source.items()}
+        own = {composed(name): (texts,) if isinstance(texts, str) else tuple(texts) for name, texts in source.items()}
+        if len(own) < len(source):
+            raise ClaverError("an action is given twice, once in composed and once in decomposed letters")
         return _Named(tuple(own), own)
     if isinstance(source, Path):
         return _from_file(source)
     if not isinstance(source, str):
-        return _Named(tuple(word.strip() for word in source if word.strip()))
+        return _Named(tuple(composed(word.strip()) for word in source if word.strip()))
     return _from_words(source.strip())
 
 
@@ -134,7 +139,7 @@ def _from_words(source: str) -> _Named:
         return _Named(tuple(benchmark_classes(source)), dataset=source)
     if _names_a_file(source):
         return _from_file(Path(source))
-    words = tuple(word.strip() for word in source.split(",") if word.strip())
+    words = tuple(composed(word.strip()) for word in source.split(",") if word.strip())
     if len(words) == 1 and (meant := _nearly_a_benchmark(words[0])):
         raise ClaverError(f"{words[0]!r} is no list of actions; did you mean {meant!r}?")
     return _Named(words)
@@ -142,10 +147,28 @@ def _from_words(source: str) -> _Named:
 
 def _from_file(path: Path) -> _Named:
     if path.suffix.lower() == ".jsonl" and not path.is_dir():
-        bank = PromptBank.read(path).with_templates()
+        read = PromptBank.read(path).prompts
+        bank = PromptBank(tuple(replace(prompt, action=composed(prompt.action)) for prompt in read)).with_templates()
         return _Named(bank.names, bank=bank)
+    if path.suffix.lower() == ".csv" and _is_manifest(path):
+        return _classes_of(path)
     own = read_action_file(path)
     return _Named(tuple(own), own if any(own.values()) else {})
+
+
+def _is_manifest(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    columns = {name.strip().casefold() for name in text_lines(read_text(path, keep_bytes=True))[0].split(",")}
+    return {"path", "label"} <= columns and not columns & {"action", "name"}
+
+
+def _classes_of(path: Path) -> _Named:
+    """The classes of a manifest, those without a clip included where it names its dataset."""
+    from claver.data.manifest_file import read_manifest  # of a layer above this one, for this one convenience
+
+    manifest = read_manifest(path)
+    return _Named(manifest.classes, dataset=manifest.dataset)
 
 
 def _nearly_a_benchmark(word: str) -> str | None:

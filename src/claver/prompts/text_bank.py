@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from claver.errors import ClaverError
 from claver.models.config import Aggregate
 from claver.models.objective import similarity, video_embedding, without_autocast
+from claver.names import composed
 from claver.prompts.actions import Actions
 from claver.prompts.choice import read_actions
 from claver.prompts.encoding import Progress, encode_texts
@@ -113,7 +114,7 @@ class TextBank:
 
     def _places(self, names: Iterable[str]) -> list[int]:
         place = {name: number for number, name in enumerate(self.actions.names)}
-        names = [names] if isinstance(names, str) else list(names)
+        names = [composed(name) for name in ([names] if isinstance(names, str) else names)]
         if unknown := [name for name in names if name not in place]:
             near = get_close_matches(unknown[0], place, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
