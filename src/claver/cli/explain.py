@@ -24,8 +24,8 @@ AgainstOption = Annotated[
 ActionsOption = Annotated[
     str | None,
     typer.Option(
-        help="The actions that compete, as in claver recognize: words, a .txt, a .csv, a manifest, or a benchmark's name. "
-        "Without it only what is explained."
+        help="The actions that compete, as in claver recognize: words, a .txt, a .csv, a manifest, or a benchmark's "
+        "name. Without it only what is explained."
     ),
 ]
 OutputOption = Annotated[
