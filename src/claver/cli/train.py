@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,15 +38,12 @@ def train(
         Path | None, typer.Option(help="A folder for checkpoints and logs; runs/RECIPE if not given.")
     ] = None,
     resume: Annotated[
-        Resume,
-        typer.Option(
-            help="auto goes on with the run in the output folder, if any; never begins anew, what is there moved aside."
-        ),
+        Resume, typer.Option(help="auto goes on with the run in the output folder, if any; never begins anew.")
     ] = Resume.auto,
 ) -> None:
-    """Train a model by a recipe. Ctrl-C and SIGTERM save a checkpoint, from which the same command goes on.
+    """Train a model by a recipe. Interrupted at any instant, the same command goes on where it stopped.
 
-    Checkpoints are model folders: `last`, saved every few minutes, and `best` by the first figure of the evaluations.
+    Checkpoints are model folders: `last`, and `best` by the first figure of the evaluations.
     """
     from importlib.util import find_spec
 
@@ -58,31 +54,14 @@ def train(
         raise ClaverError("training needs accelerate; pip install 'claver[train]'")
     folder = output or Path("runs") / Path(recipe).stem
     from claver.training.distributed import leave
-    from claver.training.interruption import Interrupted, Stop
 
-    stop = Stop()
     try:
-        with stop.watched(), stop.at_once():
-            _run(chosen, folder, resume is Resume.auto)
-    except Interrupted as told:
-        typer.echo(f"claver: interrupted; {_goes_on(folder, told.step)}", err=True)
-        raise typer.Exit(128 + told.number) from None
+        _run(chosen, folder, resume is Resume.auto)
     except KeyboardInterrupt:
-        typer.echo(f"claver: interrupted; {_goes_on(folder, None)}", err=True)
+        typer.echo("claver: interrupted; the same command goes on from the last checkpoint", err=True)
         raise typer.Exit(130) from None
     finally:
         leave()
-
-
-def _goes_on(folder: Path, step: int | None) -> str:
-    """Where the same command goes on; without the step of a checkpoint just saved, where the last one says."""
-    from claver.training.checkpoint import find_checkpoint, step_of
-
-    if step is None and (found := find_checkpoint(folder)) is not None:
-        step = step_of(found)
-    if step is None:
-        return "no step was saved yet, so the same command begins at the first"
-    return f"{folder / 'last'} has step {step}, and the same command goes on from there"
 
 
 def _run(recipe: Recipe, folder: Path, resume: bool) -> None:
@@ -93,15 +72,12 @@ def _run(recipe: Recipe, folder: Path, resume: bool) -> None:
     from claver.training.checkpoint import prepare_folder
     from claver.training.display import training_progress
     from claver.training.distributed import join, rank_and_size
-    from claver.training.run_folder import held
 
     device = join()
     console = Console() if rank_and_size()[0] == 0 else None
-    with ExitStack() as stack:
-        if console is not None:
-            prepare_folder(folder)
-            stack.enter_context(held(folder))
-        progress = stack.enter_context(training_progress(console))
+    if console is not None:
+        prepare_folder(folder)
+    with training_progress(console) as progress:
         model, task = build(recipe, progress, device)
         trainer = Trainer(recipe, model, task, folder, folder.name, console, progress)
         trainer.run(resume=resume)

@@ -1,7 +1,16 @@
-"""What is wrong with a video file, as far as a decoder can know: said of the frames that an answer was made of."""
+"""What is wrong with a video file, as far as a decoder can know: said of the frames that were used of it."""
 
-from dataclasses import asdict, dataclass
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from claver.video.ffmpeg_log import Messages, collected_errors
+
+# Streams that are cut out of a broadcast begin anywhere; what comes before their first key frame is not missed.
+JOINED_ANYWHERE = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")
 
 
 @dataclass(frozen=True)
@@ -9,7 +18,7 @@ class Damage:
     """Known damage of a video, or of the frames that were used of it. There is no such object for a sound one.
 
     Attributes:
-        share: of the frames used, the part that the decoder concealed or that inherit concealed parts, in [0, 1].
+        share: of the frames used, the part that is concealed or may inherit what was, in [0, 1].
         present: the part of the declared length that is there, in [0, 1); None when it is all there or not declared.
         cause: the first sign of damage in words.
     """
@@ -23,6 +32,148 @@ class Damage:
         return asdict(self)
 
     def __str__(self) -> str:
-        parts = [f"{self.share:.0%} of the frames used"] if self.share else []
-        parts += [f"truncated at {self.present:.0%}"] if self.present is not None else []
-        return ", ".join(parts) or self.cause
+        return self.describe("the frames used")
+
+    def describe(self, frames: str) -> str:
+        """In words, `frames` being what `share` is a share of."""
+        parts = [f"{_percent(self.share)} of {frames} damaged"] if self.share else []
+        parts += [f"truncated at {_percent(self.present)}"] if self.present is not None else []
+        return ", ".join([*parts, self.cause])
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a file ends too early: the `cause`, and the part of the declared length that is `present`, if known."""
+
+    cause: str
+    present: float | None = None
+
+
+@dataclass(frozen=True)
+class _Delivered:
+    """A frame as the decoder gave it: its packet, if it said so, else the last one fed before."""
+
+    packet: int
+    key: bool
+
+
+@dataclass
+class Signs:
+    """What a plain decode met: faults by the number of their packet, and the frames in the order of their delivery.
+
+    A fault is an error, a message in FFmpeg's log, or a mark on a packet or frame. That of packet P, one more than the
+    last, is a fault of the file's end.
+    """
+
+    faults: dict[int, str] = field(default_factory=dict)
+    packets: int = 0
+    demuxer: str = ""
+    gap: str = ""  # what the demuxer said first: an unknown part of the file cannot be read
+    _frames: list[_Delivered] = field(default_factory=list)
+
+    @property
+    def joined(self) -> bool:
+        """Whether the stream may begin anywhere, being cut out of a broadcast."""
+        return self.demuxer in JOINED_ANYWHERE
+
+    @contextmanager
+    def of_demuxing(self) -> Iterator[None]:
+        """Around the call that gives the next packet: what it says, or the error it ends in, is a fault before it."""
+        with self._noted(self.packets) as messages:
+            yield
+        self.gap = self.gap or told_by(self.demuxer, messages)
+
+    @contextmanager
+    def of_decoding(self, packet: Any | None) -> Iterator[None]:
+        """Around the call that decodes a packet, or drains the decoder."""
+        if packet is not None:
+            # In a broadcast the mark tells of every splice; there the decoder's word alone counts.
+            if packet.is_corrupt and not self.joined:
+                self._note(self.packets, "the file ends or is damaged within it")
+            self.packets += 1
+        with self._noted(self.packets - (packet is not None)):
+            yield
+
+    def deliver(self, frame: Any) -> None:
+        """Note a frame that was decoded."""
+        packet = frame.pts if frame.pts is not None else max(self.packets - 1, 0)
+        self._frames.append(_Delivered(packet, bool(frame.key_frame)))
+        if frame.is_corrupt:
+            self._note(packet, "it is marked as corrupt")
+
+    def damaged(self, *, by_position: bool) -> frozenset[int]:
+        """The delivered frames with a fault since the last key frame from which they decode.
+
+        They are named by their position in the order of delivery, or by the number of their packet.
+        """
+        if not self.faults:
+            return frozenset()
+        keys = sorted((frame.packet, place) for place, frame in enumerate(self._frames) if frame.key)
+        faults = sorted(self.faults)
+        bad = [(at, frame.packet) for at, frame in enumerate(self._frames) if _inherits(frame.packet, at, keys, faults)]
+        return frozenset(position if by_position else packet for position, packet in bad)
+
+    def lost(self) -> list[int]:
+        """The faulty packets that gave no frame, but for those before the first key frame of a stream cut anywhere."""
+        shown = {frame.packet for frame in self._frames}
+        begin = min((frame.packet for frame in self._frames if frame.key), default=0) if self.joined else 0
+        return sorted(packet for packet in self.faults if begin <= packet < self.packets and packet not in shown)
+
+    @contextmanager
+    def _noted(self, packet: int) -> Iterator[Messages]:
+        with collected_errors() as messages:
+            try:
+                yield messages
+            except Exception as error:
+                self._note(packet, str(messages[0][2] if messages else getattr(error, "strerror", None) or error))
+                raise
+        if messages:
+            self._note(packet, messages[0][2])
+
+    def _note(self, packet: int, message: str) -> None:
+        self.faults.setdefault(packet, _tidy(message))
+
+
+def judge(signs: Signs, share: float, ending: Ending | None, complaint: str = "", *, whole: bool) -> Damage | None:
+    """What is to be told of an answer; None when nothing is known to be wrong.
+
+    Args:
+        signs: of the decode that gave its frames.
+        share: of these frames that are damaged.
+        ending: how the file ends early, if it does.
+        complaint: what the demuxer said when it listed the packets.
+        whole: the decode went to the end, and its frames were counted: those that are missing put others out of place.
+    """
+    lost = signs.lost() if whole else []
+    causes = [f"in packet {packet}: {cause}" for packet, cause in sorted(signs.faults.items())[:1] if share]
+    causes += [ending.cause] if ending else []
+    causes += [f"{len(lost)} of its {signs.packets} packets give no frame"] if lost else []
+    gap = signs.gap or complaint
+    causes += [gap] if gap else []
+    present = ending.present if ending else None
+    return Damage(share, present, causes[0]) if causes else None
+
+
+def told_by(name: str, messages: Messages) -> str:
+    """The first message of one of FFmpeg's parts, or nothing."""
+    return next((_tidy(message) for _, speaker, message in messages if speaker == name), "")
+
+
+def _tidy(message: str) -> str:
+    return " ".join(message.split())[:120].rstrip(" .!")
+
+
+def _inherits(packet: int, position: int, keys: Sequence[tuple[int, int]], faults: Sequence[int]) -> bool:
+    entry = 0
+    # Open groups of pictures have frames that follow a key frame in the file and are shown before it.
+    for key, shown in reversed(keys[: bisect_right(keys, (packet, sys.maxsize))]):
+        if shown <= position:
+            entry = key
+            break
+    at = bisect_right(faults, entry - 1)
+    return at < len(faults) and faults[at] <= packet
+
+
+def _percent(part: float) -> str:
+    """Whole per cent, and neither none for a few nor all for most."""
+    return f"{min(max(round(100 * part), 1), 99 if part < 1 else 100)} %"

@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 
+from claver.video.damage import Signs
 from claver.video.packets import Bools, Ints, tagged_packets
 
 # A jump empties the decoder's pipeline, which costs about as much as decoding this many packets.
@@ -124,32 +125,43 @@ def sparse_context(stream: Any, threads: int) -> Any:
     if not context.is_open:
         context.thread_type = "AUTO"
         context.thread_count = threads
-        context.options = {"err_detect": "explode", "max_pixels": str(MAX_PIXELS)}
+        context.options = {"err_detect": "explode+crccheck", "max_pixels": str(MAX_PIXELS)}
     return context
 
 
-def decode_plainly(container: Any, stream: Any) -> Iterator[Any]:
+def decode_plainly(container: Any, stream: Any, signs: Signs) -> Iterator[Any]:
     """Every frame a plain full decode delivers, in its order; damaged packets are passed over, damage is concealed.
 
     One thread: with more, FFmpeg's H.264 decoder leaves what was in memory before in the place of damaged parts.
+    What goes wrong is noted in `signs`.
     """
     context = stream.codec_context
     context.thread_count = 1
     context.options = {"max_pixels": str(MAX_PIXELS)}
-    for packet, _ in _until_error(tagged_packets(container, stream)):
-        yield from _tolerant(context, packet)
-    yield from _tolerant(context, None)
+    signs.demuxer = container.format.name
+    for packet in _until_error(tagged_packets(container, stream), signs):
+        yield from _tolerant(context, packet, signs)
+    yield from _tolerant(context, None, signs)
 
 
-def _until_error(packets: Iterator[Any]) -> Iterator[Any]:
+def _until_error(packets: Iterator[tuple[Any, int]], signs: Signs) -> Iterator[Any]:
     try:
-        yield from packets
+        while True:
+            with signs.of_demuxing():
+                packet, _ = next(packets, (None, 0))
+            if packet is None:
+                return
+            yield packet
     except av.FFmpegError:
         return
 
 
-def _tolerant(context: Any, packet: Any) -> Iterator[Any]:
+def _tolerant(context: Any, packet: Any, signs: Signs) -> Iterator[Any]:
     try:
-        yield from context.decode(packet)
+        with signs.of_decoding(packet):
+            frames = context.decode(packet)
     except (av.FFmpegError, ValueError):
         return
+    for frame in frames:
+        signs.deliver(frame)
+        yield frame

@@ -1,14 +1,15 @@
 """The packets of a video stream, listed by one demuxing pass that decodes nothing."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.stream import Disposition
 
+from claver.video.ffmpeg_log import Messages, collected_errors
 from claver.video.source import Media
 from claver.video.times import MAX_REORDER, NO_TIME, FrameTimes, frame_times
 
@@ -18,8 +19,8 @@ KEEP_BYTES = 64 * 2**20
 TIMED_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 # Codecs of which every packet shows exactly one frame. (VP8 has packets that show none.)
 ONE_FRAME_CODECS = ("h264", "hevc", "av1", "libdav1d", "vp9", "mpeg4", "mjpeg", "ffv1", "prores")
+MOST_COMPLAINTS = 100  # of a file that FFmpeg has millions about
 DEFAULT_RATE = 25.0
-STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -41,6 +42,7 @@ class PacketTable:
     codec: str
     trusted: bool
     packets: list[Any] | None
+    complaints: Messages
 
 
 @dataclass(frozen=True)
@@ -83,20 +85,12 @@ class FrameTable:
 
 
 def video_stream(media: Media, container: Any) -> Any:
-    """The video that a player shows: FFmpeg's best stream, which is the default one, never a cover or a preview.
-
-    Raises `VideoError` when there is none.
-    """
-    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
-    moving = [stream for stream in streams if not stream.disposition & STILLS]
-    best = container.streams.best("video")
-    if best is not None and best.index in [stream.index for stream in moving]:
-        return best
-    if not moving:
-        raise media.error("it has no video stream that can be decoded; give a file with pictures, not sound alone")
-    return max(
-        moving, key=lambda stream: (bool(stream.disposition & Disposition.default), stream.width * stream.height)
-    )
+    """The first video stream that is not a cover picture; raises `VideoError` when there is none."""
+    attached = av.stream.Disposition.attached_pic
+    for stream in container.streams.video:
+        if not stream.disposition & attached and stream.codec_context is not None:
+            return stream
+    raise media.error("it has no video stream that can be decoded; give a file with pictures, not sound alone")
 
 
 def tagged_packets(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:
@@ -117,8 +111,12 @@ def list_packets(container: Any, stream: Any) -> PacketTable:
     """Demux the whole stream once. An error of the demuxer ends the list and makes it untrusted."""
     rows: list[tuple[int, bool, bool]] = []
     kept: list[Any] | None = []
-    size, sound = 0, container.format.name in TIMED_CONTAINERS and stream.codec_context.name in ONE_FRAME_CODECS
-    try:
+    ended, size, sound = (
+        False,
+        0,
+        container.format.name in TIMED_CONTAINERS and stream.codec_context.name in ONE_FRAME_CODECS,
+    )
+    with collected_errors() as complaints, suppress(av.FFmpegError):
         for packet, pts in tagged_packets(container, stream):
             rows.append((pts, packet.is_keyframe, not packet.is_discard))
             sound = sound and not packet.is_corrupt
@@ -127,8 +125,8 @@ def list_packets(container: Any, stream: Any) -> PacketTable:
                 kept.append(packet)
             if size > KEEP_BYTES:
                 kept = None
-    except av.FFmpegError:
-        sound = False
+            del complaints[MOST_COMPLAINTS:]
+        ended = True
     columns = np.array(rows, dtype=np.int64).reshape(-1, 3).T
     pts_P, key_P, shown_P = columns[0], columns[1].astype(bool), columns[2].astype(bool)
     return PacketTable(
@@ -138,8 +136,9 @@ def list_packets(container: Any, stream: Any) -> PacketTable:
         time_base=float(stream.time_base or 0) or 1 / DEFAULT_RATE,
         rate=float(stream.average_rate or stream.guessed_rate or 0) or DEFAULT_RATE,
         codec=stream.codec_context.codec.canonical_name,
-        trusted=sound and _orderly(pts_P, key_P, shown_P, stream.codec_context.reorder_depth),
+        trusted=sound and ended and _orderly(pts_P, key_P, shown_P, stream.codec_context.reorder_depth),
         packets=kept,
+        complaints=complaints,
     )
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from claver.errors import VideoError
-from claver.video.damage import Damage
+from claver.video.damage import Damage, Signs, judge, told_by
 from claver.video.decoding import InexactError, decode_plainly, decode_sparse, plan, sparse_context
-from claver.video.orientation import Orientation, shown_width
+from claver.video.ending import early_end
+from claver.video.ffmpeg_log import ErrorCount
+from claver.video.orientation import Orientation
 from claver.video.packets import FrameTable, list_packets, tagged_packets, video_stream
 from claver.video.source import Media, Source
 
@@ -30,7 +32,7 @@ class DamagedVideoError(VideoError):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video holds. Sizes are those of the picture as it is shown: upright, its pixels square.
+    """What a video holds. Sizes are those of the upright picture, after rotation.
 
     `fps` frames per second on average, `duration` seconds, `codec` FFmpeg's name, `rotation` degrees counter-clockwise
     by which the stored picture was turned, `timestamps` [frames] seconds from the first frame, increasing.
@@ -92,16 +94,19 @@ class VideoReader:
         self._media = source if isinstance(source, Media) else Media(source)
         self._threads = threads
         self._kept: list[Any] | None = None
+        self._signs = Signs()
+        self._surveyed = False
         self._container: Any = self._media.open()
         try:
             stream = video_stream(self._media, self._container)
-            self._pixel_aspect = stream.sample_aspect_ratio
             self._table = list_packets(self._container, stream)
+            self._complaint = told_by(self._container.format.name, self._table.complaints)
+            self._ending = early_end(self._media, self._container, stream, self._table)
             self._frames = FrameTable.by_container(self._table)
             first = self._first_frame() if self._table.trusted and not survey else None
             first = first or self._survey()
             self._orientation = Orientation.of_frame(first)
-            self._size = {"width": shown_width(first.width, self._pixel_aspect), "height": first.height}
+            self._stored = {"width": first.width, "height": first.height}
             self.info = self._describe()
             if self.info.irregular:
                 self._media.warn(self.info.irregular)
@@ -124,8 +129,18 @@ class VideoReader:
 
     def _stop_decoder(self) -> None:
         if self._container is not None:
+            # The decoder's threads may be about to log an error, for which they wait for Python: they must not be
+            # waited for while Python waits.
+            for stream in self._container.streams.video:
+                if stream.codec_context is not None:
+                    stream.codec_context.flush_buffers()
             self._container.close()
             self._container = None
+
+    @property
+    def listed(self) -> int:
+        """Packets of the video that the file holds; in most formats there is a frame in each."""
+        return int(self._table.shown.sum())
 
     def read(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Frames:
         """RGB frames `uint8 [T, H, W, 3]`, upright, in the order of `indices`, which may repeat.
@@ -146,20 +161,33 @@ class VideoReader:
         return out
 
     def damage(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Damage | None:
-        """What is known to be wrong with frames that were read, and with the file; None when nothing is."""
-        return None
+        """What is known to be wrong with the frames that were read last, and with the file; None when nothing is.
+
+        Frames that were decoded by themselves are sound, and of others only what lies before them in the file is known.
+        """
+        chosen = np.asarray(indices, dtype=np.int64).reshape(-1)
+        bad = self._signs.damaged(by_position=self._frames.by_position)
+        used = [tag in bad for tag in self._frames.tags[chosen].tolist()]
+        return judge(self._signs, sum(used) / max(len(used), 1), self._ending, self._complaint, whole=self._surveyed)
 
     def _fill(self, out: Frames, places: dict[int, list[int]]) -> set[int]:
         """Decode into `out`; returns the tags that no way of decoding delivers."""
         if self._kept is not None:
             return self._take(self._tagged(self._kept), out, places)
-        if not self._frames.by_position:
+        if not self._frames.by_position and not self._table.complaints:
             try:
-                # To the end: a frame decoded for others, but shown after them, may tell of damage they inherited.
-                return self._take(self._sparse(places), out, places, to_the_end=True)
+                return self._fill_sparsely(out, places)
             except InexactError:
                 self._stop_decoder()
         return self._take(self._tagged(self._everything()), out, places)
+
+    def _fill_sparsely(self, out: Frames, places: dict[int, list[int]]) -> set[int]:
+        with ErrorCount() as errors:
+            # To the end: a frame decoded for others, but shown after them, may tell of damage they inherited.
+            missing = self._take(self._sparse(places), out, places, to_the_end=True)
+            if errors:  # some decoders only log that they met damage
+                raise InexactError
+        return missing
 
     def _take(self, frames: Tagged, out: Frames, places: dict[int, list[int]], *, to_the_end: bool = False) -> set[int]:
         missing = set(places)
@@ -187,20 +215,25 @@ class VideoReader:
             yield position if self._frames.by_position else frame.pts, frame
 
     def _everything(self) -> Iterator[Any]:
+        self._signs = Signs()
         with closing(self._media.open()) as container:
-            yield from decode_plainly(container, video_stream(self._media, container))
+            yield from decode_plainly(container, video_stream(self._media, container), self._signs)
 
     def _picture(self, frame: Any) -> Frames | None:
         """The upright RGB picture of a frame; None for one so damaged that it cannot be converted."""
         try:
-            return self._orientation.apply(frame.to_ndarray(format="rgb24", **self._size))
+            return self._orientation.apply(frame.to_ndarray(format="rgb24", **self._stored))
         except (av.FFmpegError, ValueError, MemoryError):
             return None
 
     def _first_frame(self) -> Any:
         """The first frame, or None when it does not decode, which tells that the container is not to be trusted."""
         try:
-            return next(self._sparse(self._frames.tags[:1].tolist()))[1]
+            with ErrorCount() as errors:
+                first = next(self._sparse(self._frames.tags[:1].tolist()))[1]
+            if not errors:
+                return first
+            raise InexactError
         except InexactError:
             self._stop_decoder()
             return None
@@ -219,7 +252,7 @@ class VideoReader:
                 kept.append(frame)
         if first is None:
             raise self._media.error("no frame of it decodes; it is damaged, truncated or not a video")
-        self._frames = FrameTable.by_survey(self._table, tags)
+        self._frames, self._surveyed = FrameTable.by_survey(self._table, tags), True
         self._kept = kept if len(kept) == len(tags) else None
         return first
 
@@ -228,7 +261,7 @@ class VideoReader:
         times = told.seconds
         fps = (len(times) - 1) / float(times[-1]) if len(times) > 1 else self._table.rate
         turned = self._orientation.transpose
-        width, height = self._size["width"], self._size["height"]
+        width, height = self._stored["width"], self._stored["height"]
         return VideoInfo(
             frames=len(times),
             height=width if turned else height,

@@ -4,7 +4,7 @@ import io
 import logging
 import os
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any, BinaryIO
 
 import av
@@ -60,6 +60,12 @@ class Media:
             container = self._container(stream)
             on_failure.pop_all()
         return container
+
+    def tail(self, size: int) -> bytes:
+        """The last bytes of the source, up to `size`."""
+        with closing(self._stream()) as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - size))
+            return stream.read(size)
 
     def error(self, cause: str) -> VideoError:
         """A `VideoError` of one sentence that begins with the name of the source."""

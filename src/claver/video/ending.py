@@ -1,0 +1,95 @@
+"""Whether a file ends before the length that its container declares."""
+
+from typing import Any
+
+import av
+import numpy as np
+
+from claver.video.damage import Ending
+from claver.video.packets import PacketTable
+from claver.video.source import Media
+from claver.video.times import NO_TIME
+
+# Containers whose header or tables hold the length. For others FFmpeg takes that of what it finds.
+DECLARING = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf")
+FRAME_TABLES = DECLARING[0]
+# Writers round, leave out the last frame's own time, or count what another track has more.
+TOLERATED_SECONDS = 0.3
+OGG_PAGE = 65307
+END_OF_STREAM = 4
+
+
+def early_end(media: Media, container: Any, stream: Any, table: PacketTable) -> Ending | None:
+    """How the file ends too early; None where it does not, or where its container does not tell.
+
+    Args:
+        media: to read the tail, or all tracks, if need be.
+        container: as opened.
+        stream: the video.
+        table: its packets.
+    """
+    name, packets = container.format.name, len(table.pts)
+    if name == FRAME_TABLES and stream.frames > packets:
+        return Ending(f"{packets} of the {stream.frames} frames it lists are there", packets / stream.frames)
+    if name == "gif":
+        return None if _gif_ends(media.tail(64)) else Ending("it ends without a GIF's trailer")
+    if name == "ogg":
+        return None if _ogg_ends(media.tail(2 * OGG_PAGE)) else Ending("it ends without the last page of an Ogg file")
+    declared = _declared_seconds(container, stream) if name in DECLARING else 0.0
+    return _by_time(media, declared, table) if declared else None
+
+
+def _declared_seconds(container: Any, stream: Any) -> float:
+    if container.format.name == "avi" and stream.frames and stream.average_rate:
+        return float(stream.frames / stream.average_rate)  # FFmpeg shortens the duration of one that was cut
+    return float((container.duration or 0) / av.time_base)
+
+
+def _by_time(media: Media, declared: float, table: PacketTable) -> Ending | None:
+    tolerated = TOLERATED_SECONDS + _longest_spacing(table)
+    if _seconds(table) >= declared - tolerated:
+        return None
+    found = max(_seconds(table), _last_moment(media))
+    if found >= declared - tolerated:
+        return None
+    return Ending(f"{found:.1f} of the {declared:.1f} s it declares are there", found / declared)
+
+
+def _seconds(table: PacketTable) -> float:
+    """Where the video ends, by its last time stamp or, where there is none, by the number of frames."""
+    counted = len(table.pts) / table.rate
+    timed = table.pts[table.pts != NO_TIME]
+    return max(counted, (float(timed.max()) * table.time_base + 1 / table.rate) if len(timed) else 0.0)
+
+
+def _longest_spacing(table: PacketTable) -> float:
+    """A slide show's last picture may stand as long as any other."""
+    timed = np.sort(table.pts[table.pts != NO_TIME])
+    return float(np.diff(timed).max()) * table.time_base if len(timed) > 1 else 0.0
+
+
+def _last_moment(media: Media) -> float:
+    """Seconds where the last packet of any track ends: sound may go on when the pictures have ended."""
+    last = 0.0
+    with media.open() as container:
+        try:
+            for packet in container.demux():
+                time = packet.pts if packet.pts is not None else packet.dts
+                if time is not None and packet.size > 0:
+                    last = max(last, float((time + (packet.duration or 0)) * packet.time_base))
+        except (av.FFmpegError, IndexError):
+            pass
+    return last
+
+
+def _gif_ends(tail: bytes) -> bool:
+    return tail.rstrip(b"\0\r\n ").endswith(b";")
+
+
+def _ogg_ends(tail: bytes) -> bool:
+    """Whether the last page is whole and says that its stream ends with it."""
+    at = tail.rfind(b"OggS")
+    page = tail[at:]
+    if at < 0 or len(page) < 27 or len(page) < 27 + page[26]:
+        return False
+    return bool(page[5] & END_OF_STREAM) and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
