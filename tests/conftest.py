@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("claver", deadline=None)  # wall-clock time says little on a machine that others use
+settings.load_profile("claver")
 
 os.environ["CLAVER_CACHE"] = ""  # nothing is left in the home of whoever runs the tests, in any process of theirs
 

@@ -101,6 +101,11 @@ class Prediction:
         return "\n".join([self.source, *lines])
 
 
+def share_scale(greatest: float) -> float:
+    """The share at which bars end: the least of 1, 2, 5, 10, 20, 50 and 100 % that holds the greatest share."""
+    return next((scale for scale in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if greatest <= scale), 1.0)
+
+
 def _draw_bars(axes: Any, answers: Sequence[Answer]) -> None:
     places = range(len(answers))
     axes.barh(places, [answer.probability for answer in answers], color="tab:blue")

@@ -67,7 +67,7 @@ def test_a_text_s_similarity_is_the_score_of_an_action_with_that_text(clip: Path
 
 def test_words_share_the_relevance(causal: Explanation) -> None:
     for text in (*causal.texts, *causal.against_texts):
-        assert [word.text for word in text.words] == text.text.split()
+        assert "".join(word.text for word in text.words) == "".join(text.text.split())
         assert sum(word.share for word in text.words) == pytest.approx(1)
     assert any(word.kind == "verb" for text in causal.texts for word in text.words)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from claver.explain.heat import brightness, colours, data_uri, enlarge, heat_picture, png
+from claver.explain.heat import brightness, colours, data_uri, enlarge, heat_picture, png, ramp
 
 PICTURES = arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)))
 
@@ -52,8 +52,29 @@ def test_the_light_falls_on_its_place() -> None:
     height, width = picture.shape
     assert (height, width) == enlarge(frame).shape[:2] == (192, 384)
     assert picture[3 * height // 4, 7 * width // 8] > 180
-    assert picture[: height // 2, : width // 2].max() < 40
+    assert picture[: height // 2, : width // 2].max() < 90
     assert (picture[height // 2 :, width // 2 :] > 250).any()  # the line around it
+
+
+def test_the_scene_stays_visible() -> None:
+    stripes = np.repeat(np.array([[[40], [200]]], dtype=np.uint8), 3, 2).repeat(32, 0).repeat(16, 1)
+    for light in (0.0, 1.0):  # a map without any relevance, and one with the greatest everywhere
+        picture = lightness(heat_picture(stripes, np.full((2, 2), light, dtype=np.float32)))
+        left, right = picture[96, 20], picture[96, -20]
+        assert right - left > 18
+        assert 15 < left < right < 250
+    # What is most relevant is lighter than the lightest place without relevance.
+    white, black = (np.full((32, 32, 3), shade, dtype=np.uint8) for shade in (255, 0))
+    none, most = np.zeros((2, 2), dtype=np.float32), np.ones((2, 2), dtype=np.float32)
+    assert lightness(heat_picture(black, most))[96, 96] > lightness(heat_picture(white, none))[96, 96]
+
+
+def test_the_legend_is_the_scale_of_the_pictures() -> None:
+    legend = ramp(100, 3)
+    assert legend.shape == (3, 100, 3)
+    assert (np.diff(lightness(legend[1])) > -1).all()
+    scene = np.full((192, 192, 3), 128, dtype=np.uint8)
+    np.testing.assert_array_equal(heat_picture(scene, np.zeros((1, 1), dtype=np.float32))[96, 96], legend[1, 0])
 
 
 @given(PICTURES)

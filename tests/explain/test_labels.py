@@ -5,26 +5,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claver.explain.chart import _steps
-from claver.explain.labels import apart, shorten
+from claver.explain.labels import apart, wrap
 
 
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=8))
-def test_apart(heights: list[float]) -> None:
-    placed = np.array(apart(heights, 17, 100))
+@given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 40)), min_size=1, max_size=8))
+def test_apart(labels: list[tuple[float, int]]) -> None:
+    heights, sizes = (np.array(part, dtype=float) for part in zip(*labels, strict=True))
+    placed = np.array(apart(heights.tolist(), sizes.tolist(), 100))
     order = np.argsort(heights, kind="stable")
-    assert (np.diff(placed[order]) >= 17 - 1e-9).all()
-    assert placed.max() <= 100
+    ends = placed + sizes / 2
+    assert ((placed - sizes / 2)[order][1:] >= ends[order][:-1] - 1e-9).all()
+    assert ends.max() <= 100 + 1e-9
 
 
 def test_labels_with_room_stay() -> None:
-    assert apart([50, 10, 90], 17, 100) == [50, 10, 90]
+    assert apart([50, 10, 90], [17] * 3, 100) == [50, 10, 90]
 
 
 @given(st.text(max_size=60), st.integers(2, 40))
-def test_shorten(name: str, longest: int) -> None:
-    short = shorten(name, longest)
-    assert len(short) <= longest
-    assert short == name or (short.endswith("…") and name.startswith(short[:-1]))
+def test_wrapped_names_are_whole(name: str, longest: int) -> None:
+    lines = wrap(name, longest)
+    assert lines
+    assert all(len(line) <= longest for line in lines)
+    assert "".join("".join(lines).split()) == "".join(name.split())
 
 
 @given(st.floats(-100, 100), st.floats(0, 200))

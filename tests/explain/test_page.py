@@ -14,6 +14,7 @@ from tests.explain.conftest import EVIL, explained
 
 from claver.explain import Explanation
 from claver.explain.page import page
+from claver.explain.telling import headline, seconds_of
 from claver.models.config import Temporal
 from claver.video import read_video
 
@@ -58,7 +59,7 @@ def check(markup: str, explanation: Explanation) -> Elements:
     assert len(images) == 4 * FRAMES + 1
     assert all(image["alt"] and (image["src"] or "").startswith("data:image/png;base64,") for image in images)
     assert elements.all("html") == [{"lang": "en"}]
-    assert elements.texts["h1"] == [f"Why “{explanation.action}” rather than “{explanation.against}”?"]
+    assert elements.texts["h1"] == [headline(explanation)]
     assert len(elements.texts["h2"]) == 4
     (chart,) = elements.all("svg")
     assert chart["role"] == "img"
@@ -75,6 +76,8 @@ def test_the_page_is_whole_and_escaped(causal: Explanation) -> None:
     words = [attributes for attributes in elements.all("span") if "word" in str(attributes.get("class")).split()]
     assert {"word verb", "word noun", "word other"} <= {str(word["class"]) for word in words}
     assert any("Temporal relevance in frame 4: none." in str(image["alt"]) for image in elements.all("img"))
+    assert "so that weak relevance can be seen as well" in markup
+    assert elements.texts["small"][:4] == [seconds_of(causal, frame) for frame in range(4)]
     assert any("strongest at the" in str(image["alt"]) for image in elements.all("img"))
 
 

@@ -1,11 +1,13 @@
 """Sub-word scores joined to words, and verbs told from nouns."""
 
+from itertools import pairwise
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.tiny import letter_tokenizer
 
-from claver.explain.words import KINDS, share_of, token_spans, weigh_words, word_kinds
+from claver.explain.words import KINDS, share_of, token_spans, weigh_words, word_kinds, word_spans
 from claver.models.tokenizer import packaged_clip_tokenizer
 from claver.prompts.actions import benchmark_classes
 
@@ -66,13 +68,33 @@ def test_a_word_that_was_cut_off_has_no_share() -> None:
     assert [word.share for word in words] == [1, 0]
 
 
+def test_marks_are_apart_from_words() -> None:
+    # start, a, b, comma, space, c, full stop, end
+    words = weigh_words("ab, c.", [9, 1, 1, 2, 0, 3, 1, 9], letter_tokenizer())
+    assert [(word.text, word.share, word.is_mark) for word in words] == [
+        ("ab", 0.25, False),
+        (",", 0.25, True),
+        ("c", 0.375, False),
+        (".", 0.125, True),
+    ]
+    split = [word.text for word in weigh_words("It's (counter-clockwise), “high”!", [], letter_tokenizer())]
+    assert split == ["It's", "(", "counter-clockwise", "),", "“", "high", "”!"]
+    assert [word.kind for word in weigh_words("kicks high, then throws.", [], letter_tokenizer())] == [
+        *("verb", "other", "other", "other", "verb", "other")
+    ]
+
+
+@settings(deadline=None)  # the first example loads the vocabulary
 @given(st.lists(st.text("abgnirs',.!-éß1", min_size=1), max_size=8))
 def test_clip_s_tokens_belong_to_one_word_each(words: list[str]) -> None:
     tokenizer = packaged_clip_tokenizer()
     if tokenizer is None:
         pytest.skip("instant-clip-tokenizer (extra clip-vocabulary) is not installed")
-    ids = tokenizer.encode(" ".join(words))[1:-1]
-    joined = [token for start, stop in token_spans(words, tokenizer) for token in ids[start:stop]]
-    assert joined == ids
-    alone = [tokenizer.encode(word)[1:-1] for word in words]
-    assert alone == [ids[start:stop] for start, stop in token_spans(words, tokenizer)]
+    text = " ".join(words)
+    ids = tokenizer.encode(text)[1:-1]
+    spans = list(token_spans(text, tokenizer))
+    assert [token for start, stop in spans for token in ids[start:stop]] == ids
+    starts = [start for start, _ in word_spans(text)]
+    for start, stop in pairwise([place for place in starts if not place or text[place - 1] == " "]):
+        (first, last) = (spans[starts.index(place)][0] for place in (start, stop))
+        assert ids[first:last] == tokenizer.encode(text[start:stop])[1:-1]

@@ -24,13 +24,9 @@ DOING = {
     "hit": "hitting",
     "tap dancing": "tap dancing",
     "sign language interpreting": "sign language interpreting",
-    "falls": "falling",
-    "sits down": "sitting down",
     "sitting": "sitting",
     "cough": "coughing",
-    "lies down": "lying down",
-    "grows": "growing",
-    "circles counter-clockwise": "circling counter-clockwise",
+    "vomit": "vomiting",
     "wave hand": "waving hand",
     "start running": "starting running",
     "water polo": "doing water polo",
@@ -60,7 +56,8 @@ def test_what_a_person_is_doing(name: str, doing: str) -> None:
         ("a man surfs a wave", ("a video of a man surfing a wave.", "a man is surfing a wave.")),
         ("two people fighting", ("a photo: two people fighting.",)),
         ("跳舞", ("a photo: 跳舞.", "a video: 跳舞.")),
-        ("falls.", ("falls.", "a person is falling.")),
+        ("falls.", ("falls.", "a person falls.", "a photo of a person who falls.")),
+        ("sits down", ("a video of someone who sits down.", "sits down, a human action.", "a person sits down.")),
     ],
 )
 def test_sentences(name: str, texts: tuple[str, ...]) -> None:
@@ -95,6 +92,13 @@ def test_every_class_of_a_benchmark_is_a_phrase(name: str) -> None:
     for action in benchmark_classes(name):
         doing = phrase(action).doing
         assert any(map(is_participle, doing.replace("-", " ").split())), action
+
+
+def test_third_persons_keep_their_word() -> None:
+    # The quickstart's models know "grows" and not "growing": 91 % of held-out clips by such texts, 26 % by the others.
+    assert all("grows" in text for text in fill("grows"))
+    assert phrase("lies down").doing == "lying down"
+    assert fill("falls", ["{doing}!"]) == ("falling!",)
 
 
 def test_names_with_a_participle_stay_as_they_are() -> None:

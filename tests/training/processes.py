@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,7 @@ def main(folder: Path, changes: dict[str, object]) -> None:
     from claver.training.distributed import leave, rank_and_size
 
     torch.set_num_threads(1)
-    poison, drift = (bool(changes.pop(name, False)) for name in ("poison", "drift"))
+    poison, drift, stop = (int(changes.pop(name, False)) for name in ("poison", "drift", "stop"))  # type: ignore[call-overload]
     recipe = clips_recipe(**changes)
     model, task = clips_problem(recipe)
     if drift and os.environ["RANK"] != "0":
@@ -39,7 +40,7 @@ def main(folder: Path, changes: dict[str, object]) -> None:
     encoded: list[int] = []
     encode = model.encode_text
     model.encode_text = lambda tokens: encoded.append(tokens.shape[:-1].numel()) or encode(tokens)
-    trainer = Trainer(recipe, model, task, folder / "run")
+    trainer = Trainer(recipe, model, task, folder / "run", after_step=lambda done: _tell(done, stop))
     if poison:
         task.train.tokens[int(trainer_rows(trainer, len(task))[-1])] = float("nan")
     try:
@@ -50,6 +51,12 @@ def main(folder: Path, changes: dict[str, object]) -> None:
         (folder / f"facts-{rank}-of-{size}.json").write_text(json.dumps(facts))
         save_file(model.state_dict(), folder / f"weights-{rank}-of-{size}.safetensors")
         leave()
+
+
+def _tell(done: int, stop: int) -> None:
+    """The last process, and no other, is told to stop after some steps."""
+    if stop == done and os.environ["RANK"] != "0":
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def trainer_rows(trainer: object, samples: int) -> object:

@@ -139,11 +139,16 @@ def test_resuming_with_another_recipe_or_a_damaged_file_is_refused(tmp_path):
 
 
 def test_a_checkpoint_that_cannot_be_written_is_said_and_the_last_one_stays(tmp_path, monkeypatch):
-    train(tmp_path, steps=2)
+    def stop(done):
+        if done == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train(tmp_path, steps=3, checkpoint_every=1, after_step=stop)
     monkeypatch.setattr(checkpoints, "save_file", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(CheckpointError, match="No space left"):
-        train(tmp_path, steps=2)
-    assert checkpoints.find_checkpoint(tmp_path) == tmp_path / "last"
+        train(tmp_path, steps=3, checkpoint_every=1, resume=True)
+    assert checkpoints.step_of(checkpoints.find_checkpoint(tmp_path)) == 2
 
 
 def test_a_full_disk_is_said_and_the_last_checkpoint_stays(tmp_path):
@@ -155,8 +160,8 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(tmp_path):
             train(tmp_path, steps=2)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "logs"]
-    assert same_weights(Claver.from_pretrained(tmp_path / "last"), first.model)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["earlier-1", "logs"]
+    assert same_weights(Claver.from_pretrained(tmp_path / "earlier-1" / "last"), first.model)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_at_its_step_and_its_batch_is_kept(tmp_path):

@@ -17,7 +17,7 @@ def decode_all(source: Any) -> list[tuple[float | None, Picture]]:
     """Time and upright RGB picture of every frame that a full decode delivers, damaged packets passed over."""
     frames: list[tuple[float | None, Picture]] = []
     with av.open(source, metadata_errors="ignore") as container:
-        stream = container.streams.video[0]
+        stream = container.streams.best("video")
         stream.codec_context.thread_count = 1  # with more, damaged parts of H.264 show what was in memory before
         try:
             for packet in container.demux(stream):
@@ -25,7 +25,7 @@ def decode_all(source: Any) -> list[tuple[float | None, Picture]]:
                     decoded = packet.decode()
                 except (av.FFmpegError, ValueError):
                     continue
-                frames += [(frame.time, _upright(frame)) for frame in decoded]
+                frames += [(frame.time, _shown(frame, stream)) for frame in decoded]
         except av.FFmpegError:
             pass
     return frames
@@ -35,9 +35,10 @@ def decode_some(path: Path, indices: Iterable[int]) -> tuple[int, dict[int, Pict
     """How many frames a full decode delivers, and the pictures of those at `indices`."""
     wanted, found, count = set(indices), {}, 0
     with av.open(path) as container:
-        for frame in container.decode(video=0):
+        stream = container.streams.best("video")
+        for frame in container.decode(stream):
             if count in wanted:
-                found[count] = _upright(frame)
+                found[count] = _shown(frame, stream)
             count += 1
     return count, found
 
@@ -46,9 +47,12 @@ def pictures(source: Any) -> list[Picture]:
     return [picture for _, picture in decode_all(source)]
 
 
-def _upright(frame: Any) -> Picture:
-    """Each pixel moved to where the display matrix sends it, signs only: a quarter turn, a mirror image, or both."""
-    picture = frame.to_ndarray(format="rgb24")
+def _shown(frame: Any, stream: Any) -> Picture:
+    """With square pixels, each moved to where the display matrix sends it, signs only: a quarter turn, a mirror image,
+    or both."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    width = frame.width if 0.98 <= aspect <= 1.02 else round(frame.width * aspect)
+    picture = frame.to_ndarray(format="rgb24", width=width)
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,12 +39,15 @@ def train(
         Path | None, typer.Option(help="A folder for checkpoints and logs; runs/RECIPE if not given.")
     ] = None,
     resume: Annotated[
-        Resume, typer.Option(help="auto goes on with the run in the output folder, if any; never begins anew.")
+        Resume,
+        typer.Option(
+            help="auto goes on with the run in the output folder, if any; never begins anew, what is there moved aside."
+        ),
     ] = Resume.auto,
 ) -> None:
-    """Train a model by a recipe. Interrupted at any instant, the same command goes on where it stopped.
+    """Train a model by a recipe. Ctrl-C and SIGTERM save a checkpoint, from which the same command goes on.
 
-    Checkpoints are model folders: `last`, and `best` by the first figure of the evaluations.
+    Checkpoints are model folders: `last`, saved every few minutes, and `best` by the first figure of the evaluations.
     """
     from importlib.util import find_spec
 
@@ -54,14 +58,31 @@ def train(
         raise ClaverError("training needs accelerate; pip install 'claver[train]'")
     folder = output or Path("runs") / Path(recipe).stem
     from claver.training.distributed import leave
+    from claver.training.interruption import Interrupted, Stop
 
+    stop = Stop()
     try:
-        _run(chosen, folder, resume is Resume.auto)
+        with stop.watched(), stop.at_once():
+            _run(chosen, folder, resume is Resume.auto)
+    except Interrupted as told:
+        typer.echo(f"claver: interrupted; {_goes_on(folder, told.step)}", err=True)
+        raise typer.Exit(128 + told.number) from None
     except KeyboardInterrupt:
-        typer.echo("claver: interrupted; the same command goes on from the last checkpoint", err=True)
+        typer.echo(f"claver: interrupted; {_goes_on(folder, None)}", err=True)
         raise typer.Exit(130) from None
     finally:
         leave()
+
+
+def _goes_on(folder: Path, step: int | None) -> str:
+    """Where the same command goes on; without the step of a checkpoint just saved, where the last one says."""
+    from claver.training.checkpoint import find_checkpoint, step_of
+
+    if step is None and (found := find_checkpoint(folder)) is not None:
+        step = step_of(found)
+    if step is None:
+        return "no step was saved yet, so the same command begins at the first"
+    return f"{folder / 'last'} has step {step}, and the same command goes on from there"
 
 
 def _run(recipe: Recipe, folder: Path, resume: bool) -> None:
@@ -72,12 +93,15 @@ def _run(recipe: Recipe, folder: Path, resume: bool) -> None:
     from claver.training.checkpoint import prepare_folder
     from claver.training.display import training_progress
     from claver.training.distributed import join, rank_and_size
+    from claver.training.run_folder import held
 
     device = join()
     console = Console() if rank_and_size()[0] == 0 else None
-    if console is not None:
-        prepare_folder(folder)
-    with training_progress(console) as progress:
+    with ExitStack() as stack:
+        if console is not None:
+            prepare_folder(folder)
+            stack.enter_context(held(folder))
+        progress = stack.enter_context(training_progress(console))
         model, task = build(recipe, progress, device)
         trainer = Trainer(recipe, model, task, folder, folder.name, console, progress)
         trainer.run(resume=resume)

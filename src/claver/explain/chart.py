@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from claver.explain.labels import apart, shorten
+from claver.explain.labels import apart, wrap
 from claver.explain.telling import number
 
 Floats = NDArray[np.float32]
-WIDTH, HEIGHT = 720, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 205, 14, 40
+WIDTH, _LEAST_HEIGHT = 720, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 225, 14, 40
 _LABEL_HEIGHT = 17
 _LEAST_RANGE = 0.2  # of scores; what differs by less is drawn as equal
 _DASHES = ("", "8 5", "2 4", "10 4 2 4", "5 3", "1 3")
-_LONGEST_LABEL = 20
+_LONGEST_LABEL = 26
 
 
 class Line(NamedTuple):
@@ -27,6 +27,10 @@ class Line(NamedTuple):
     label: str
     scores: Floats
     role: str
+
+    def lines(self, digits: int) -> list[str]:
+        """Its label, whole, with the last score, in lines."""
+        return wrap(f"{self.label} {number(float(self.scores[-1]), digits)}", _LONGEST_LABEL)
 
 
 def time_line(lines: Sequence[Line], title: str) -> str:
@@ -39,36 +43,46 @@ def time_line(lines: Sequence[Line], title: str) -> str:
     scores = np.stack([line.scores for line in lines])
     steps = _steps(float(scores.min()), float(scores.max()))
     digits = 1 if steps[-1] - steps[0] > 2 else 2
+    labels = [line.lines(digits) for line in lines]
+    sizes = [_LABEL_HEIGHT * len(label) for label in labels]
+    bottom = max(_LEAST_HEIGHT, sum(sizes) + _TOP + _BOTTOM) - _BOTTOM
+    heights, rules = (_heights(values, steps, bottom) for values in (scores, np.array(steps)))
+    ends = apart([float(row[-1]) for row in heights], sizes, bottom)
     x = (
         np.linspace(_LEFT, WIDTH - _RIGHT, scores.shape[1])
         if scores.shape[1] > 1
         else np.array([(_LEFT + WIDTH - _RIGHT) / 2])
     )
-    heights, rules = (_heights(values, steps) for values in (scores, np.array(steps)))
-    ends = apart([float(row[-1]) for row in heights], _LABEL_HEIGHT, HEIGHT - _BOTTOM)
     parts = [
-        _series(*these, digits) for these in zip(lines, range(len(lines)), [x] * len(lines), heights, ends, strict=True)
+        _series(line, place, x, y, _label(label, x[-1] + 20, end), end)
+        for place, (line, y, label, end) in enumerate(zip(lines, heights, labels, ends, strict=True))
     ]
     grid = "".join(map(_rule, steps, rules.tolist()))
     return (
-        f'<svg class="line" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f"<title>{escape(title)}</title>{grid}{_frames(x)}{''.join(reversed(parts))}</svg>"
+        f'<svg class="line" viewBox="0 0 {WIDTH} {bottom + _BOTTOM}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{grid}{_frames(x, bottom)}{''.join(reversed(parts))}</svg>"
     )
 
 
-def _heights(values: NDArray[Any], steps: Sequence[float]) -> NDArray[Any]:
+def _heights(values: NDArray[Any], steps: Sequence[float], bottom: float) -> NDArray[Any]:
     """Where values lie in the picture, downwards."""
-    return np.asarray(_TOP + (steps[-1] - values) / (steps[-1] - steps[0]) * (HEIGHT - _TOP - _BOTTOM))
+    return np.asarray(_TOP + (steps[-1] - values) / (steps[-1] - steps[0]) * (bottom - _TOP))
 
 
-def _series(line: Line, place: int, x: NDArray[Any], y: NDArray[Any], label_at: float, digits: int) -> str:
+def _series(line: Line, place: int, x: NDArray[Any], y: NDArray[Any], label: str, label_at: float) -> str:
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
     marks = "".join(_mark(place, a, b) for a, b in zip(x, y, strict=True))
     dash = f' stroke-dasharray="{_DASHES[place % len(_DASHES)]}"' if place else ""
     leader = f'<path class="grid" d="M{x[-1] + 6:.1f} {y[-1]:.1f}L{x[-1] + 16:.1f} {label_at:.1f}"/>'
-    label = f"{escape(shorten(line.label, _LONGEST_LABEL))} {number(float(line.scores[-1]), digits)}"
-    text = f'<text class="label" x="{x[-1] + 20:.1f}" y="{label_at + 4:.1f}">{label}</text>'
-    return f'<g class="{line.role}"><polyline class="series" points="{points}"{dash}/>{marks}{leader}{text}</g>'
+    return f'<g class="{line.role}"><polyline class="series" points="{points}"{dash}/>{marks}{leader}{label}</g>'
+
+
+def _label(lines: Sequence[str], x: float, middle: float) -> str:
+    first = middle + 4 - (len(lines) - 1) * _LABEL_HEIGHT / 2
+    rows = "".join(
+        f'<tspan x="{x:.1f}" y="{first + n * _LABEL_HEIGHT:.1f}">{escape(line)}</tspan>' for n, line in enumerate(lines)
+    )
+    return f'<text class="label">{rows}</text>'
 
 
 def _mark(place: int, x: float, y: float) -> str:
@@ -84,14 +98,16 @@ def _rule(step: float, y: float) -> str:
     return f'{line}<text x="{_LEFT - 12}" y="{y + 4:.1f}" text-anchor="end">{f"{step:g}".replace("-", "−")}</text>'
 
 
-def _frames(x: NDArray[np.float64]) -> str:
+def _frames(x: NDArray[np.float64], bottom: float) -> str:
     every = -(-len(x) // 16)
     ticks = "".join(
-        f'<text x="{at:.1f}" y="{HEIGHT - 20}" text-anchor="middle">{frame + 1}</text>'
+        f'<text x="{at:.1f}" y="{bottom + 20:.1f}" text-anchor="middle">{frame + 1}</text>'
         for frame, at in enumerate(x)
         if frame % every == 0
     )
-    return f'{ticks}<text x="{(_LEFT + WIDTH - _RIGHT) / 2}" y="{HEIGHT - 2}" text-anchor="middle">after frame</text>'
+    return (
+        f'{ticks}<text x="{(_LEFT + WIDTH - _RIGHT) / 2}" y="{bottom + 38:.1f}" text-anchor="middle">after frame</text>'
+    )
 
 
 def _steps(low: float, high: float) -> list[float]:

@@ -84,6 +84,20 @@ class Explanation:
         return np.asarray(sums / sums.sum() if sums.sum() > 0 else sums, dtype=np.float32)
 
     @property
+    def seconds(self) -> NDArray[np.float64] | None:
+        """When each frame is shown, from the first frame of the video on [T]; None if frames were given as an array."""
+        return None if self.prediction.seconds is None else self.prediction.seconds[0]
+
+    def rank(self, action: str) -> int:
+        """An action's place among all that compete, 1 being the model's answer."""
+        ranked = [answer.action for answer in self.prediction.top(len(self.prediction.actions))]
+        return ranked.index(action) + 1
+
+    def probability(self, action: str) -> float:
+        """An action's probability among those that compete."""
+        return float(self.prediction.probabilities[self.prediction.actions.index(action)])
+
+    @property
     def looks_ahead(self) -> bool:
         """Whether scores after a frame already know of later frames; only the causal mask (KMCTA) and mean do not."""
         return self.temporal_kind not in ("kmct", "mean")
@@ -103,11 +117,15 @@ class Explanation:
         arrays = ("scores", "probabilities", "moments", "reads", "temporal", "spatial", "combined")
         return {
             "source": self.prediction.source,
+            "answer": self.prediction.action,
             "action": self.action,
+            "rank": self.rank(self.action),
             "against": self.against,
+            "against_rank": self.rank(self.against) if self.against else None,
             "temporal_kind": self.temporal_kind,
             "similarity": self.similarity,
             "actions": list(self.prediction.actions),
+            "seconds": None if self.seconds is None else self.seconds.tolist(),
             **{name: getattr(self, name).tolist() for name in arrays},
             "texts": [_plain(text) for text in self.texts],
             "against_texts": [_plain(text) for text in self.against_texts],

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from claver.explain.drawing import INK, SOFT, draw_scores, new_figure
 from claver.explain.heat import brightness, enlarge, heat_picture
-from claver.explain.labels import shorten
-from claver.explain.telling import headline
+from claver.explain.labels import wrap
+from claver.explain.telling import headline, seconds_of
 
 if TYPE_CHECKING:
     from claver.explain.explanation import Explanation
 
 _INCHES = (12.8, 7.2)
+_TITLE, _LINE_NAME = 78, 56
+"""Characters of a line of the title, and of an action beside its line."""
 _SHOWN = (("Frame", ""), ("Spatial relevance", "spatial"), ("Temporal relevance", "temporal"))
 
 
@@ -34,16 +36,21 @@ def _draw(explanation: Explanation, lights: dict[str, Any], frame: int) -> NDArr
 
     figure = new_figure(*_INCHES)
     canvas = FigureCanvasAgg(figure)
-    title = shorten(headline(explanation), 75)
-    figure.text(0.035, 0.945, title, fontsize=20, weight="bold", color=INK, va="center", parse_math=False)
-    counted = f"frame {frame + 1} of {len(explanation.moments)} · {explanation.moments[frame]:.0%} of the relevance"
-    figure.text(0.965, 0.945, counted, fontsize=12, color=SOFT, va="center", ha="right")
+    title = wrap(headline(explanation), _TITLE)
+    size = 20 if len(title) == 1 else 15 if len(title) == 2 else 30 / len(title)
+    style = {"fontsize": size, "weight": "bold", "color": INK, "va": "center", "linespacing": 1.1, "parse_math": False}
+    figure.text(0.035, 0.945, "\n".join(title), **style)
+    when = seconds_of(explanation, frame)
+    counted = f"frame {frame + 1} of {len(explanation.moments)}" + (f" · {when}" if when else "")
+    counted += f" · {explanation.moments[frame]:.0%} of the relevance"
+    figure.text(0.035, 0.885, counted, fontsize=12, color=SOFT, va="center")
     picture = explanation.prediction.frames[frame]
     for place, (name, key) in enumerate(_SHOWN):
-        axes = figure.add_axes((0.035 + 0.315 * place, 0.36, 0.3, 0.5))
+        axes = figure.add_axes((0.035 + 0.315 * place, 0.34, 0.3, 0.48))
         axes.imshow(heat_picture(picture, lights[key][frame]) if key else enlarge(picture))
-        axes.set_title(name, fontsize=12, color=INK, loc="left", pad=5)
+        none = "" if not key or lights[key].any() else ": none in any frame"
+        axes.set_title(name + none, fontsize=12, color=INK, loc="left", pad=5)
         axes.set_axis_off()
-    draw_scores(figure.add_axes((0.06, 0.085, 0.68, 0.22)), explanation, frame + 1)
+    draw_scores(figure.add_axes((0.06, 0.085, 0.6, 0.22)), explanation, frame + 1, _LINE_NAME)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,4 +1,4 @@
-"""Heat maps: relevance as light, on the frame it belongs to, and pictures as text that a page can hold."""
+"""Heat maps: relevance as colour and light, over the frame it belongs to, and pictures as text for a page."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ _MAGMA = """
 """
 _LEAST_SIDE = 192
 """Pixels of the shorter side of a picture; smaller frames are enlarged, so that maps look smooth on them."""
-_FRAME_SHARE = 0.3
-"""How much of a heat picture is the frame, in grey."""
+_DARKEST, _LIGHTEST = 40, 160
+"""Greys of the frame's black and white where nothing is relevant, both darker than what is most relevant."""
+_COVER = 0.72
+"""How much of the frame the greatest relevance covers."""
 
 
 def colours(values: Floats) -> Picture:
@@ -50,7 +52,7 @@ def enlarge(frame: Picture) -> Picture:
 
 
 def heat_picture(frame: Picture, bright_hw: Floats) -> Picture:
-    """A frame in dark grey under its map, with a line around what is brighter than half.
+    """A frame in grey under its map, with a line around what is brighter than half; unchanged where the map is 0.
 
     Args:
         frame: [H, W, 3].
@@ -61,10 +63,26 @@ def heat_picture(frame: Picture, bright_hw: Floats) -> Picture:
     """
     large = enlarge(frame)
     values = _smooth(bright_hw, large.shape[:2])
-    grey = (large @ np.array([0.299, 0.587, 0.114]))[..., None]
-    picture = (1 - _FRAME_SHARE) * colours(values) + _FRAME_SHARE * grey
+    grey = _scene(large @ np.array([0.299, 0.587, 0.114]))[..., None]
+    picture = _cover(grey, values)
     picture[_edge(values > 0.5)] = 255
-    return np.asarray(picture.round(), dtype=np.uint8)
+    return picture
+
+
+def ramp(width: int, height: int) -> Picture:
+    """The scale of `heat_picture` on a mid-grey scene, none to most [height, width, 3]."""
+    values = np.linspace(0, 1, width, dtype=np.float32)
+    return _cover(np.full((height, width, 1), _scene(128)), np.broadcast_to(values, (height, width)))
+
+
+def _scene(grey: Any) -> Any:
+    return _DARKEST + grey * (_LIGHTEST - _DARKEST) / 255
+
+
+def _cover(grey: NDArray[Any], values: Floats) -> Picture:
+    cover = _COVER * values[..., None]
+    # The ramp's dark end would darken the scene.
+    return np.asarray(((1 - cover) * grey + cover * colours(0.35 + 0.65 * values)).round(), dtype=np.uint8)
 
 
 def _smooth(values_hw: Floats, size: tuple[int, ...]) -> Floats:

@@ -31,8 +31,8 @@ def text(name: str, content: str, /, **attributes: object) -> str:
     return tag(name, escape(content), **attributes)
 
 
-def bar(name: str, share: float, role: str, number: str = "") -> str:
-    """A row of a list of bars: a name, a bar of `share` of the width, a number."""
-    fill = tag("span", cls="fill", style=f"width:{100 * share:.1f}%")
+def bar(name: str, share: float, role: str, number: str = "", *, scale: float = 1.0) -> str:
+    """A row of a list of bars: a name, a bar that fills the width at a share of `scale`, a number."""
+    fill = tag("span", cls="fill", style=f"width:{100 * share / scale:.1f}%")
     parts = text("span", name, cls="name"), tag("span", fill, cls="track", aria_hidden="true")
     return tag("li", [*parts, text("span", number or f"{share:.1%}", cls="number")], cls=role or None)

@@ -12,7 +12,18 @@ from claver.explain.explanation import Explanation
 from claver.explain.markup import bar, tag, text
 from claver.explain.page_maps import maps_section
 from claver.explain.page_words import words_section
-from claver.explain.telling import KIND_NAMES, headline, number, role, shown_actions, summary, time_line_note
+from claver.explain.telling import (
+    KIND_NAMES,
+    Ranked,
+    headline,
+    number,
+    percent,
+    role,
+    shown_actions,
+    summary,
+    time_line_note,
+)
+from claver.prediction import share_scale
 
 _HOW_TO_READ = """
 Relevance follows Chefer, Gur and Wolf (2021): in every attention layer the weights, times how much what is explained
@@ -47,30 +58,45 @@ def _facts(explanation: Explanation) -> str:
 
 
 def _answers(explanation: Explanation) -> str:
-    actions, shares = explanation.prediction.actions, explanation.prediction.probabilities
-    bars = [bar(n, float(shares[actions.index(n)]), role(explanation, n)) for n in shown_actions(explanation)]
-    many = f"{len(actions)} actions that compete" if len(actions) > 1 else "one action alone, hence certain"
-    why = text("p", f"Probability among the {many}." if len(actions) > 1 else f"Probability: {many}.", cls="why")
-    return tag("section", [text("h2", "Top answers"), why, tag("ol", bars, cls="bars")])
+    count, scale = len(explanation.prediction.actions), share_scale(explanation.prediction.top(1)[0].probability)
+    many = (
+        f"Probability among the {count} actions that compete"
+        if count > 1
+        else "Probability: one action alone, hence certain"
+    )
+    why = text("p", many + (f"; a full bar is {scale:.0%}." if scale < 1 else "."), cls="why")
+    rows = [row for shown in shown_actions(explanation) for row in _answer_rows(explanation, shown, scale)]
+    return tag("section", [text("h2", "Answers by rank"), why, tag("ol", rows, cls="bars")])
+
+
+def _answer_rows(explanation: Explanation, shown: Ranked, scale: float) -> list[str]:
+    """A bar, and before it how many actions are left out there, if any."""
+    share = explanation.probability(shown.action)
+    name, part = f"{shown.rank:,}. {shown.action}", role(explanation, shown.action)
+    gap = [text("li", f"⋮ {shown.left_out:,} more", cls="gap")] if shown.left_out else []
+    return [*gap, bar(name, share, part, percent(share), scale=scale)]
 
 
 def _time_line(explanation: Explanation) -> str:
     actions, shown = explanation.prediction.actions, shown_actions(explanation)
-    shown.sort(key=lambda name: ("chosen", "rival", "").index(role(explanation, name)))
-    lines = [Line(name, explanation.scores[:, actions.index(name)], role(explanation, name)) for name in shown]
+    shown.sort(key=lambda one: ("chosen", "rival", "").index(role(explanation, one.action)))
+    lines = [
+        Line(f"{rank:,}. {name}", explanation.scores[:, actions.index(name)], role(explanation, name))
+        for name, rank, _ in shown
+    ]
     ends = ", ".join(f"{line.label} {number(line.scores[0])} to {number(line.scores[-1])}" for line in lines)
     chart = time_line(lines, f"Scores after each frame, from the first to the last: {ends}.")
     why = text("p", time_line_note(explanation), cls="why")
     return tag("section", [text("h2", "Time line"), why, chart, _numbers(explanation, shown)])
 
 
-def _numbers(explanation: Explanation, shown: Sequence[str]) -> str:
+def _numbers(explanation: Explanation, shown: Sequence[Ranked]) -> str:
     """The chart as a table, for whoever wants figures or cannot see the chart."""
     rows = [tag("tr", [text("th", "action"), *(text("th", str(n + 1)) for n in range(len(explanation.scores)))])]
-    for name in shown:
+    for name, rank, _ in shown:
         place = explanation.prediction.actions.index(name)
         pairs = zip(explanation.scores[:, place], explanation.probabilities[:, place], strict=True)
-        cells = [text("td", f"{number(score)} ({share:.0%})") for score, share in pairs]
-        rows.append(tag("tr", [text("th", name, scope="row"), *cells]))
+        cells = [text("td", f"{number(score, 2)} ({percent(share)})") for score, share in pairs]
+        rows.append(tag("tr", [text("th", f"{rank:,}. {name}", scope="row"), *cells]))
     table = tag("div", tag("table", rows, cls="numbers"), cls="scroll", tabindex=0)
     return tag("details", text("summary", "The numbers: score and probability after each frame") + table)

@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from claver.explain.explanation import Explanation
-from claver.explain.heat import brightness, colours, data_uri, enlarge, heat_picture
+from claver.explain.heat import brightness, data_uri, enlarge, heat_picture, ramp
 from claver.explain.markup import tag, text
-from claver.explain.telling import MAPS, place_words
+from claver.explain.telling import MAPS, empty_note, place_words, seconds_of
 
 _WHY = """
-Light shows where the attention that made this score came from, on one scale per row; a white line surrounds what is
-brighter than half.
+Colour over the grey frame shows where the attention that made this score came from, on one scale per row; a white line
+surrounds what is above half of that scale.
 """
-_VACANT = "The temporal maps are empty: no frame looked at a place of another."
+_LEGEND = "the scale is the square root of relevance, so that weak relevance can be seen as well"
 
 
 def maps_section(explanation: Explanation) -> str:
     """A column for each frame: the frame, its maps, and its share of the relevance."""
     frames, moments = explanation.prediction.frames, explanation.moments
-    heads = [text("th", str(number), scope="col") for number in range(1, len(frames) + 1)]
+    heads = [_head(explanation, frame) for frame in range(len(frames))]
     rows = [
         tag("tr", [tag("td"), *heads]),
         _row(
@@ -32,10 +32,16 @@ def maps_section(explanation: Explanation) -> str:
         _row("Share", "of the clip's relevance", [_column(share, moments.max()) for share in moments]),
     ]
     table = tag("div", tag("table", rows, cls="film", style=f"--frames:{len(frames)}"), cls="scroll", tabindex=0)
-    vacant = "" if explanation.temporal.any() else text("p", _VACANT, cls="why")
+    vacant = text("p", note, cls="why") if (note := empty_note(explanation)) else ""
     return tag(
         "section", [text("h2", "Which moments, which places"), text("p", _WHY, cls="why"), table, _legend(), vacant]
     )
+
+
+def _head(explanation: Explanation, frame: int) -> str:
+    """The frame's number and when it is shown."""
+    when = seconds_of(explanation, frame)
+    return tag("th", str(frame + 1) + (text("small", when) if when else ""), scope="col")
 
 
 def _map_row(explanation: Explanation, name: str, title: str, note: str) -> str:
@@ -65,8 +71,5 @@ def _column(share: float, greatest: float) -> str:
 
 
 def _legend() -> str:
-    ramp = colours(np.linspace(0, 1, 144, dtype=np.float32))[None].repeat(8, 0)
-    image = tag("img", cls="ramp", src=data_uri(ramp), alt="from dark to light")
-    return tag(
-        "p", f"none {image} most · brightness is the root of relevance, so that little can be seen", cls="legend"
-    )
+    image = tag("img", cls="ramp", src=data_uri(ramp(192, 12)), alt="from grey over violet to light yellow")
+    return tag("p", f"none {image} most · {_LEGEND}", cls="legend")

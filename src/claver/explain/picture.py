@@ -13,14 +13,18 @@ from claver.explain.drawing import (
     ACCENT,
     INK,
     SOFT,
+    TOP,
     answer_rows,
     draw_bars,
     draw_scores,
     new_figure,
+    score_labels,
     word_rows,
 )
 from claver.explain.heat import brightness, enlarge, heat_picture
-from claver.explain.telling import KIND_NAMES, MAPS, headline, number
+from claver.explain.labels import wrap
+from claver.explain.telling import KIND_NAMES, MAPS, empty_note, headline, number, seconds_of, shown_actions
+from claver.explain.words import Word
 
 if TYPE_CHECKING:
     from claver.explain.explanation import Explanation
@@ -28,8 +32,10 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 _COLUMNS = 8
 _INCHES, _MARGIN, _LABELS, _GAP = 13.0, 0.3, 1.35, 0.05
-_BELOW = 3.5
+_NOTE = 0.2
 _MOST_WORDS = 9
+_TITLE, _NAME, _LINE_NAME, _WORD = 78, 26, 30, 15
+"""Characters of a line of the title, an action beside its bar, one beside its line, and a word."""
 
 
 def draw_picture(explanation: Explanation) -> bytes:
@@ -42,29 +48,40 @@ def draw_picture(explanation: Explanation) -> bytes:
     chosen = np.unique(np.linspace(0, len(frames) - 1, _COLUMNS).round().astype(int))
     side = min((_INCHES - 2 * _MARGIN - _LABELS) / len(chosen), 1.7)
     tall = side * frames.shape[1] / frames.shape[2]
-    height = 1.35 + (len(MAPS) + 1) * (tall + _GAP) + 0.85 + _BELOW
+    title, below = wrap(headline(explanation), _TITLE), _below_height(explanation)
+    above = 0.95 + 0.3 * len(title) + (_NOTE if empty_note(explanation) else 0)
+    height = above + (len(MAPS) + 1) * (tall + _GAP) + 0.85 + below + 1.45
     figure = new_figure(_INCHES, height)
-    _title(figure, explanation, height)
-    at = height - 1.35
-    for name, title in (("", "Frame"), *((name, title) for name, title, _ in MAPS)):
-        _label(figure, title, (at - tall / 2) / height)
+    _title(figure, explanation, title, height)
+    at = height - above
+    for name, row in (("", "Frame"), *((name, row) for name, row, _ in MAPS)):
+        _label(figure, row, (at - tall / 2) / height)
         boxes = [_box(_MARGIN + _LABELS + n * side, at - tall, side - _GAP, tall, height) for n in range(len(chosen))]
-        _row(figure, boxes, _pictures(explanation, name), chosen, numbered=not name)
+        _row(figure, explanation, boxes, _pictures(explanation, name), chosen, numbered=not name)
         at -= tall + _GAP
     _moments(figure, explanation, chosen, side, at, height)
-    _below(figure, explanation, height)
+    _below(figure, explanation, below, height)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=120)
     return file.getvalue()
 
 
-def _row(figure: Any, boxes: Sequence[Box], pictures: Sequence[Any], chosen: Any, *, numbered: bool) -> None:
+def _row(
+    figure: Any,
+    explanation: Explanation,
+    boxes: Sequence[Box],
+    pictures: Sequence[Any],
+    chosen: Any,
+    *,
+    numbered: bool,
+) -> None:
     for box, frame in zip(boxes, chosen, strict=True):
         axes = figure.add_axes(box)
         axes.imshow(pictures[frame])
         axes.set_axis_off()
         if numbered:
-            axes.set_title(str(frame + 1), fontsize=9, color=SOFT, pad=3)
+            when = seconds_of(explanation, frame)
+            axes.set_title(f"{frame + 1}" + (f" · {when}" if when else ""), fontsize=9, color=SOFT, pad=3)
 
 
 def _pictures(explanation: Explanation, name: str) -> list[Any]:
@@ -75,15 +92,16 @@ def _pictures(explanation: Explanation, name: str) -> list[Any]:
     return [heat_picture(frame, light) for frame, light in zip(frames, lights, strict=True)]
 
 
-def _title(figure: Any, explanation: Explanation, height: float) -> None:
+def _title(figure: Any, explanation: Explanation, title: Sequence[str], height: float) -> None:
     place = {"x": _MARGIN / _INCHES, "va": "top", "parse_math": False}
-    figure.text(y=1 - 0.22 / height, s=headline(explanation), fontsize=18, weight="bold", color=INK, **place)
+    figure.text(y=1 - 0.22 / height, s="\n".join(title), fontsize=18, weight="bold", color=INK, **place)
     facts = (
         f"{PurePath(explanation.prediction.source).name} · temporal attention: {KIND_NAMES[explanation.temporal_kind]}"
     )
     what = "difference of scores" if explanation.against else "score"
     facts += f" · {what} {number(explanation.similarity, 2)}"
-    figure.text(y=1 - 0.68 / height, s=facts, fontsize=10, color=SOFT, **place)
+    facts = "\n".join([facts, *filter(None, [empty_note(explanation)])])
+    figure.text(y=1 - (0.33 + 0.3 * len(title)) / height, s=facts, fontsize=10, color=SOFT, **place)
 
 
 def _label(figure: Any, title: str, y: float) -> None:
@@ -102,17 +120,30 @@ def _moments(figure: Any, explanation: Explanation, chosen: Any, side: float, at
     axes.set_axis_off()
 
 
-def _below(figure: Any, explanation: Explanation, height: float) -> None:
-    low, tall = 0.6, _BELOW - 1.45
-    answers = figure.add_axes(_box(_MARGIN + 1.35, low, 1.45, tall, height))
-    draw_bars(answers, answer_rows(explanation))
-    scores = figure.add_axes(_box(4.35, low, 2.9, tall, height))
-    draw_scores(scores, explanation, len(explanation.scores))
-    words = figure.add_axes(_box(10.7, low, 1.55, tall, height))
-    text = explanation.texts[0]
-    strongest = sorted(sorted(range(len(text.words)), key=lambda n: -text.words[n].share)[:_MOST_WORDS])
-    draw_bars(words, word_rows([text.words[n] for n in strongest]))
-    for x, title in ((_MARGIN, "Top answers"), (4.05, "Score after each frame"), (9.35, "Words")):
+def _strongest(explanation: Explanation) -> list[Word]:
+    """Words of the first text that weigh most, in their order; marks are none."""
+    words = [word for word in explanation.texts[0].words if not word.is_mark]
+    strongest = sorted(range(len(words)), key=lambda n: -words[n].share)[:_MOST_WORDS]
+    return [words[n] for n in sorted(strongest)]
+
+
+def _below_height(explanation: Explanation) -> float:
+    """Inches that the answers, the lines' labels and the words need, side by side."""
+    bars = [answer_rows(explanation, _NAME)[0], word_rows(_strongest(explanation), _WORD)[0]]
+    labels = score_labels(explanation, shown_actions(explanation, TOP), len(explanation.scores), _LINE_NAME)
+    return max(2.05, *(sum(row.height for row in rows) for rows in bars), 0.165 * sum(map(len, labels)))
+
+
+def _below(figure: Any, explanation: Explanation, tall: float, height: float) -> None:
+    low = 0.6
+    answers = figure.add_axes(_box(_MARGIN + 2.0, low, 1.25, tall, height))
+    draw_bars(answers, *answer_rows(explanation, _NAME))
+    scores = figure.add_axes(_box(4.75, low, 2.5, tall, height))
+    draw_scores(scores, explanation, len(explanation.scores), _LINE_NAME)
+    words = figure.add_axes(_box(10.95, low, 1.35, tall, height))
+    draw_bars(words, *word_rows(_strongest(explanation), _WORD))
+    titles = (_MARGIN, "Answers by rank"), (4.45, "Score after each frame"), (9.75, "Words")
+    for x, title in titles:
         figure.text(x / _INCHES, (low + tall + 0.18) / height, title, fontsize=11, weight="bold", color=INK)
 
 

@@ -1,6 +1,9 @@
-"""An explanation in words: its headline, what stands out, and where in a frame the light falls."""
+"""An explanation in words: its headline, what stands out, and where in a frame the relevance lies."""
 
 from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,30 +29,88 @@ MAPS = (
 _MOST_ACTIONS = 5
 
 
+class Ranked(NamedTuple):
+    """An action that is shown, with its place among all that compete, and how many are left out before it."""
+
+    action: str
+    rank: int
+    left_out: int
+
+
 def headline(explanation: Explanation) -> str:
-    """The question."""
-    than = f" rather than “{explanation.against}”" if explanation.against else ""
-    return f"Why “{explanation.action}”{than}?"
+    """What is explained, as it is: whether the model's answer is the action, its rival, or another."""
+    action, against, best = explanation.action, explanation.against, explanation.prediction.action
+    count = len(explanation.prediction.actions)
+    if count == 1:
+        return f"What made the score of “{action}”?"
+    if action == best:
+        return f"Why “{action}”" + (f" rather than “{against}”?" if against else "?")
+    if against == best:
+        return f"The model names “{best}”, not “{action}”"
+    if against:
+        return f"The model names “{best}”; “{action}” scores {_above(explanation)} “{against}”"
+    return f"The model names “{best}”; “{action}” is {ordinal(explanation.rank(action))} of {count}"
+
+
+def _above(explanation: Explanation) -> str:
+    return "above" if explanation.similarity > 0 else "below" if explanation.similarity < 0 else "the same as"
+
+
+def ordinal(rank: int) -> str:
+    """A rank in words: 1st, 2nd, 3rd, 11th, 229th."""
+    last = {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    return f"{rank:,}" + ("th" if rank % 100 in (11, 12, 13) else last)
 
 
 def summary(explanation: Explanation) -> str:
-    """What stands out, in two or three sentences."""
-    best = explanation.prediction.top(1)[0]
-    count = len(explanation.prediction.actions)
-    named = f"Of {count} actions the model names “{best.action}” ({best.probability:.0%})."
-    sentences = [named if count > 1 else f"The score of “{best.action}” is {number(best.score)}."]
+    """What stands out, in a few sentences."""
+    return " ".join(
+        filter(None, [_answer(explanation), _standing(explanation), _frames(explanation), _word(explanation)])
+    )
+
+
+def _answer(explanation: Explanation) -> str:
+    best, count = explanation.prediction.top(1)[0], len(explanation.prediction.actions)
+    if count == 1:
+        return f"The score of “{best.action}” is {number(best.score)}."
+    return f"Of {count} actions the model names “{best.action}” ({percent(best.probability)})."
+
+
+def _standing(explanation: Explanation) -> str:
+    """Where what is explained stands if it is not the answer."""
+    prediction = explanation.prediction
+    asked = [name for name in (explanation.action, explanation.against) if name and name != prediction.action]
+    each = [
+        f"“{name}” is {ordinal(explanation.rank(name))} ({percent(explanation.probability(name))})" for name in asked
+    ]
+    return f"{' and '.join(each)}." if each else ""
+
+
+def _frames(explanation: Explanation) -> str:
     moments = explanation.moments
-    if len(moments) > 1 and moments.any():
-        first, second = sorted(np.argsort(-moments, kind="stable")[:2])
-        share = moments[[first, second]].sum()
-        sentences.append(
-            f"Frames {first + 1} and {second + 1} brought {share:.0%} of the relevance to what is explained here."
-        )
-    words = explanation.texts[0].words
-    if len(words) > 1:
-        strongest = max(words, key=lambda word: word.share)
-        sentences.append(f"In “{explanation.texts[0].text}”, “{strongest.text}” weighs most ({strongest.share:.0%}).")
-    return " ".join(sentences)
+    if len(moments) < 2 or not moments.any():
+        return ""
+    first, second = sorted(np.argsort(-moments, kind="stable")[:2].tolist())
+    share = moments[[first, second]].sum()
+    when = [f"{frame + 1}{f' ({at})' if (at := seconds_of(explanation, frame)) else ''}" for frame in (first, second)]
+    what = "the difference of the two scores" if explanation.against else f"the score of “{explanation.action}”"
+    return f"Frames {' and '.join(when)} carry {share:.0%} of the relevance to {what}."
+
+
+def _word(explanation: Explanation) -> str:
+    """The word that weighs most; articles, prepositions and marks say nothing about an action."""
+    text = explanation.texts[0]
+    meant = [word for word in text.words if word.has_meaning]
+    strongest = max(meant, key=lambda word: word.share, default=None)
+    if strongest is None or len(meant) < 2 or strongest.share <= 0:
+        return ""
+    return f"In “{text.text}”, function words aside, “{strongest.text}” weighs most ({strongest.share:.0%})."
+
+
+def seconds_of(explanation: Explanation, frame: int) -> str:
+    """When a frame is shown, such as `1.2 s` (not to be broken); empty where that is not known."""
+    seconds = explanation.seconds
+    return "" if seconds is None else f"{seconds[frame]:.{1 if seconds[-1] < 1000 else 0}f}\u00a0s"
 
 
 def time_line_note(explanation: Explanation) -> str:
@@ -62,6 +123,17 @@ def time_line_note(explanation: Explanation) -> str:
             "has already seen the later frames."
         )
     return "Score after each frame. The attention is causal: no score knows of later frames."
+
+
+def empty_note(explanation: Explanation) -> str:
+    """Why the temporal maps show nothing, if they do not."""
+    if explanation.temporal.any():
+        return ""
+    if explanation.temporal_kind in ("class", "mean"):
+        return "The temporal maps are empty: with this kind of attention no frame looks at a place of another."
+    return (
+        "The temporal maps are empty: the temporal tower adds nothing to this score, as one that has not been trained."
+    )
 
 
 def place_words(values_hw: NDArray[np.float32], maps_Thw: NDArray[np.float32]) -> str:
@@ -80,14 +152,23 @@ def number(value: float, digits: int = 1) -> str:
     return f"{value:z.{digits}f}".replace("-", "−")
 
 
+def percent(share: float) -> str:
+    """A share with as many digits as tell it from nothing and from all: 97 %, 3.1 %, 0.25 %, 99.9 %."""
+    if 0.9995 <= share < 1:
+        return ">99.9%"
+    digits = 0 if 0.1 <= share < 0.99 or share == 1 else 1 if share >= 0.01 else 2
+    return "<0.01%" if 0 < share < 0.00005 else f"{share:.{digits}%}"
+
+
 def role(explanation: Explanation, action: str) -> str:
     """An action's part: `chosen`, `rival` or nothing."""
     return "chosen" if action == explanation.action else "rival" if action == explanation.against else ""
 
 
-def shown_actions(explanation: Explanation, count: int = _MOST_ACTIONS) -> list[str]:
-    """The best actions, best first, with what is explained and what it is compared with among them."""
+def shown_actions(explanation: Explanation, count: int = _MOST_ACTIONS) -> list[Ranked]:
+    """The best actions, best first, what is explained and compared with among them, each with its rank."""
     ranked = [answer.action for answer in explanation.prediction.top(len(explanation.prediction.actions))]
     named = [name for name in ranked if role(explanation, name)]
     best = [name for name in ranked if name not in named][: max(count - len(named), 0)]
-    return [name for name in ranked if name in (*named, *best)]
+    ranks = [rank for rank, name in enumerate(ranked, start=1) if name in {*named, *best}]
+    return [Ranked(ranked[rank - 1], rank, rank - before - 1) for before, rank in pairwise([0, *ranks])]

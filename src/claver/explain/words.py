@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple
 
 from claver.models.tokenizer import Tokenizer
-from claver.prompts.lexicon import ADJECTIVE_ENDINGS, DETERMINERS, IRREGULAR, NOUNS, OTHERS, SUBJECTS, THINGS, VERBS
+from claver.prompts.lexicon import (
+    ADJECTIVE_ENDINGS,
+    DETERMINERS,
+    FUNCTION_WORDS,
+    IRREGULAR,
+    NOUNS,
+    OTHERS,
+    SUBJECTS,
+    THINGS,
+    VERBS,
+)
 from claver.prompts.phrases import bases
 
 Kind = Literal["verb", "noun", "other"]
 KINDS: tuple[Kind, ...] = ("verb", "noun", "other")
+_WORDS = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]+")
 
 
 class Word(NamedTuple):
-    """A word of a text: as written, what it is taken for, and its share of the text's relevance, in [0, 1]."""
+    """A word or mark of a text: as written, what it is taken for, and its share of the text's relevance, in [0, 1]."""
 
     text: str
     kind: Kind
     share: float
+
+    @property
+    def is_mark(self) -> bool:
+        """Whether it is punctuation alone."""
+        return not any(letter.isalnum() for letter in self.text)
+
+    @property
+    def has_meaning(self) -> bool:
+        """Whether it says something: no mark, no article, pronoun, preposition or the like."""
+        return not self.is_mark and self.text.casefold() not in FUNCTION_WORDS
 
 
 def weigh_words(text: str, scores: Sequence[float], tokenizer: Tokenizer) -> tuple[Word, ...]:
@@ -32,25 +53,30 @@ def weigh_words(text: str, scores: Sequence[float], tokenizer: Tokenizer) -> tup
         tokenizer: which made the tokens.
 
     Returns:
-        Its words in order. Shares add up to 1, or are all 0 if no token has any relevance; a word beyond the context
-        of the text tower has none.
+        Its words and, apart from them, its punctuation marks, in order. Shares add up to 1, or are all 0 if no token
+        has any relevance; a word beyond the context of the text tower has none.
     """
-    words = text.split()
+    words = [text[start:stop] for start, stop in word_spans(text)]
     inner = list(scores)[1:-1]
-    sums = [sum(inner[start:stop]) for start, stop in token_spans(words, tokenizer)]
+    sums = [sum(inner[start:stop]) for start, stop in token_spans(text, tokenizer)]
     total = sum(sums)
     shares = [value / total if total > 0 else 0.0 for value in sums]
     return tuple(Word(*word) for word in zip(words, word_kinds(words), shares, strict=True))
 
 
-def token_spans(words: Sequence[str], tokenizer: Tokenizer) -> Iterator[tuple[int, int]]:
-    """Which tokens each word is made of, counted from the first after the start of text.
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Where the words and marks of a text begin and end; `counter-clockwise` and `it's` are one word each."""
+    return [match.span() for match in _WORDS.finditer(text)]
+
+
+def token_spans(text: str, tokenizer: Tokenizer) -> Iterator[tuple[int, int]]:
+    """Which tokens each word or mark is made of, counted from the first after the start of text.
 
     A text up to the end of some word begins with the same tokens as the whole text, for any tokenizer that does not
     join words; so the number of tokens of each beginning tells where a word's tokens end.
     """
-    beginnings = [" ".join(words[:count]) for count in range(1, len(words) + 1)]
-    return pairwise([0, *(len(tokenizer.encode(beginning)) - 2 for beginning in beginnings)])
+    ends = (len(tokenizer.encode(text[:stop])) - 2 for _, stop in word_spans(text))
+    return pairwise([0, *accumulate(ends, max)])
 
 
 def share_of(kind: Kind, words: Sequence[Word]) -> float:
@@ -67,7 +93,7 @@ def word_kinds(words: Sequence[str]) -> tuple[Kind, ...]:
     kinds: list[Kind] = []
     plain = [_plain(word) for word in words]
     for place, word in enumerate(plain):
-        begins = place == 0 or words[place - 1].endswith((",", ";", ":"))
+        begins = place == 0 or words[place - 1].endswith((",", ";", ":")) or not plain[place - 1]
         kinds.append(_kind(word, "", None) if begins else _kind(word, plain[place - 1], kinds[-1]))
     return tuple(kinds)
 

@@ -15,6 +15,14 @@ higher faster slower nearer farther closer more less most least hot cold wet dry
 heavy american indoor outdoor human real rapid rapidly
 """
 
+_FUNCTION_WORDS = """
+a an the this that these those some any no every each another other both all i you he she it we they me him her us them
+his its their my your our himself herself itself themselves who which what someone something somebody anyone everyone
+of in on at by for from to with as than while until and or but nor so if then not n't 's here there very too just only
+also even still is are was were be been being am do does did has have had can could will would shall should may might
+must
+"""
+
 _DETERMINERS = """
 a an the this these those some any no every each another his her its their my your our of one two three four five 's
 """
@@ -72,6 +80,8 @@ thing tires trousers tree video viking water wedding wheel wing wire wood
 THINGS = frozenset(["building", "drawing", "meeting", "painting", "recording"])
 """Made by what they are called after: nouns behind a determiner, else verbs."""
 OTHERS = frozenset(_OTHERS.split())
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
+"""Words that say nothing of an action; directions (`up`, `left`, `clockwise`) do and are not among them."""
 DETERMINERS = frozenset(_DETERMINERS.split())
 SUBJECTS = frozenset(_SUBJECTS.split())
 VERBS = frozenset(_VERBS.split())

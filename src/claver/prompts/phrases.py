@@ -127,19 +127,23 @@ class Phrase(NamedTuple):
             such thing, but a sentence, a scene or words of another script.
         activity: the same as a thing: `playing chess`, `archery`, `a video of …`.
         who: who does it; empty for anyone.
+        finite: whether the name says what someone does, `falls`, and is better left so: `a person falls`. A model that
+            learned from such words knows them and not their -ing forms.
     """
 
     doing: str
     activity: str
     who: str = ""
+    finite: bool = False
 
 
 @lru_cache(maxsize=4096)
 def phrase(name: str) -> Phrase:
     """An action's name as part of a sentence, by a table for the benchmarks, else by a few rules.
 
-    A verb gets its -ing form (`falls`, `sits down` and `cough` too); what has one is left as it is; any other English
-    word is something one does, or plays. Names that begin with an article, pronouns and other scripts are no phrases.
+    A bare verb gets its -ing form; what has one, and what someone `falls` or `sits down`, is left as it is; any other
+    English word is something one does, or plays. Most names that begin with an article, a pronoun or a number,
+    and those of other scripts, are no phrases.
     """
     plain = " ".join(name.replace("_", " ").split()).rstrip(".!?")
     if known := _table().get(plain.casefold()):
@@ -169,8 +173,8 @@ def _of_anyone(words: list[str], plain: str) -> Phrase:
         doing = " ".join([first, *words[1:]])
         return Phrase(doing, doing)
     if verb := _verb_of(first, rest):
-        doing = " ".join([participle(verb), *words[1:]])
-        return Phrase(doing, doing)
+        doing, finite = " ".join([participle(verb), *words[1:]]), first not in VERBS and first.endswith("s")
+        return Phrase(doing, plain if finite else doing, finite=finite)
     if any(map(is_participle, rest)):
         return Phrase(plain, plain)
     if first in IRREGULAR or not plain.isascii():

@@ -36,6 +36,13 @@ _NO_PHRASE = {
     "someone can be seen {doing}.": "what can be seen: {activity}.",
 }
 """What the prefix forms are for a name that is a sentence, a scene, or written in another script."""
+_FINITE = {
+    "a video of {activity}.": "a video of someone who {activity}.",
+    "a photo of a person {doing}.": "a photo of a person who {activity}.",
+    "a person is {doing}.": "a person {activity}.",
+    "someone can be seen {doing}.": "someone can be seen who {activity}.",
+}
+"""What they are for a name such as `falls`."""
 _SUBJECTS = re.compile(r"a person\b|someone\b")
 _PLACE = re.compile(r"\{(activity|doing)?\}")
 
@@ -59,7 +66,9 @@ def fill(action: str, templates: Sequence[str] = DEFAULT_TEMPLATES) -> tuple[str
 def _fill(template: str, action: str, form: Phrase) -> str:
     if "{}" in template:
         return template.replace("{}", action)
-    if not form.doing:
+    if form.finite:
+        template = _FINITE.get(template, template)
+    elif not form.doing:
         template = _NO_PHRASE.get(template, template)
     elif form.who and "{doing}" in template:
         template = _SUBJECTS.sub(form.who, template, count=1)

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from claver.errors import CheckpointError, ClaverError
+from claver.files import replacing
 from claver.models import Claver
 from claver.models.folder import EMA_FOLDER, WEIGHTS, read_safetensors
 from claver.training.ema import Ema
@@ -30,7 +31,7 @@ from claver.training.recipe import Recipe, make_recipe
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 AVERAGES, PARAMETERS = "ema.safetensors", "parameters.safetensors"
 # Recipe keys that leave the weights alone.
-_WATCHING = {"evaluate_every", "checkpoint_every", "trackers"}
+_WATCHING = {"evaluate_every", "checkpoint_every", "checkpoint_minutes", "trackers"}
 _WATCHING |= {f"videos.{key}" for key in ("workers", "ahead", "bad_share", "cache_verify")}
 
 
@@ -66,16 +67,21 @@ def save_checkpoint(
 
     def fill(new: Path) -> None:
         plain_model(model).save_pretrained(new)
-        save_file(_optimizer_tensors(model, optimizer), new / OPTIMIZER)
+        _write(_optimizer_tensors(model, optimizer), new / OPTIMIZER)
         if has_lora(model):
-            save_file({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, new / PARAMETERS)
+            _write({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, new / PARAMETERS)
         if ema is not None:
-            save_file(ema.tensors(), new / AVERAGES)
+            _write(ema.tensors(), new / AVERAGES)
             with ema.applied():
                 plain_model(model).save_pretrained(new / EMA_FOLDER)
         (new / STATE).write_text(json.dumps(vars(state)) + "\n", encoding="utf-8")
 
     return _put(folder / "last", fill)
+
+
+def _write(tensors: dict[str, Tensor], path: Path) -> None:
+    with replacing(path) as beside:
+        save_file(tensors, beside)
 
 
 def save_best(folder: Path, model: Claver, figures: Mapping[str, float], step: int) -> Path:
@@ -105,6 +111,18 @@ def prepare_folder(folder: Path) -> None:
 def find_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint in a run's folder, or None."""
     return next((folder / name for name in ("last", "last.old") if (folder / name / STATE).is_file()), None)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The steps that were done when a checkpoint was saved.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    try:
+        return _read_state(checkpoint).step
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"checkpoint {checkpoint} cannot be read: {error}") from error
 
 
 def load_checkpoint(

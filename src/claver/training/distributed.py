@@ -127,6 +127,15 @@ def sum_over_processes(value: float, device: torch.device) -> float:
     return total.item()
 
 
+def largest(value: int, device: torch.device) -> int:
+    """The largest of the numbers of all processes; the number itself in a single one."""
+    if rank_and_size()[1] == 1:
+        return value
+    found = torch.tensor(value, device=device)
+    distributed.all_reduce(found, distributed.ReduceOp.MAX)
+    return int(found.item())
+
+
 def from_everyone(value: T) -> list[T]:
     """What each process gives, in their order; anything that pickles. All call this equally often."""
     _, size = rank_and_size()

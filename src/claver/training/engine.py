@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
@@ -29,10 +30,12 @@ from claver.training.checkpoint import (
 from claver.training.display import training_progress
 from claver.training.ema import Ema
 from claver.training.inspection import save_batch
+from claver.training.interruption import Interrupted, Stop
 from claver.training.lora import add_lora, merge_lora
 from claver.training.memory import compile_towers, recomputed_blocks
 from claver.training.optim import freeze, groups_table, make_optimizer, parameter_groups, rate_at
 from claver.training.recipe import Recipe
+from claver.training.run_folder import held, set_aside
 from claver.training.sampling import Rows, batch_at, chance_at
 from claver.training.trackers import close_trackers, make_accelerator, note_figures, open_trackers
 
@@ -87,6 +90,8 @@ class _Run:
     optimizer: torch.optim.Optimizer
     ema: Ema | None
     total: int
+    stop: Stop
+    saved: float = field(default_factory=time.monotonic)  # when the last checkpoint was
 
     @property
     def scaler(self) -> dict[str, Any]:
@@ -105,7 +110,8 @@ class Trainer:
         recipe: what to do.
         model: trained in place.
         task: what is learned.
-        folder: where checkpoints go, `last` and `best`; None for none.
+        folder: where checkpoints go, `last` and `best`; None for none. What another run left there is moved into
+            `earlier-N`, unless this one goes on with it.
         name: what the progress bar calls the run.
         console: where the opening table goes; None for nowhere.
         progress: a progress display to join; None to open one on `console`.
@@ -132,14 +138,16 @@ class Trainer:
         Raises:
             TrainingError: the loss is no longer a number; the batch is kept in `folder/inspect`.
             CheckpointError: the checkpoint cannot be read, written, or is of another recipe.
-            ClaverError: too few samples for the processes.
+            ClaverError: too few samples for the processes, or another run is writing to the folder.
+            Interrupted: Ctrl-C or SIGTERM, with a folder; the step is finished and a checkpoint saved first. Others of
+                several processes stop at the same step.
         """
-        run = self._prepare()
-        start = self._resume(run) if resume else 0
-        distributed.check_same_start(start)
-        distributed.share_weights(self.model)
         with ExitStack() as stack:
+            run = self._prepare(stack)
+            start = self._start(run, resume)
             self._open(stack, run, start)
+            if start and start not in self.figures and self.recipe.evaluates(start, len(self.task)):
+                self._keep(run, start)  # the run was interrupted before it could measure the model
             progress = stack.enter_context(self._display())
             bar = progress.add_task(self.name, total=run.total, completed=start, note="")
             for step in range(start, run.total):
@@ -152,12 +160,13 @@ class Trainer:
         self.model.eval()
         return self.losses
 
-    def _prepare(self) -> _Run:
+    def _prepare(self, stack: ExitStack) -> _Run:
         recipe = self.recipe
         accelerator = make_accelerator(recipe, self.folder)
         distributed.check_enough(len(self.task), recipe.batch_size, recipe.accumulation)
         if self.folder is not None and _first():
             prepare_folder(self.folder)
+            stack.enter_context(held(self.folder))
         freeze(self.model, recipe.freeze)
         if recipe.lora is not None:
             add_lora(self.model, recipe.lora)
@@ -168,13 +177,25 @@ class Trainer:
         optimizer = make_optimizer(self.model, groups, recipe)
         ema = None if recipe.ema is None else Ema(self.model, recipe.ema)
         # Only the optimiser is wrapped: the tasks call the towers, which a wrapped model would hide.
-        return _Run(accelerator, accelerator.prepare(optimizer), ema, recipe.total_steps(len(self.task)))
+        total = recipe.total_steps(len(self.task))
+        return _Run(accelerator, accelerator.prepare(optimizer), ema, total, Stop(speaks=_first()))
+
+    def _start(self, run: _Run, resume: bool) -> int:
+        """The step to begin with, the same in all processes; what an earlier run left is moved aside if it is 0."""
+        start = self._resume(run) if resume else 0
+        distributed.check_same_start(start)
+        distributed.share_weights(self.model)
+        if not start and self.folder is not None and _first():
+            set_aside(self.folder)
+        return start
 
     def _open(self, stack: ExitStack, run: _Run, start: int) -> None:
         """Everything that must be closed again however the run ends."""
         stack.enter_context(recomputed_blocks(self.model, self.recipe.activation_checkpointing))
         if self.recipe.compile:
             compile_towers(self.model)
+        if self.folder is not None:
+            stack.enter_context(run.stop.watched())
         open_trackers(run.accelerator, self.recipe, start)
         stack.callback(close_trackers, run.accelerator)
         if isinstance(self.task, WorksAhead):
@@ -239,16 +260,35 @@ class Trainer:
         return self.recipe.lr * rate
 
     def _after(self, run: _Run, done: int) -> None:
-        if _due(done, run.total, self.recipe.evaluate_every):
-            self._evaluate(run, done)
-        if self.folder is not None and (done == run.total or _due(done, run.total, self.recipe.checkpoint_every)):
-            if _first():
-                state = State(done, self.recipe.model_dump(mode="json"), self.losses, self.figures, run.scaler)
-                save_checkpoint(self.folder, self.model, run.optimizer, state, run.ema)
-            if done == run.total:
-                distributed.wait_for_all()
+        if done < run.total and (number := distributed.largest(run.stop.number, run.accelerator.device)):
+            self._save(run, done)
+            distributed.wait_for_all()
+            raise Interrupted(number, done)
+        self._keep(run, done)
         if self.after_step is not None:
             self.after_step(done)
+
+    def _keep(self, run: _Run, done: int) -> None:
+        """Measure and save what is due."""
+        if self.recipe.evaluates(done, len(self.task)):
+            try:
+                with run.stop.at_once():  # it may take long, and begins anew when the run goes on
+                    self._evaluate(run, done)
+            except Interrupted as stop:
+                self._save(run, done)
+                raise Interrupted(stop.number, done) from None
+        every, minutes = self.recipe.checkpoint_every, self.recipe.checkpoint_minutes
+        late = minutes is not None and time.monotonic() - run.saved >= 60 * minutes
+        if done == run.total or late or (every is not None and done % every == 0):
+            self._save(run, done)
+        if done == run.total:
+            distributed.wait_for_all()
+
+    def _save(self, run: _Run, done: int) -> None:
+        run.saved = time.monotonic()
+        if self.folder is not None and _first():
+            state = State(done, self.recipe.model_dump(mode="json"), self.losses, self.figures, run.scaler)
+            save_checkpoint(self.folder, self.model, run.optimizer, state, run.ema)
 
     def _evaluate(self, run: _Run, done: int) -> None:
         """Measure the model, or that of the averaged weights, and keep it if it is the best so far."""
@@ -290,7 +330,3 @@ class Trainer:
 def _first() -> bool:
     """Whether this process is the one that writes and shows."""
     return distributed.rank_and_size()[0] == 0
-
-
-def _due(done: int, total: int, every: int | None) -> bool:
-    return every is not None and (done % every == 0 or done == total)

@@ -105,8 +105,16 @@ class Recipe(Section):
     activation_checkpointing: bool = False  # less memory for a third more computation, the same gradients
     compile: bool = False  # image and temporal tower by torch.compile
     trackers: tuple[str, ...] | None = None  # Accelerate's names; TensorBoard if not given and installed, [] for none
-    evaluate_every: int | None = Field(default=None, ge=1)  # steps
-    checkpoint_every: int | None = Field(default=None, ge=1)  # steps; always one at the end
+    evaluate_every: int | Literal["epoch"] | None = None  # steps, or after each epoch
+    checkpoint_every: int | None = Field(default=None, ge=1)  # steps; always one at the end, and when interrupted
+    checkpoint_minutes: float | None = Field(default=5, ge=0)  # another when the last is older than this
+
+    @field_validator("evaluate_every", mode="before")
+    @classmethod
+    def _often(cls, every: Any) -> Any:
+        if every in (None, "epoch") or (type(every) is int and every >= 1):
+            return every
+        raise ValueError(f"give a number of steps, at least 1, or epoch, not {every!r}")
 
     @model_validator(mode="after")
     def _lengths(self) -> Recipe:
@@ -129,6 +137,16 @@ class Recipe(Section):
             return self.steps
         assert self.epochs is not None
         return max(1, round(self.epochs * samples / self.batch_size))
+
+    def evaluates(self, done: int, samples: int) -> bool:
+        """Whether the model is to be measured when so many steps are done; always at the end if at all."""
+        if self.evaluate_every is None:
+            return False
+        if done == self.total_steps(samples):
+            return True
+        if self.evaluate_every == "epoch":
+            return done * self.batch_size // samples > (done - 1) * self.batch_size // samples
+        return done % self.evaluate_every == 0
 
     def warmup_steps(self, samples: int) -> int:
         """Optimiser steps until the learning rate is reached."""

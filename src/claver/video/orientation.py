@@ -1,11 +1,15 @@
-"""The display matrix of a recording: how the stored picture is turned (and mirrored) to stand upright."""
+"""How a stored picture is shown: the width of its pixels, and how it is turned (and mirrored) to stand upright."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import SideDataContainer
+
+NEARLY_SQUARE = 0.02
+WIDEST = 4
 
 
 @dataclass(frozen=True)
@@ -40,3 +44,14 @@ class Orientation:
         """The upright picture `[H, W, 3]`, a view of the stored one `[h, w, 3]`."""
         turned = picture.transpose(1, 0, 2) if self.transpose else picture
         return turned[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+
+
+def shown_width(width: int, pixel_aspect: Fraction | None) -> int:
+    """How wide a picture of `width` pixels is shown, as players do: the height stays, the width is stretched or shrunk.
+
+    `pixel_aspect` is the width of a pixel in terms of its height, None for unknown. Up to 2 % from square it stems from
+    rounding the size of the picture, and beyond 4 : 1 from a damaged header: then nothing is changed.
+    """
+    if not pixel_aspect or abs(pixel_aspect - 1) <= NEARLY_SQUARE or not 1 / WIDEST <= pixel_aspect <= WIDEST:
+        return width
+    return max(round(width * pixel_aspect), 1)

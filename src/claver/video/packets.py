@@ -8,6 +8,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 
 from claver.video.ffmpeg_log import Messages, collected_errors
 from claver.video.source import Media
@@ -21,6 +22,7 @@ TIMED_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 ONE_FRAME_CODECS = ("h264", "hevc", "av1", "libdav1d", "vp9", "mpeg4", "mjpeg", "ffv1", "prores")
 MOST_COMPLAINTS = 100  # of a file that FFmpeg has millions about
 DEFAULT_RATE = 25.0
+STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -85,12 +87,20 @@ class FrameTable:
 
 
 def video_stream(media: Media, container: Any) -> Any:
-    """The first video stream that is not a cover picture; raises `VideoError` when there is none."""
-    attached = av.stream.Disposition.attached_pic
-    for stream in container.streams.video:
-        if not stream.disposition & attached and stream.codec_context is not None:
-            return stream
-    raise media.error("it has no video stream that can be decoded; give a file with pictures, not sound alone")
+    """The video that a player shows: FFmpeg's best stream, which is the default one, never a cover or a preview.
+
+    Raises `VideoError` when there is none.
+    """
+    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+    moving = [stream for stream in streams if not stream.disposition & STILLS]
+    best = container.streams.best("video")
+    if best is not None and best.index in [stream.index for stream in moving]:
+        return best
+    if not moving:
+        raise media.error("it has no video stream that can be decoded; give a file with pictures, not sound alone")
+    return max(
+        moving, key=lambda stream: (bool(stream.disposition & Disposition.default), stream.width * stream.height)
+    )
 
 
 def tagged_packets(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:

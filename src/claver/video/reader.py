@@ -15,7 +15,7 @@ from claver.video.damage import Damage, Signs, judge, told_by
 from claver.video.decoding import InexactError, decode_plainly, decode_sparse, plan, sparse_context
 from claver.video.ending import early_end
 from claver.video.ffmpeg_log import ErrorCount
-from claver.video.orientation import Orientation
+from claver.video.orientation import Orientation, shown_width
 from claver.video.packets import FrameTable, list_packets, tagged_packets, video_stream
 from claver.video.source import Media, Source
 
@@ -32,7 +32,7 @@ class DamagedVideoError(VideoError):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video holds. Sizes are those of the upright picture, after rotation.
+    """What a video holds. Sizes are those of the picture as it is shown: upright, its pixels square.
 
     `fps` frames per second on average, `duration` seconds, `codec` FFmpeg's name, `rotation` degrees counter-clockwise
     by which the stored picture was turned, `timestamps` [frames] seconds from the first frame, increasing.
@@ -99,6 +99,7 @@ class VideoReader:
         self._container: Any = self._media.open()
         try:
             stream = video_stream(self._media, self._container)
+            self._pixel_aspect = stream.sample_aspect_ratio
             self._table = list_packets(self._container, stream)
             self._complaint = told_by(self._container.format.name, self._table.complaints)
             self._ending = early_end(self._media, self._container, stream, self._table)
@@ -106,7 +107,7 @@ class VideoReader:
             first = self._first_frame() if self._table.trusted and not survey else None
             first = first or self._survey()
             self._orientation = Orientation.of_frame(first)
-            self._stored = {"width": first.width, "height": first.height}
+            self._size = {"width": shown_width(first.width, self._pixel_aspect), "height": first.height}
             self.info = self._describe()
             if self.info.irregular:
                 self._media.warn(self.info.irregular)
@@ -222,7 +223,7 @@ class VideoReader:
     def _picture(self, frame: Any) -> Frames | None:
         """The upright RGB picture of a frame; None for one so damaged that it cannot be converted."""
         try:
-            return self._orientation.apply(frame.to_ndarray(format="rgb24", **self._stored))
+            return self._orientation.apply(frame.to_ndarray(format="rgb24", **self._size))
         except (av.FFmpegError, ValueError, MemoryError):
             return None
 
@@ -261,7 +262,7 @@ class VideoReader:
         times = told.seconds
         fps = (len(times) - 1) / float(times[-1]) if len(times) > 1 else self._table.rate
         turned = self._orientation.transpose
-        width, height = self._stored["width"], self._stored["height"]
+        width, height = self._size["width"], self._size["height"]
         return VideoInfo(
             frames=len(times),
             height=width if turned else height,
