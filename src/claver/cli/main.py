@@ -23,6 +23,7 @@ from claver.cli.quickstart import EPILOG as QUICKSTART_EXAMPLES
 from claver.cli.quickstart import quickstart
 from claver.cli.recognize import EPILOG as RECOGNIZE_EXAMPLES
 from claver.cli.recognize import recognize
+from claver.cli.signals import ending_in_order
 from claver.cli.study import EPILOG as STUDY_EXAMPLES
 from claver.cli.study import study
 from claver.cli.train import EPILOG as TRAIN_EXAMPLES
@@ -65,7 +66,12 @@ def _options(version: Version = False) -> None:
 
 
 def main() -> None:
-    """Run the command line; bad input ends in one sentence and exit code 1."""
+    """Run the command line; bad input ends in one sentence and exit code 1, signals in 128 + their number."""
+    with ending_in_order():
+        _run()
+
+
+def _run() -> None:
     try:
         app()
     except ClaverError as error:

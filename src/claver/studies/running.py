@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import closing
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from claver.errors import ClaverError
 from claver.files import write_whole
+from claver.processes import WorkerDiedError, WorkerPool
 from claver.studies import find_study
 from claver.studies.journal import Journal
 from claver.studies.study import Options, Record, Settings, Study
@@ -60,24 +62,19 @@ def _finished(study: Study, runs: Sequence[Settings], cache: Path, workers: int)
         for settings in runs:
             yield Record(settings, study.run(settings, cache))
         return
-    # A forked process would inherit torch's threads in an unknown state.
-    pool = ProcessPoolExecutor(min(workers, len(runs)), get_context("spawn"), initializer=_one_thread)
-    try:
-        futures = {pool.submit(_carry_out, study.name, settings, cache): settings for settings in runs}
+    with closing(WorkerPool(partial(_carry_out, study.name, cache), min(workers, len(runs)))) as pool:
+        futures = {pool.submit(settings): settings for settings in runs}
         for future in as_completed(futures):
-            yield Record(futures[future], future.result())
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+            try:
+                yield Record(futures[future], future.result())
+            except WorkerDiedError as error:
+                raise ClaverError(
+                    f"the process of the run {futures[future]} was killed; with little memory try fewer workers"
+                ) from error
 
 
-def _carry_out(name: str, settings: Settings, cache: Path) -> dict[str, object]:
+def _carry_out(name: str, cache: Path, settings: Settings) -> dict[str, object]:
     return find_study(name).run(settings, cache)
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _write(study: Study, records: Sequence[Record], output: Path) -> Table:

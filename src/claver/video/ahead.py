@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import closing
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 from claver.errors import VideoError
+from claver.processes import WorkerDiedError, WorkerPool
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
+DECODE_TIMEOUT = 60.0
+"""Seconds for one file, unless told otherwise."""
+
 
 def load_ahead(
-    paths: Iterable[Item], load: Callable[[Item], T], *, workers: int, depth: int | None = None
+    paths: Iterable[Item],
+    load: Callable[[Item], T],
+    *,
+    workers: int,
+    depth: int | None = None,
+    timeout: float | None = DECODE_TIMEOUT,
 ) -> Iterator[tuple[Item, T | VideoError]]:
     """Yield `(path, load(path))` in order, with up to `depth` files in work ahead of the consumer.
 
@@ -28,87 +35,44 @@ def load_ahead(
         load: picklable; runs in a worker process.
         workers: processes; 0 works in this one, when asked and not before.
         depth: files in work or waiting to be fetched, twice the workers if None; it bounds memory.
+        timeout: seconds for one file, None for no limit; only processes can be ended, so with 0 workers there is none.
 
     Yields:
         The path with its result, or with the `VideoError` it ended in. A file that kills its process (a crash in a
-        decoder, or the system out of memory) counts as such an error.
+        decoder, or the system out of memory), or keeps it longer than `timeout`, counts as such an error.
     """
     if workers < 1:
         yield from ((path, _attempt(load, path)) for path in paths)
         return
-    pool = _pool(workers)
     pending: deque[tuple[Item, Future[T | VideoError]]] = deque()
     rest = iter(paths)
-    try:
+    with closing(WorkerPool(partial(_attempt, load), workers, timeout=timeout)) as pool:
         while True:
             for following in islice(rest, (depth or 2 * workers) - len(pending)):
-                pending.append((following, _submit(pool, load, following)))
+                pending.append((following, pool.submit(following)))
             if not pending:
                 return
             path, future = pending.popleft()
-            try:
-                result = future.result()
-            except BrokenProcessPool:
-                # Whose fault it was is not known: this file gets a process to itself, the others start anew.
-                result = _alone(load, path)
-                pool.shutdown(wait=False, cancel_futures=True)
-                pool = _pool(workers)
-                pending = deque((waiting, _submit(pool, load, waiting)) for waiting, _ in pending)
-            yield path, result
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+            yield path, _result(path, future, timeout)
+            del path, future
 
 
 def _attempt(load: Callable[[Item], T], path: Item) -> T | VideoError:
     try:
         return load(path)
     except VideoError as error:
-        return error
+        error.__cause__ = error.__context__ = None  # their tracebacks would keep what was read so far
+        return error.with_traceback(None)
     except MemoryError:
         return VideoError(f"{path}: there is not enough memory for its frames.")
     except Exception as error:  # one odd file among thousands must not end the run; it is reported with its cause
         return VideoError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # Forking a process in which torch has threads can deadlock; spawning cannot.
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
-
-
-def _start_worker() -> None:
-    """Ctrl-C reaches the whole process group: the parent decides. One thread for each of many."""
-    import torch
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-
-
-def _submit(pool: ProcessPoolExecutor, load: Callable[[Item], T], path: Item) -> Future[T | VideoError]:
+def _result(path: Item, future: Future[T | VideoError], timeout: float | None) -> T | VideoError:
     try:
-        with _interrupts_blocked():
-            return pool.submit(_attempt, load, path)
-    except BrokenProcessPool as error:
-        broken: Future[T | VideoError] = Future()
-        broken.set_exception(error)
-        return broken
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """A worker that starts inherits the block: Ctrl-C while it still imports would end it with a traceback."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _alone(load: Callable[[Item], T], path: Item) -> T | VideoError:
-    with _pool(1) as pool:
-        try:
-            return _submit(pool, load, path).result()
-        except BrokenProcessPool:
-            return VideoError(f"{path}: the process that read it was killed, by its decoder or for want of memory.")
+        return future.result()
+    except WorkerDiedError:
+        return VideoError(f"{path}: the process that read it was killed, by its decoder or for want of memory.")
+    except TimeoutError:
+        return VideoError(f"{path}: it was not read within {timeout:g} s and was given up; allow more decode timeout.")

@@ -1,0 +1,182 @@
+"""Processes that work for this one: each may die or be ended alone, and all end with their parent."""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from claver.errors import ClaverError
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+# They reach the whole process group (Ctrl-C, a closed terminal, a stopped service): the parent decides what ends.
+GROUP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
+_PR_SET_PDEATHSIG = 1
+
+
+class WorkerDiedError(Exception):
+    """The process ended before it answered: a crash, or the system out of memory."""
+
+
+class WorkerPool(Generic[Item, T]):
+    """Tasks in processes of their own.
+
+    Args:
+        work: done with each item; it and the items pickle, and so do its results and what it raises.
+        count: processes; each starts with its first task.
+        timeout: seconds for a task, None for no limit. The process of one that takes longer is ended.
+
+    A task that ends its process gets a second try, in case the system was out of memory for another's sake.
+    """
+
+    def __init__(self, work: Callable[[Item], T], count: int, *, timeout: float | None = None) -> None:
+        self._tasks: SimpleQueue[tuple[Item, Future[T]] | None] = SimpleQueue()
+        self._workers = [_Worker(work, timeout) for _ in range(count)]
+        resource_tracker.ensure_running()  # when it starts it lets through the signals that our threads block
+        for worker in self._workers:
+            threading.Thread(target=self._serve, args=(worker,), daemon=True).start()
+        atexit.register(self.close)
+
+    def submit(self, item: Item) -> Future[T]:
+        """The answer to come: a result, `WorkerDiedError`, `TimeoutError`, or `ClaverError` if no process starts."""
+        future: Future[T] = Future()
+        self._tasks.put((item, future))
+        return future
+
+    def close(self) -> None:
+        """End all processes at once, whatever they do; tasks in work are never answered."""
+        atexit.unregister(self.close)
+        for worker in self._workers:
+            worker.close()
+        for _ in self._workers:
+            self._tasks.put(None)
+
+    def _serve(self, worker: _Worker[Item, T]) -> None:
+        """A thread for each worker, which starts its process and so must live as long."""
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)  # inherited by the process before its first line
+        while (task := self._tasks.get()) is not None and not worker.closed:
+            item, future = task
+            try:
+                future.set_result(worker.run(item))
+            except BaseException as error:  # whoever waits for the answer gets it
+                future.set_exception(error)
+            del task, item, future
+
+
+class _Worker(Generic[Item, T]):
+    """A process and the pipe to it; started with the first task, and again after it died."""
+
+    def __init__(self, work: Callable[[Item], T], timeout: float | None) -> None:
+        self.closed = False
+        self._work, self._timeout = work, timeout
+        self._process: Any = None
+        self._pipe: Any = None
+        self._lock = threading.Lock()
+
+    def run(self, item: Item) -> T:
+        try:
+            result, error = self._ask(item)
+        except WorkerDiedError:
+            result, error = self._ask(item)
+        if error is not None:
+            raise error
+        return result
+
+    def close(self) -> None:
+        with self._lock:
+            self.closed = True
+            self._kill()
+
+    def _ask(self, item: Item) -> Any:
+        try:
+            if self._process is None:
+                self._start()
+            self._pipe.send(item)
+            if not self._pipe.poll(self._timeout):
+                raise TimeoutError
+            return self._pipe.recv()
+        except BaseException as error:
+            with self._lock:
+                self._kill()
+            if isinstance(error, EOFError | ConnectionError):
+                raise WorkerDiedError from error
+            raise
+
+    def _start(self) -> None:
+        # Forking a process in which torch has threads can deadlock; spawning cannot.
+        context = multiprocessing.get_context("spawn")
+        with self._lock:
+            if self.closed:
+                raise WorkerDiedError
+            self._pipe, theirs = context.Pipe()
+            self._process = context.Process(target=_main, args=(theirs, self._work))
+            self._process.start()
+            theirs.close()
+        try:
+            self._pipe.recv()  # its imports take seconds, which are not counted as time of its first task
+        except (EOFError, ConnectionError) as error:
+            raise ClaverError(
+                "a process that reads ahead could not start (a script that asks for workers needs "
+                '`if __name__ == "__main__":` around what it does; with little memory try fewer workers, or 0)'
+            ) from error
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.pid is not None:
+            self._process.kill()
+            self._process.join()
+        self._process = None
+
+
+def _main(pipe: Connection, work: Callable[[Item], T]) -> None:
+    """What such a process does all its life."""
+    import torch
+
+    end_with_parent()
+    for number in GROUP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    torch.set_num_threads(1)  # one for each of many processes
+    with suppress(EOFError, ConnectionError):
+        pipe.send("ready")
+        while True:
+            item = pipe.recv()
+            pipe.send(_attempt(work, item))
+            del item
+
+
+def _attempt(work: Callable[[Item], T], item: Item) -> tuple[T | None, BaseException | None]:
+    try:
+        return work(item), None
+    except Exception as error:
+        return None, error.with_traceback(None)
+
+
+def end_with_parent() -> None:
+    """End this process, started by `multiprocessing`, as soon as its parent ends, however that ends."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Where there is no such signal, and for a parent that was faster.
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
