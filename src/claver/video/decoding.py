@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from claver.video.damage import Signs
+from claver.video.library import decode
 from claver.video.packets import Bools, Ints, tagged_packets
 
 # A jump empties the decoder's pipeline, which costs about as much as decoding this many packets.
@@ -18,6 +19,8 @@ WORTH_A_JUMP = 8
 # Decoders that can be told to pass over a frame without disturbing the next. (MPEG-4 Part 2 in AVI packs two frames
 # in a packet, and loses track.)
 SKIPPING_DECODERS = ("h264", "hevc")
+# Decoders that make other pixels of a damaged file at each reading, unless they have one thread.
+ONE_THREAD_DECODERS = ("ffv1",)
 # 16384 × 8192: a damaged header must not make the decoder ask for all memory.
 MAX_PIXELS = 2**27
 
@@ -98,11 +101,11 @@ def _feed(
         for number, packet in numbered:
             if number >= start:
                 context.skip_frame = "DEFAULT" if number in wanted or number == start else unwanted
-                yield from context.decode(packet)
+                yield from decode(context, packet)
             if number == last:
                 yield from _finish(context, packet)
                 return
-    except (av.FFmpegError, ValueError) as error:
+    except av.FFmpegError as error:
         raise InexactError from error
 
 
@@ -115,8 +118,8 @@ def _finish(context: Any, packet: Any) -> Iterator[Any]:
     if context.name in SKIPPING_DECODERS:
         context.skip_frame = "ALL"
         for _ in range(context.thread_count if context.thread_count > 1 else 0):
-            yield from context.decode(packet)
-    yield from context.decode(None)
+            yield from decode(context, packet)
+    yield from decode(context, None)
 
 
 def sparse_context(stream: Any, threads: int) -> Any:
@@ -124,7 +127,7 @@ def sparse_context(stream: Any, threads: int) -> Any:
     context = stream.codec_context
     if not context.is_open:
         context.thread_type = "AUTO"
-        context.thread_count = threads
+        context.thread_count = 1 if context.name in ONE_THREAD_DECODERS else threads
         context.options = {"err_detect": "explode+crccheck", "max_pixels": str(MAX_PIXELS)}
     return context
 
@@ -159,8 +162,8 @@ def _until_error(packets: Iterator[tuple[Any, int]], signs: Signs) -> Iterator[A
 def _tolerant(context: Any, packet: Any, signs: Signs) -> Iterator[Any]:
     try:
         with signs.of_decoding(packet):
-            frames = context.decode(packet)
-    except (av.FFmpegError, ValueError):
+            frames = decode(context, packet)
+    except av.FFmpegError:
         return
     for frame in frames:
         signs.deliver(frame)

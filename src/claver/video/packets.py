@@ -11,6 +11,7 @@ import numpy.typing as npt
 from av.stream import Disposition
 
 from claver.video.ffmpeg_log import Messages, collected_errors
+from claver.video.library import demux
 from claver.video.source import Media
 from claver.video.times import MAX_REORDER, NO_TIME, FrameTimes, frame_times
 
@@ -108,13 +109,10 @@ def tagged_packets(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:
 
     Yields each packet that has data with the pts it had (`NO_TIME` for none).
     """
-    number = 0
-    for packet in container.demux(stream):
-        if packet.size > 0:
-            pts = NO_TIME if packet.pts is None else packet.pts
-            packet.pts = number
-            number += 1
-            yield packet, pts
+    for number, packet in enumerate(demux(container, stream)):
+        pts = NO_TIME if packet.pts is None else packet.pts
+        packet.pts = number
+        yield packet, pts
 
 
 def list_packets(container: Any, stream: Any) -> PacketTable:

@@ -15,6 +15,7 @@ from claver.video.damage import Damage, Signs, judge, told_by
 from claver.video.decoding import InexactError, decode_plainly, decode_sparse, plan, sparse_context
 from claver.video.ending import early_end
 from claver.video.ffmpeg_log import ErrorCount
+from claver.video.library import to_rgb
 from claver.video.orientation import Orientation, shown_width
 from claver.video.packets import FrameTable, list_packets, tagged_packets, video_stream
 from claver.video.source import Media, Source
@@ -223,8 +224,8 @@ class VideoReader:
     def _picture(self, frame: Any) -> Frames | None:
         """The upright RGB picture of a frame; None for one so damaged that it cannot be converted."""
         try:
-            return self._orientation.apply(frame.to_ndarray(format="rgb24", **self._size))
-        except (av.FFmpegError, ValueError, MemoryError):
+            return self._orientation.apply(to_rgb(frame, **self._size))
+        except (av.FFmpegError, MemoryError):
             return None
 
     def _first_frame(self) -> Any:
@@ -252,10 +253,15 @@ class VideoReader:
             if size <= KEEP_BYTES:
                 kept.append(frame)
         if first is None:
-            raise self._media.error("no frame of it decodes; it is damaged, truncated or not a video")
+            raise self._media.error(self._why_nothing_decodes())
         self._frames, self._surveyed = FrameTable.by_survey(self._table, tags), True
         self._kept = kept if len(kept) == len(tags) else None
         return first
+
+    def _why_nothing_decodes(self) -> str:
+        if self._table.codec == "webp" and self._media.is_animated_webp():
+            return "it is an animated WebP, which FFmpeg cannot decode; convert it to GIF or MP4"
+        return "no frame of it decodes; it is damaged, truncated or not a video"
 
     def _describe(self) -> VideoInfo:
         told = self._frames.times(self._table)

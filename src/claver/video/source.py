@@ -71,6 +71,15 @@ class Media:
         """A `VideoError` of one sentence that begins with the name of the source."""
         return VideoError(f"{self.name}: {cause}.")
 
+    def is_animated_webp(self) -> bool:
+        """By the header: an extended WebP (`VP8X`) with the flag of animation."""
+        stream = self._stream()
+        try:
+            head = stream.head()
+        finally:
+            stream.close()
+        return head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 2)
+
     def warn(self, odd: str) -> None:
         """Log what is odd about this source, once."""
         if odd not in self._warned:
@@ -81,9 +90,9 @@ class Media:
         try:
             # An empty list of protocols: whatever a demuxer would open beside this stream is refused.
             return av.open(stream, "r", metadata_errors="ignore", options={"protocol_whitelist": ""})
-        except VideoError:
+        except (VideoError, MemoryError):
             raise
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except Exception as error:  # PyAV raises more than FFmpeg's errors
             raise self.error(f"FFmpeg cannot open it as a video ({_reason(error)})") from error
 
     def _stream(self) -> "_Nameless":

@@ -1,0 +1,50 @@
+"""The calls of PyAV. Whatever it raises on odd files besides FFmpeg's own errors becomes one of those here."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from claver.errors import VideoError
+
+
+def demux(container: Any, stream: Any) -> Iterator[Any]:
+    """The packets of `stream` that hold data. Raises `av.FFmpegError`, or `VideoError` when the disk fails."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, IndexError):  # at the end PyAV looks for the streams that have appeared meanwhile
+            return
+        except (av.FFmpegError, VideoError, MemoryError):
+            raise
+        except Exception as error:
+            raise _as_ffmpeg(error) from error
+        if packet.size > 0:
+            yield packet
+
+
+def decode(context: Any, packet: Any) -> list[Any]:
+    """The frames that come out when `packet` goes in, None at the end. Raises `av.FFmpegError`."""
+    try:
+        return list(context.decode(packet))
+    except (av.FFmpegError, VideoError, MemoryError):
+        raise
+    except Exception as error:
+        raise _as_ffmpeg(error) from error
+
+
+def to_rgb(frame: Any, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """The picture of a frame, `uint8 [height, width, 3]`. Raises `av.FFmpegError`."""
+    try:
+        return np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height))
+    except (av.FFmpegError, VideoError, MemoryError):
+        raise
+    except Exception as error:
+        raise _as_ffmpeg(error) from error
+
+
+def _as_ffmpeg(error: Exception) -> av.FFmpegError:
+    return av.InvalidDataError(1094995529, f"{type(error).__name__}: {error}")
