@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -83,22 +85,40 @@ class Prediction:
 
         chosen = np.linspace(0, len(self.frames) - 1, min(8, len(self.frames))).round().astype(int)
         shown, answers = self.frames[chosen], self.top(k)
-        height = 0.4 + 0.32 * len(answers)
+        lines = sum(len(textwrap.wrap(answer.action, 40)) for answer in answers)
+        height = 0.4 + 0.12 * len(answers) + 0.2 * lines
         figure = Figure(figsize=(1.4 * max(len(shown), 4), 1.4 + height), layout="constrained")
         grid = figure.add_gridspec(2, len(shown), height_ratios=[1.4, height])
         for column, frame in enumerate(shown):
             axes = figure.add_subplot(grid[0, column])
             axes.imshow(frame)
             axes.axis("off")
-        _draw_bars(figure.add_subplot(grid[1, :]), answers)
-        figure.suptitle(self.source, fontsize="medium")
+        _draw_bars(figure.add_subplot(grid[1, :]), answers, len(self.actions))
+        figure.suptitle(self.source, fontsize="medium", parse_math=False)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure
 
+    def _repr_html_(self) -> str:
+        """The best actions as a small table for notebooks: no script, no link, whatever comes from outside escaped."""
+        answers = self.top()
+        scale = share_scale(answers[0].probability)
+        rows = "".join(_html_row(answer, scale) for answer in answers)
+        among = f"probability among {len(self.actions)} actions" + (f", bars end at {scale:.0%}" if scale < 1 else "")
+        damage = f"<div>{escape(str(self.damaged))}</div>" if self.damaged else ""
+        return f"<div><b>{escape(self.source)}</b>{damage}<table>{rows}</table><small>{among}</small></div>"
+
     def __str__(self) -> str:
         lines = [f"{answer.probability:6.1%}  {answer.action}" for answer in self.top()]
         return "\n".join([self.source, *lines])
+
+
+def percent(share: float) -> str:
+    """A share with as many digits as tell it from nothing and from all: 97%, 3.1%, 0.25%, 99.9%."""
+    if 0.9995 <= share < 1:
+        return ">99.9%"
+    digits = 0 if 0.1 <= share < 0.99 or share == 1 else 1 if share >= 0.01 else 2
+    return "<0.01%" if 0 < share < 0.00005 else f"{share:.{digits}%}"
 
 
 def share_scale(greatest: float) -> float:
@@ -106,10 +126,30 @@ def share_scale(greatest: float) -> float:
     return next((scale for scale in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if greatest <= scale), 1.0)
 
 
-def _draw_bars(axes: Any, answers: Sequence[Answer]) -> None:
+def _draw_bars(axes: Any, answers: Sequence[Answer], count: int) -> None:
+    """Bars on an axis that ends at `share_scale`, each with its number."""
+    scale = share_scale(answers[0].probability)
     places = range(len(answers))
     axes.barh(places, [answer.probability for answer in answers], color="tab:blue")
-    axes.set_yticks(places, [answer.action for answer in answers])
-    axes.set(xlim=(0, 1), xlabel="probability among the listed actions")
+    axes.set_yticks(places, ["\n".join(textwrap.wrap(answer.action, 40)) for answer in answers], parse_math=False)
+    for place, answer in enumerate(answers):
+        axes.annotate(
+            percent(answer.probability),
+            (answer.probability, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            annotation_clip=False,
+        )
+    axes.set(xlim=(0, scale), xlabel=f"probability among {count} actions")
+    axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _html_row(answer: Answer, scale: float) -> str:
+    width = f"width:{100 * answer.probability / scale:.1f}%;min-width:1px"
+    fill = f'<div style="{width};height:0.8em;background:#7a1f7d"></div>'
+    bar = f'<td style="width:12em"><div style="background:#8883;width:12em">{fill}</div></td>'
+    name = f'<td style="text-align:left">{escape(answer.action)}</td>'
+    return f"<tr>{name}{bar}<td>{escape(percent(answer.probability))}</td></tr>"

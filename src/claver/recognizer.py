@@ -113,7 +113,8 @@ class Recognizer:
         """Recognise one video.
 
         Args:
-            source: a path, the bytes of a file, an open binary stream, or frames uint8 [T, H, W, 3].
+            source: a path, the bytes of a file, an open binary stream, or frames: uint8 [T, H, W, 3], grey [T, H, W] or
+                [T, H, W, 1], RGBA [T, H, W, 4], whose alpha is left out, or a list of frames or PIL images of one size.
 
         Raises:
             VideoError: it cannot be read, or the model's scores for it are not finite.

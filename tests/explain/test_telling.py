@@ -13,9 +13,7 @@ from claver.explain.markup import bar, tag, text
 from claver.explain.page import page
 from claver.explain.telling import (
     headline,
-    number,
     ordinal,
-    percent,
     place_words,
     role,
     seconds_of,
@@ -154,15 +152,3 @@ def test_numbers_in_words() -> None:
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 111, 229, 1002)] == [
         *("1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "111th", "229th", "1,002nd")
     ]
-    assert [percent(share) for share in (1, 0.9999, 0.997, 0.42, 0.034, 0.0025, 0.00001, 0)] == [
-        *("100%", ">99.9%", "99.7%", "42%", "3.4%", "0.25%", "<0.01%", "0.00%")
-    ]
-
-
-def test_summary_names_what_stands_out(causal: Explanation) -> None:
-    told = summary(causal)
-    strongest = int(causal.moments.argmax())
-    assert f"“{causal.prediction.action}”" in told
-    assert f" {strongest + 1} (" in told
-    assert number(-1.26) == "−1.3"
-    assert number(-0.04) == number(np.float32(-0.04)) == "0.0"

@@ -83,7 +83,7 @@ def test_an_index_outside(tmp_path: Path) -> None:
 
 
 def test_arrays_of_another_kind() -> None:
-    for wrong in (np.zeros((4, 8, 8), np.uint8), np.zeros((4, 8, 8, 3), np.float32), np.zeros((0, 8, 8, 3), np.uint8)):
+    for wrong in (np.zeros((8, 8, 3), np.uint8), np.zeros((4, 8, 8, 3), np.float32), np.zeros((0, 8, 8, 3), np.uint8)):
         with pytest.raises(VideoError, match=r"<array>: frames must be uint8 \[T, H, W, 3\]"):
             load_views(wrong, frames=2)
         with pytest.raises(VideoError, match="<array>"):

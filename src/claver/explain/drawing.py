@@ -9,9 +9,9 @@ import numpy as np
 
 from claver.errors import ClaverError
 from claver.explain.labels import apart, wrap
-from claver.explain.telling import Ranked, number, percent, shown_actions
+from claver.explain.telling import Ranked, number, shown_actions
 from claver.explain.words import Word
-from claver.prediction import share_scale
+from claver.prediction import percent, share_scale
 
 if TYPE_CHECKING:
     from claver.explain.explanation import Explanation

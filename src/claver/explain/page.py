@@ -17,13 +17,12 @@ from claver.explain.telling import (
     Ranked,
     headline,
     number,
-    percent,
     role,
     shown_actions,
     summary,
     time_line_note,
 )
-from claver.prediction import share_scale
+from claver.prediction import percent, share_scale
 
 _HOW_TO_READ = """
 Relevance follows Chefer, Gur and Wolf (2021): in every attention layer the weights, times how much what is explained

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from claver.explain.explanation import Explanation
 from claver.models.config import Temporal
+from claver.prediction import percent
 
 KIND_NAMES: dict[Temporal, str] = {
     "kmt": "KMTA",
@@ -150,14 +151,6 @@ def place_words(values_hw: NDArray[np.float32], maps_Thw: NDArray[np.float32]) -
 def number(value: float, digits: int = 1) -> str:
     """A number with a true minus sign, and none before a zero."""
     return f"{value:z.{digits}f}".replace("-", "−")
-
-
-def percent(share: float) -> str:
-    """A share with as many digits as tell it from nothing and from all: 97 %, 3.1 %, 0.25 %, 99.9 %."""
-    if 0.9995 <= share < 1:
-        return ">99.9%"
-    digits = 0 if 0.1 <= share < 0.99 or share == 1 else 1 if share >= 0.01 else 2
-    return "<0.01%" if 0 < share < 0.00005 else f"{share:.{digits}%}"
 
 
 def role(explanation: Explanation, action: str) -> str:

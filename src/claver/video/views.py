@@ -1,20 +1,22 @@
 """From a video to the views the model answers on: every needed frame read once, resized once, then cropped."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from claver.errors import VideoError
 from claver.video.damage import Damage
+from claver.video.frames import are_frames, count_frames, frames_at
 from claver.video.reader import DamagedVideoError, Frames, VideoReader
 from claver.video.sampling import clip_indices, view_indices
 from claver.video.source import Media, Source
 from claver.video.transforms import Crops, Preprocess
 
-VideoLike = Source | npt.NDArray[np.uint8] | Tensor
+VideoLike = Source | npt.NDArray[np.uint8] | Tensor | Sequence[Any]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
@@ -67,8 +69,8 @@ def load_views(
     Unless `normalized` they are left as `uint8`, a quarter of the size, for whoever normalises them on a device.
 
     View v·crops + c is crop c of the temporal view v. `source` is a path, bytes, an open binary stream, or the frames
-    themselves, `uint8 [T, H, W, 3]`. Of a damaged file the frames that decode are used. With a `generator` the frames
-    are drawn at random from their segments. Raises `VideoError` when the video cannot be read.
+    themselves, as `claver.video.frames.frames_at` takes them. Of a damaged file the frames that decode are used. With a
+    `generator` the frames are drawn at random from their segments. Raises `VideoError` when the video cannot be read.
     """
     return read_views(
         source,
@@ -112,12 +114,11 @@ def sample_frames(
     threads: int = 0,
 ) -> SampledFrames:
     """The distinct frames of all temporal views, read once; see `SampledFrames`. Raises as `load_views` does."""
-    if isinstance(source, np.ndarray | Tensor):
-        _check_frames(source)
-        indices = view_indices(len(source), frames, temporal_views, generator=generator)
+    if are_frames(source):
+        indices = view_indices(count_frames(source), frames, temporal_views, generator=generator)
         needed, inverse = np.unique(indices, return_inverse=True)
-        return SampledFrames(source[needed], inverse.reshape(indices.shape))
-    media = Media(source)
+        return SampledFrames(frames_at(source, needed), inverse.reshape(indices.shape))
+    media = Media(cast(Source, source))
     try:
         return _read(media, frames, temporal_views, generator, threads, survey=False)
     except DamagedVideoError:
@@ -129,10 +130,11 @@ def read_video(source: VideoLike, indices: npt.ArrayLike | None = None, *, threa
 
     All frames of a long video need much memory: 3 · H · W bytes each. Raises `VideoError` as `VideoReader` does.
     """
-    if isinstance(source, np.ndarray | Tensor):
-        _check_frames(source)
-        return np.asarray(source if indices is None else source[np.asarray(indices, dtype=np.int64)])
-    with VideoReader(source, threads=threads) as video:
+    if are_frames(source):
+        count = count_frames(source)
+        wanted = np.arange(count) if indices is None else np.asarray(indices, dtype=np.int64)
+        return np.asarray(frames_at(source, wanted))
+    with VideoReader(cast(Source, source), threads=threads) as video:
         return video.read(np.arange(video.info.frames) if indices is None else np.asarray(indices, dtype=np.int64))
 
 
@@ -146,9 +148,3 @@ def _read(
         return SampledFrames(
             pixels, inverse.reshape(indices.shape), video.info.timestamps[indices], video.damage(needed)
         )
-
-
-def _check_frames(frames: npt.NDArray[np.uint8] | Tensor) -> None:
-    right = frames.ndim == 4 and frames.shape[-1] == 3 and str(frames.dtype).endswith("uint8") and len(frames) > 0
-    if not right:
-        raise VideoError(f"<array>: frames must be uint8 [T, H, W, 3], not {frames.dtype} {list(frames.shape)}.")
