@@ -19,7 +19,7 @@ from claver.errors import ClaverError, VideoError
 from claver.models import Claver, load
 from claver.prediction import Answer, Prediction
 from claver.prompts.actions import Actions
-from claver.prompts.choice import read_actions
+from claver.prompts.choice import Named, read_actions
 from claver.prompts.encoding import Progress
 from claver.prompts.templates import DEFAULT_TEMPLATES
 from claver.prompts.text_bank import TextBank
@@ -77,7 +77,7 @@ class Recognizer:
     def __init__(
         self,
         model: Claver | str | Path,
-        actions: str | Path | Sequence[str] | Mapping[str, Sequence[str]] | Actions,
+        actions: str | Path | Sequence[Named] | Mapping[str, Sequence[str]] | Actions,
         *,
         texts: str | Path | None = None,
         templates: Sequence[str] = DEFAULT_TEMPLATES,
@@ -90,7 +90,8 @@ class Recognizer:
 
         Args:
             model: a model, or what `claver.load` takes.
-            actions: what `claver.prompts.read_actions` takes: a benchmark's name, a file, a list, a mapping to texts.
+            actions: what `claver.prompts.read_actions` takes: a benchmark's name, a file, a list of names or
+                of pairs `(name, texts)`, a mapping to texts.
             texts: which texts, as in `claver.prompts.texts_for`; if None, those that come with the actions.
             templates: forms for actions that come without texts.
             views: `4x3` is the paper's test; `1x1` a twelfth of its cost.

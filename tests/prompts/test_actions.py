@@ -49,6 +49,20 @@ def test_words_lists_and_mappings() -> None:
     assert read_actions(["waving"], templates=["they are {}!"]).texts == (("they are waving!",),)
 
 
+def test_pairs_of_a_name_and_its_texts() -> None:
+    actions = read_actions(
+        [("waving", ["a hand goes to and fro", "hello"]), ("bowing", "a bow"), ["nodding", []], "running"]
+    )
+    assert actions.names == ("waving", "bowing", "nodding", "running")
+    assert actions.texts == (("a hand goes to and fro", "hello"), ("a bow",), fill("nodding"), fill("running"))
+    assert read_actions([("waving", "a wave")], texts="names").texts == (("waving",),)
+    with pytest.raises(ClaverError, match="'waving' is listed more than once"):
+        read_actions([("waving", "a wave"), ("waving", "a hand")])
+    for wrong in (3, ("waving", 3), ("a", "b", "c"), ("waving", [3]), ("", "a")):
+        with pytest.raises(ClaverError, match="an action is a name, or a pair of a name and its texts, not"):
+            read_actions([wrong])  # type: ignore[list-item]
+
+
 def test_text_files_and_tables(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("waving\n\n shaking hands\n")
     assert read_actions(tmp_path / "a.txt").names == ("waving", "shaking hands")

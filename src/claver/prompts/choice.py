@@ -25,6 +25,10 @@ _PLAIN = "templates-plain"
 _SPELLINGS = {"name": _NAMES, "templates": "template", "decompositions": "decomposition", "synonyms": "synonym"}
 
 
+Named = str | tuple[str, str | Sequence[str]]
+"""An action of a list: its name, or that and its own texts."""
+
+
 @dataclass(frozen=True)
 class _Named:
     """Actions as they were named.
@@ -43,7 +47,7 @@ class _Named:
 
 
 def read_actions(
-    source: str | Path | Sequence[str] | Mapping[str, Sequence[str]] | Actions,
+    source: str | Path | Sequence[Named] | Mapping[str, Sequence[str]] | Actions,
     *,
     texts: str | Path | None = None,
     templates: Sequence[str] = DEFAULT_TEMPLATES,
@@ -54,7 +58,7 @@ def read_actions(
         source: a benchmark (`kinetics400`, `kinetics600`, `ucf101`, `hmdb51`); a file, either `.txt` with an action a
             line, perhaps numbered, `.csv` with a column `action` (or `name`) and perhaps `text`, one row per text, a
             manifest, whose classes are meant, or a bank of prompts `.jsonl`; words separated by commas; a list of
-            actions; or a mapping from action to its own texts.
+            actions, of names or of pairs `(name, texts)`, also mixed; or a mapping from action to its own texts.
         texts: as in `texts_for`; if not given, the texts that come with the actions, which for a benchmark are those
             that come with the package.
         templates: forms that an action without texts of its own is put into, `{}` standing for it; for a benchmark,
@@ -121,7 +125,7 @@ def texts_for(
     return _with_names(found) if _NAMES in parts else found
 
 
-def _named(source: str | Path | Sequence[str] | Mapping[str, Sequence[str]]) -> _Named:
+def _named(source: str | Path | Sequence[Named] | Mapping[str, Sequence[str]]) -> _Named:
     if isinstance(source, Mapping):
         own = {composed(name): (texts,) if isinstance(texts, str) else tuple(texts) for name, texts in source.items()}
         if len(own) < len(source):
@@ -129,9 +133,24 @@ def _named(source: str | Path | Sequence[str] | Mapping[str, Sequence[str]]) -> 
         return _Named(tuple(own), own)
     if isinstance(source, Path):
         return _from_file(source)
-    if not isinstance(source, str):
-        return _Named(tuple(composed(word.strip()) for word in source if word.strip()))
-    return _from_words(source.strip())
+    if isinstance(source, str):
+        return _from_words(source.strip())
+    pairs = [_named_one(item) for item in source]
+    names = tuple(name for name, _ in pairs if name)
+    own = {name: texts for name, texts in pairs if name}
+    # A name twice stays twice, for whoever checks the list to refuse it.
+    return _Named(names, own if any(own.values()) and len(own) == len(names) else {})
+
+
+def _named_one(item: object) -> tuple[str, tuple[str, ...]]:
+    """An action of a list, a name or a pair of a name and its texts."""
+    if isinstance(item, str):
+        return composed(item.strip()), ()
+    if isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[0], str) and item[0].strip():
+        texts = (item[1],) if isinstance(item[1], str) else item[1]
+        if isinstance(texts, tuple | list) and all(isinstance(text, str) for text in texts):
+            return composed(item[0].strip()), tuple(texts)
+    raise ClaverError(f"an action is a name, or a pair of a name and its texts, not {item!r}")
 
 
 def _from_words(source: str) -> _Named:
