@@ -17,7 +17,7 @@ SHARES = ("top1", "top_pair", "within_pair")
 PNG = b"\x89PNG"
 
 
-def records_of(study: Study) -> list[Record]:
+def records_of(study: Study, options: Options | None = None) -> list[Record]:
     """Made-up figures, different for every run and name: top1 is 0.001 for the first run, 0.002 for the second …"""
     names = dict.fromkeys(SHARES, 1) | {"seconds": 100}
     if study is shuffle.STUDY:
@@ -28,7 +28,7 @@ def records_of(study: Study) -> list[Record]:
             for n in ("tokens", "scores", "share", "full", "effective")
             for length in rank.LENGTHS["random"]
         }
-    runs = {key_of(settings): settings for settings in study.runs(Options())}.values()
+    runs = {key_of(settings): settings for settings in study.runs(options or Options())}.values()
     return [
         Record(run, {name: by * (place + number / 100) / 1000 for number, (name, by) in enumerate(names.items())})
         for place, run in enumerate(runs, 1)
@@ -49,6 +49,40 @@ def test_every_measured_cell_is_of_every_seed(study):
 def test_every_study_draws(study, tmp_path):
     study.draw(records_of(study), tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+@pytest.mark.parametrize(
+    ("options", "size", "spread"),
+    [
+        (Options(), "3 seeds", "mean ± deviation over 3 seeds"),
+        (Options(quick=True, seeds=(0,)), "quick, one seed", "quick, one seed"),
+        (Options(quick=True, seeds=(0, 1)), "quick, 2 seeds", "quick, mean ± deviation over 2 seeds"),
+        (Options(seeds=(4,)), "one seed", "one seed"),
+    ],
+)
+def test_titles_say_how_much_was_run(study, options, size, spread, tmp_path, monkeypatch):
+    records = records_of(study, options)
+    title = study.table(records).title
+    assert f", {spread}" in title
+    assert ("deviation" in title) == (len(options.seeds) > 1)
+    figures = drawn(study, records, tmp_path, monkeypatch)
+    assert figures.get_suptitle().endswith(f" · {size}")
+
+
+@pytest.mark.parametrize("study", [temporal.STUDY, branches.STUDY], ids=lambda study: study.name)
+def test_bars_of_ours_and_of_the_paper_both_start_at_zero(study, tmp_path, monkeypatch):
+    figure = drawn(study, records_of(study), tmp_path, monkeypatch)
+    assert [axes.get_xlim()[0] for axes in figure.axes] == [0, 0]
+
+
+def drawn(study, records, folder, monkeypatch):
+    """The figure of a study as matplotlib has it."""
+    figure = pytest.importorskip("matplotlib.figure")
+    saved = []
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, *_, **__: saved.append(self))
+    study.draw(records, folder / "figure.png")
+    return saved[0]
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)

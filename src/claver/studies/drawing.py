@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from claver.errors import ClaverError
+from claver.studies.size import size_of
+from claver.studies.study import Record
 from claver.studies.table import Measured
 
 INK, PALE, OURS, PAPER = "#27272a", "#71717a", "#a1a1aa", "#f4f4f5"
@@ -25,6 +27,13 @@ def new_figure(width: float, height: float) -> Any:
     except ImportError as error:
         raise ClaverError("pictures need matplotlib; pip install 'claver[explain]'") from error
     return Figure(figsize=(width, height), facecolor="white", layout="constrained")
+
+
+def set_title(figure: Any, title: str, records: Sequence[Record]) -> None:
+    """Above all panels: what is shown, and how much was run for it."""
+    size = size_of(records)
+    text = f"{title} · {size}" if size else title
+    figure.suptitle(text, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
 
 
 def plain_axes(axes: Any) -> None:
@@ -57,6 +66,7 @@ def bars(axes: Any, labels: Sequence[str], values: Sequence[Measured | float | N
 
 def beside(
     path: Path,
+    records: Sequence[Record],
     title: str,
     labels: Sequence[str],
     measured: Sequence[Measured],
@@ -64,22 +74,21 @@ def beside(
     *,
     axis: str = "top-1, %",
     chance: float | None = None,
-    paper_from: float = 0,
 ) -> None:
-    """Two panels over the same labels: what was measured here, and what the paper printed, each with its own axis.
+    """Two panels over the same labels: what was measured here, and what the paper printed, both from zero.
 
     Args:
         path: PNG.
+        records: the runs; how many the title says.
         title: above both.
         labels: one a row.
         measured: this dataset's.
         paper: the paper's; None where it has none.
         axis: what the numbers are.
         chance: where guessing would be, a dotted line.
-        paper_from: where the paper's axis begins.
     """
     figure = new_figure(9.2, 0.42 * len(labels) + 1.3)
-    figure.suptitle(title, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
+    set_title(figure, title, records)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.25, 1])
     bars(left, labels, measured)
     left.set(xlim=(0, _room(measured)), xlabel=axis)
@@ -91,7 +100,7 @@ def beside(
         )
     bars(right, labels, paper, hatch="////")
     numbers = [value for value in paper if value is not None]
-    right.set(xlim=(paper_from, max(numbers) + 0.12 * (max(numbers) - paper_from)), xlabel=axis)
+    right.set(xlim=(0, 1.14 * max(numbers)), xlabel=axis)
     right.set_title(KINETICS, fontsize=10, color=INK, loc="left")
     figure.savefig(path, dpi=130)
 

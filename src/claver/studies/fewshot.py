@@ -9,7 +9,8 @@ from typing import Any
 from claver.data.motion_unseen import UNSEEN_VERBS
 from claver.models import Claver
 from claver.studies.described import EVERYTHING, fresh, learned, measure, recipe_of, settings_of, train, unseen
-from claver.studies.drawing import INK, KINETICS, PALE, new_figure, plain_axes
+from claver.studies.drawing import INK, KINETICS, PALE, new_figure, plain_axes, set_title
+from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table
 from claver.training.recipe import Recipe
@@ -71,7 +72,7 @@ def table(records: Sequence[Record]) -> Table:
         for kind in KINDS
     ]
     return Table(
-        "Few clips of each of twelve verbs, top-1 %, mean ± deviation over seeds, above the paper's (other datasets)",
+        f"Few clips of each of twelve verbs, top-1 %, {spread_of(records)}, above the paper's (other datasets)",
         ("", *(f"K={shots}" if shots else "zero-shot" for shots in SHOTS)),
         [*body, *paper],
         note=f"Chance is {CHANCE:.1f} %. After stills alone: the temporal tower starts from nothing.",
@@ -82,7 +83,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     """Two panels of lines: measured here, and the paper's."""
     figure = new_figure(9.6, 3.8)
     title = "Few clips of each verb (Table 13)"
-    figure.suptitle(title, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
+    set_title(figure, title, records)
     left, right = figure.subplots(1, 2)
     for start, kind in ROWS:
         name, colour = f"{KINDS[kind]}, {STARTS[start]}", INK if start == "verbs" else PALE

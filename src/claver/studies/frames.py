@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from claver.studies.bench import base, verbs
-from claver.studies.drawing import INK, PALE, new_figure, plain_axes
+from claver.studies.drawing import INK, PALE, new_figure, plain_axes, set_title
 from claver.studies.real import train_and_evaluate
+from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table
 
@@ -75,7 +76,7 @@ def table(records: Sequence[Record]) -> Table:
         for frames in (8, 16)
     ]
     return Table(
-        "Patch size and frame length: twelve motion verbs, top-1 %, mean ± deviation over seeds; the paper's rows are "
+        f"Patch size and frame length: twelve motion verbs, top-1 %, {spread_of(records)}; the paper's rows are "
         "of other datasets, HMDB-51 and UCF-101",
         ("patch, pixels", "frames T", "tokens T·N", *KINDS.values()),
         [*ours, *paper],
@@ -87,7 +88,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     """Top-1 over frames, a panel for each patch size, a line for each kind."""
     figure = new_figure(9.2, 3.6)
     title = "Patch size and frame length (Table 8), rendered motion"
-    figure.suptitle(title, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
+    set_title(figure, title, records)
     panels = figure.subplots(1, len(PATCHES), sharey=True)
     for axes, patch in zip(panels, PATCHES, strict=True):
         _draw_panel(axes, records, patch)

@@ -18,7 +18,8 @@ from claver.data.motion import VERBS
 from claver.data.motion_prompts import Aspect
 from claver.data.motion_unseen import UNSEEN_VERBS
 from claver.studies.described import EVERYTHING, held_out, learned, measure, settings_of, unseen
-from claver.studies.drawing import INK, KINETICS, MOTION, bars, new_figure
+from claver.studies.drawing import INK, KINETICS, MOTION, bars, new_figure, set_title
+from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table
 
@@ -87,7 +88,7 @@ def table(records: Sequence[Record]) -> Table:
         for stage in _done(records)
     ]
     return Table(
-        "Texts of twelve motion verbs, KMTA, mean ± deviation over seeds, beside Kinetics-400 (another dataset); then "
+        f"Texts of twelve motion verbs, KMTA, {spread_of(records)}, beside Kinetics-400 (another dataset); then "
         "twelve verbs never trained on, zero-shot",
         ("learned from", "top-1 %", "paper, Kinetics-400: top-1 %", *(f"unseen, by {name}: top-1 %" for name in ASKED)),
         body,
@@ -100,7 +101,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     """Three panels: verbs learned, the paper's, and unseen verbs by texts of training and of inference."""
     figure = new_figure(14.4, 4.2)
     title = "What is said of each class (Table 11), and verbs never trained on"
-    figure.suptitle(title, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
+    set_title(figure, title, records)
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 0.8, 1.9])
     labels = [stage.label for stage in _done(records)]
     top1 = [_figure(records, stage, "top1") for stage in _done(records)]
@@ -108,7 +109,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     left.set(xlim=(0, 1.16 * max(value.mean + value.deviation for value in top1)), xlabel="top-1, %")
     left.set_title(MOTION, fontsize=10, color=INK, loc="left")
     bars(middle, [""] * len(labels), [stage.paper for stage in _done(records)], hatch="////")
-    middle.set(xlim=(76, 78.8), xlabel="top-1, %")
+    middle.set(xlim=(0, 92), xlabel="top-1, %")
     middle.set_title(KINETICS, fontsize=10, color=INK, loc="left")
     means = [[_unseen(records, stage, name).mean for name in ASKED] for stage in _done(records)]
     _draw_unseen(right, labels, np.array(means))

@@ -13,7 +13,8 @@ from claver.data.motion import render_clips
 from claver.explain.rank import Ranks, random_tower, ranks_by_length
 from claver.models import Claver
 from claver.studies.bench import base, stills, verbs
-from claver.studies.drawing import INK, PALE, new_figure, plain_axes
+from claver.studies.drawing import INK, PALE, new_figure, plain_axes, set_title
+from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table
 from claver.training.tokens import cache_tokens
@@ -90,8 +91,7 @@ def table(records: Sequence[Record]) -> Table:
     ]
     names = KINDS.values()
     return Table(
-        "Rank of attention matrices on rendered motion, mean ± deviation over seeds; the paper proves and prints no "
-        "numbers",
+        f"Rank of attention matrices on rendered motion, {spread_of(records)}; the paper proves and prints no numbers",
         (
             *("weights", "head width", "frames", "T·N", "rank of scores, joint"),
             *(f"{name}: rank, % of T·N" for name in names),
@@ -108,7 +108,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     """Effective rank over T·N, random and trained, and over the width of heads."""
     figure = new_figure(10.4, 3.9)
     title = "Effective rank of attention matrices (Appendix A), rendered motion"
-    figure.suptitle(title, fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
+    set_title(figure, title, records)
     panels = figure.subplots(1, 3, width_ratios=[1.2, 1.2, 1])
     for axes, weights in zip(panels, LENGTHS, strict=False):
         _by_length(axes, records, weights)

@@ -14,7 +14,8 @@ from claver.evaluation.metrics import top_k_accuracy, within_pairs
 from claver.explain.shuffle import Level, Read, Where, shuffled
 from claver.models import Claver
 from claver.studies.bench import base, recipes, tokens, verbs
-from claver.studies.drawing import INK, KINETICS, MOTION, OURS, PAPER, new_figure, plain_axes
+from claver.studies.drawing import INK, KINETICS, MOTION, OURS, PAPER, new_figure, plain_axes, set_title
+from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table
 from claver.training.clips import Encode, score_clips
@@ -98,8 +99,7 @@ def table(records: Sequence[Record]) -> Table:
         for place, label in enumerate(("no shuffling", "shuffled"))
     ]
     return Table(
-        "Shuffled tokens: twelve motion verbs, top-1 %, mean ± deviation over seeds; the paper's rows are of another "
-        "dataset",
+        f"Shuffled tokens: twelve motion verbs, top-1 %, {spread_of(records)}; the paper's rows are of another dataset",
         ("shuffled", *KINDS.values()),
         [*rows, *more, *paper],
         note="Class tokens are read wherever they went, but for the rows “read at class places”. After the temporal "
@@ -110,7 +110,7 @@ def table(records: Sequence[Record]) -> Table:
 def draw(records: Sequence[Record], path: Path) -> None:
     """Bars of top-1 for each kind, in order and shuffled; the paper's in a panel of its own."""
     figure = new_figure(10.4, 4.2)
-    figure.suptitle("Shuffled tokens (Table 9)", fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
+    set_title(figure, "Shuffled tokens (Table 9)", records)
     left, right = figure.subplots(1, 2, width_ratios=[2.4, 1])
     names = [name for name in _names() if name[0] != "after_places"]
     faces, hatches = ("#52525b", "#a1a1aa", "#e4e4e7", "white", "white"), ("", "", "", "////", "....")

@@ -9,6 +9,7 @@ from pathlib import Path
 from claver.studies.bench import base, verbs
 from claver.studies.drawing import beside
 from claver.studies.real import train_and_evaluate
+from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Measured, Table
 
@@ -75,7 +76,7 @@ def table(records: Sequence[Record]) -> Table:
     """Top-1, right pair and within pair of every row."""
     shares = ("top1", "top_pair", "within_pair")
     return Table(
-        "Twelve motion verbs, mean ± deviation over seeds, beside the paper's Kinetics-400 (another dataset)",
+        f"Twelve motion verbs, {spread_of(records)}, beside the paper's Kinetics-400 (another dataset)",
         ("frames joined by", "layers", "top-1 %", "right pair %", "within pair %", "paper, Kinetics-400: top-1 %"),
         [[row.label, row.layers, *(row.measured(records, share) for share in shares), row.paper] for row in ROWS],
         note="Right pair: the verb or its time reversal was named. Within pair: the verb scored above its reversal; "
@@ -88,12 +89,12 @@ def draw(records: Sequence[Record], path: Path) -> None:
     """Top-1 of every row beside the paper's."""
     beside(
         path,
+        records,
         "How frames are joined (Table 7)",
         [row.label for row in ROWS],
         [row.measured(records, "top1") for row in ROWS],
         [row.paper for row in ROWS],
         chance=100 / 12,
-        paper_from=76,
     )
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from claver.data.motion import COLOURS, SHAPES, SIZES, VERBS, Verb, render_clips
 from claver.data.motion_prompts import Aspect
 from claver.studies.described import EVERYTHING, bench_part, held_out, learned, settings_of
-from claver.studies.drawing import INK, OURS, PAPER, new_figure, plain_axes
+from claver.studies.drawing import INK, OURS, PAPER, new_figure, plain_axes, set_title
+from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table
 
@@ -113,7 +114,7 @@ def table(records: Sequence[Record]) -> Table:
     body: list[list[Cell]] = [[row.label, *(_share(records, row, part) for part in PARTS)] for row in ROWS]
     alike: list[Cell] = [measured(records, f"{part} alike", {"texts": []}, scale=100) for part in PARTS]
     return Table(
-        "Importance of words in captions of motion clips, %, mean ± deviation over seeds",
+        f"Importance of words in captions of motion clips, %, {spread_of(records)}",
         ("model", "verbs", "nouns", "words of the motion", "words of the thing", "rest"),
         [*body, [WORDS_ALIKE, *alike]],
         note=f"{WORDS_ALIKE.capitalize()}: what the shares would be if no word counted more than another. The "
@@ -125,7 +126,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     """For each model a bar in three parts: words of the motion, of the thing, and the rest."""
     labels = [*(row.label for row in ROWS), WORDS_ALIKE]
     figure = new_figure(9.2, 0.42 * len(labels) + 1.5)
-    figure.suptitle("Words of a caption (Fig. 5)", fontsize=12, fontweight="bold", color=INK, x=0.01, ha="left")
+    set_title(figure, "Words of a caption (Fig. 5)", records)
     axes = figure.subplots()
     ends = [0.0] * len(labels)
     for part, colour, hatch in zip(_PHRASES, (OURS, PAPER, "white"), ("", "////", ""), strict=True):
