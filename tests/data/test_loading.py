@@ -178,3 +178,10 @@ def test_reading_in_order_replaces_nothing(tmp_path: Path) -> None:
         assert str(seen[2]).startswith(str(tmp_path / "2.mp4"))
         assert isinstance(seen[0], np.ndarray)
         assert seen[0].shape == (4, 32, 42, 3)
+
+
+def test_a_squashed_reading_is_the_preprocessing_s(clips: Clips) -> None:
+    preprocess = Preprocess(size=32, short_side=32, resize="squash")
+    reading = Reading(frames=4, short_side=32, cut=CenterCut(32), sampling="centre", resize="squash")
+    views = load_views(clips.places[0].source(), frames=4, preprocess=preprocess, normalized=False)
+    np.testing.assert_array_equal(clips.read(0, reading), views[0].permute(0, 2, 3, 1).numpy())

@@ -274,5 +274,7 @@ def test_config_survives_json_and_refuses_strangers() -> None:
         ClaverConfig.from_dict({"imag": {}})
     with pytest.raises(ClaverError, match="temporal must be one of"):
         tiny_config("kmta")  # type: ignore[arg-type]
+    with pytest.raises(ClaverError, match="norm_eps must be above 0"):
+        ClaverConfig(norm_eps=float("nan"))
     with pytest.raises(ClaverError, match="there is no size"):
         named_config("H/14")

@@ -22,7 +22,8 @@ DEFAULT_MODEL = "openai/clip-vit-base-patch16"
 ModelOption = Annotated[
     str | None,
     typer.Option(
-        help="A Hugging Face id, a model folder or that of a training run, an OpenAI .pt or a released CLAVER .pth. "
+        help="A Hugging Face id, a model folder (CLIP, open_clip, ours) or that of a training run, an OpenAI .pt or a "
+        "released CLAVER .pth. "
         f"Without it, {DEFAULT_MODEL} if that is in the local cache."
     ),
 ]

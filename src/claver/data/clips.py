@@ -15,7 +15,7 @@ from claver.data.manifest import Ints, Manifest
 from claver.data.manifest_file import read_manifest
 from claver.errors import ClaverError, VideoError
 from claver.video.reader import Frames
-from claver.video.transforms import Interpolation, resize_short_side
+from claver.video.transforms import Interpolation, Resize, resize_frames
 from claver.video.views import SampledFrames, sample_frames
 
 Cut = Callable[[Frames, np.random.Generator], Frames]
@@ -145,6 +145,7 @@ class Reading:
         sampling: `random` places in the segments, or their `centre`.
         views: samplings of one clip; view v has frames v·T … (v + 1)·T − 1 of the result.
         interpolation: of the resizing.
+        resize: `squash` resizes the longer side to `short_side` as well.
     """
 
     frames: int
@@ -153,6 +154,7 @@ class Reading:
     sampling: Literal["random", "centre"] = "random"
     views: int = 1
     interpolation: Interpolation = "bicubic"
+    resize: Resize = "short_side"
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.views < 1 or (self.short_side is not None and self.short_side < 1):
@@ -185,5 +187,5 @@ class Reading:
         if self.short_side is None:
             return frames
         pixels_TCHW = torch.from_numpy(frames).permute(0, 3, 1, 2)
-        resized = resize_short_side(pixels_TCHW, self.short_side, self.interpolation)
+        resized = resize_frames(pixels_TCHW, self.short_side, self.interpolation, self.resize)
         return resized.permute(0, 2, 3, 1).numpy()

@@ -31,16 +31,25 @@ class Block(nn.Module):
     [C, L, D].
     """
 
-    def __init__(self, width: int, heads: int, *, activation: Activation = "quick_gelu", eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        activation: Activation = "quick_gelu",
+        eps: float = 1e-5,
+        mlp: int | None = None,  # hidden width; 4 · width if None
+    ) -> None:
         super().__init__()
+        mlp = mlp or 4 * width
         self.heads = heads
         self.activation = quick_gelu if activation == "quick_gelu" else F.gelu
         self.norm1 = nn.LayerNorm(width, eps)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.norm2 = nn.LayerNorm(width, eps)
-        self.up = nn.Linear(width, 4 * width)
-        self.down = nn.Linear(4 * width, width)
+        self.up = nn.Linear(width, mlp)
+        self.down = nn.Linear(mlp, width)
 
     def forward(self, x: Tensor, attend: Attend, select: Select | None = None) -> Tensor:
         """Run the block.

@@ -14,6 +14,9 @@ Temporal = Literal["kmt", "kmct", "joint", "pipeline", "class", "mean"]
 Aggregate = Literal["paper", "released"]
 """Whose arithmetic joins frames and texts: the paper's, or that of the released code, for published checkpoints."""
 Activation = Literal["quick_gelu", "gelu"]
+_LIMITS = {"layers": 1024, "frames": 65_536, "size": 65_536, "vocabulary": 2**24, "eot": 2**24}
+_LARGEST, _LARGEST_EPS = 2**18, 0.1
+"""No model is larger: a config that asks for more is damaged, or is meant to fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class ImageConfig:
     width: int = 768  # D
     layers: int = 12
     heads: int = 12
+    mlp: int | None = None  # hidden width of a block's MLP; 4 · width if None
 
     def __post_init__(self) -> None:
         _check_sizes("image", self)
@@ -52,9 +56,12 @@ class TextConfig:
     width: int = 512
     layers: int = 12
     heads: int = 8
+    mlp: int | None = None  # hidden width of a block's MLP; 4 · width if None
 
     def __post_init__(self) -> None:
         _check_sizes("text", self)
+        if self.eot >= self.vocabulary:
+            raise ClaverError(f"text: eot, {self.eot}, is not in a vocabulary of {self.vocabulary} tokens")
 
 
 @dataclass(frozen=True)
@@ -86,12 +93,17 @@ class ClaverConfig:
     def __post_init__(self) -> None:
         _check_choice("activation", self.activation, Activation)
         _check_choice("aggregate", self.aggregate, Aggregate)
-        if not isinstance(self.embedding, int) or self.embedding < 1:
-            raise ClaverError(f"embedding must be a whole number of at least 1, not {self.embedding!r}")
+        _check_size("", "embedding", self.embedding)
+        if not (isinstance(self.norm_eps, float | int) and 0 < self.norm_eps <= _LARGEST_EPS):
+            raise ClaverError(f"norm_eps must be above 0 and at most {_LARGEST_EPS}, not {self.norm_eps!r}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in `config.json`."""
-        return {"model_type": "claver", **asdict(self)}
+        """Plain values, as in `config.json`; an MLP of the usual width and the usual resizing are left out."""
+        values = {"model_type": "claver", **asdict(self)}
+        for part, key, usual in (("image", "mlp", None), ("text", "mlp", None), ("preprocess", "resize", "short_side")):
+            if values[part][key] == usual:
+                del values[part][key]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ClaverConfig:
@@ -121,10 +133,18 @@ def _check_choice(name: str, value: object, choices: Any) -> None:
 
 def _check_sizes(part: str, config: ImageConfig | TextConfig | TemporalConfig) -> None:
     for name, value in vars(config).items():
-        if name != "kind" and (type(value) is not int or value < (0 if name == "eot" else 1)):
-            raise ClaverError(f"{part}: {name} must be a whole number of at least 1, not {value!r}")
+        if name != "kind" and not (name == "mlp" and value is None):
+            _check_size(f"{part}: ", name, value)
     if isinstance(config, ImageConfig | TextConfig) and config.width % config.heads:
         raise ClaverError(f"{part}: a width of {config.width} cannot be cut into {config.heads} heads")
+
+
+def _check_size(part: str, name: str, value: object) -> None:
+    least, most = 0 if name == "eot" else 1, _LIMITS.get(name, _LARGEST)
+    if type(value) is not int or value < least:
+        raise ClaverError(f"{part}{name} must be a whole number of at least {least}, not {value!r}")
+    if value > most:
+        raise ClaverError(f"{part}{name} is {value}; no model has more than {most}")
 
 
 def _part(kind: Any, name: str, values: Mapping[str, Any]) -> Any:

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
 from claver.errors import CheckpointError
 from claver.files import replacing, sync
+from claver.models.files import read_json
+from claver.models.weights import WEIGHTS
 
 if TYPE_CHECKING:
     from claver.models.claver import Claver
 
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 EMA_FOLDER = "ema"  # of a checkpoint, with the averaged weights
 _PLACES = ("best", "best.old", f"last/{EMA_FOLDER}", "last", "last.old")  # of models in a training run's folder
 
@@ -70,47 +71,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         raise CheckpointError(f"{folder} is no model folder: {_what_is_in(folder)}")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} should hold one JSON object")
-    return values
+    return read_json(path)
 
 
 def _what_is_in(folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
     found = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") if names else "nothing"
     return f"it has neither {CONFIG} nor, as a training run, `best` or `last`, but {found}"
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The weights of a folder: safetensors, whole or in shards, else `pytorch_model.bin` read without running it.
-
-    Raises:
-        CheckpointError: no weights, or damaged ones.
-    """
-    files = sorted(folder.glob("model*.safetensors"))
-    if files:
-        return {key: value for file in files for key, value in read_safetensors(file).items()}
-    if (folder / "pytorch_model.bin").is_file():
-        from claver.models.unpickle import read_pickled_state
-
-        return read_pickled_state(folder / "pytorch_model.bin")
-    raise CheckpointError(f"{folder} has no weights: neither {WEIGHTS} nor pytorch_model.bin")
-
-
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of one safetensors file.
-
-    Raises:
-        CheckpointError: the file is damaged.
-    """
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} cannot be read as safetensors: {error}") from error
 
 
 def push_folder(model: Claver, repo_id: str, *, private: bool, token: str | None) -> str:

@@ -22,7 +22,7 @@ class ImageTower(nn.Module):
         self.position = nn.Parameter(torch.empty(image.tokens, image.width))
         self.norm_pre = nn.LayerNorm(image.width, config.norm_eps)
         self.blocks = nn.ModuleList(
-            Block(image.width, image.heads, activation=config.activation, eps=config.norm_eps)
+            Block(image.width, image.heads, activation=config.activation, eps=config.norm_eps, mlp=image.mlp)
             for _ in range(image.layers)
         )
         self.initialise()

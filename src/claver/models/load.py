@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from claver.errors import CheckpointError, ClaverError
 from claver.models.claver import Claver
-from claver.models.config import (
-    Aggregate,
-    ClaverConfig,
-    ImageConfig,
-    Temporal,
-    TemporalConfig,
-    TextConfig,
-)
-from claver.models.folder import CONFIG, TOKENIZER, read_config, read_safetensors, read_weights, weights_in
-from claver.models.names import State, from_hugging_face, from_openai
+from claver.models.config import Activation, Aggregate, ClaverConfig, Temporal
+from claver.models.files import read_json, require_regular
+from claver.models.folder import CONFIG, TOKENIZER, read_config, weights_in
+from claver.models.hugging_face import PREPROCESSOR, PROCESSOR, config_from_hugging_face, read_preprocessor
+from claver.models.inferred import Heads, infer_config
+from claver.models.names import Layout, State, layout_of, own_names
 from claver.models.notice import logger
-from claver.models.temporal import resize_time
+from claver.models.open_clip import OPEN_CLIP_CONFIG, config_from_open_clip
+from claver.models.temporal import TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
-from claver.models.unpickle import read_pickled_state
-from claver.video.transforms import Preprocess
+from claver.models.unpickle import is_torchscript
+from claver.models.weights import OPEN_CLIP_WEIGHTS, PICKLED, find_weights, read_tensors
 
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w.-]+")
-_HUB_FILES = [CONFIG, "*.safetensors", TOKENIZER, "vocab.json", "merges.txt"]
+_HUB_CONFIGS = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, "vocab.json", "merges.txt"]
+_HUB_WEIGHTS = [
+    ["model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"],
+    [name for name in OPEN_CLIP_WEIGHTS if name.endswith(".safetensors")],
+    [PICKLED, f"{PICKLED}.index.json", "pytorch_model-*-of-*.bin"],
+    [name for name in OPEN_CLIP_WEIGHTS if name.endswith(".bin")],
+]
+"""What to download of a repository, the first of these that it has: one copy of the weights, not four."""
+
+Kind = Literal["claver", "clip", "open_clip"]
+
+
+class Weights(dict[str, Tensor]):
+    """Weights under our names, and the config they are to be used with."""
+
+    config: ClaverConfig
 
 
 def load(
@@ -39,6 +52,8 @@ def load(
     temporal: Temporal | None = None,
     frames: int | None = None,
     aggregate: Aggregate | None = None,
+    heads: Heads | None = None,
+    activation: Activation | None = None,
     tokenizer: str | Path | None = None,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
@@ -48,11 +63,14 @@ def load(
     """Load a model, ready for use.
 
     Args:
-        source: a Hugging Face id or folder (CLIP's or ours), an OpenAI `.pt`, a released CLAVER `.pth`, or a state
-            dict of either in `.safetensors`.
+        source: a Hugging Face id or folder (CLIP's, open_clip's or ours), an OpenAI `.pt`, a released CLAVER `.pth`,
+            or a state dict of any of them in `.pt`, `.bin` or `.safetensors`.
         temporal: how frames speak to each other; the checkpoint's own if None, `kmt` where it has none.
         frames: T of the temporal embedding; the checkpoint's own if None, else it is interpolated.
         aggregate: `paper` or `released` arithmetic; the checkpoint's own if None.
+        heads: attention heads of the image tower, or of both as (image, text), for weights that come without a config
+            and are of no published size; no shape tells them.
+        activation: `gelu` or `quick_gelu`, for weights that come without a config; no shape tells it.
         tokenizer: where to find the tokenizer if not with the weights (see `find_tokenizer`).
         device: where to put the model.
         dtype: what to compute in, such as `torch.bfloat16`.
@@ -66,133 +84,158 @@ def load(
         CheckpointError: nothing there, or not a model that fits.
     """
     path = _locate(source, revision, token)
-    state, config = _read(path)
+    state, config = _read(path, heads, activation)
     config = _adapt(config, state, temporal, frames, aggregate)
-    model = Claver(config, find_tokenizer(path if path.is_dir() else path.parent, config.text, tokenizer))
-    _fill(model, state, source)
+    model = _filled(config, state, source)
+    model.tokenizer = find_tokenizer(path if path.is_dir() else path.parent, config.text, tokenizer)
+    model.clamp_scale()
     scale = model.logit_scale.detach().clone()
     model.to(device=device, dtype=dtype)
     model.logit_scale.data = scale.to(model.device)  # ln 100 in bfloat16 would be off, and every score by one per cent
     return model.eval()
 
 
-def load_weights(source: str | Path, *, revision: str | None = None, token: str | None = None) -> State:
+def load_weights(
+    source: str | Path,
+    *,
+    heads: Heads | None = None,
+    activation: Activation | None = None,
+    revision: str | None = None,
+    token: str | None = None,
+) -> Weights:
     """The weights alone of whatever `load` takes, under our names; arguments and errors as there."""
-    return _read(_locate(source, revision, token))[0]
+    state, config = _read(_locate(source, revision, token), heads, activation)
+    weights = Weights(state)
+    weights.config = config
+    return weights
 
 
 def _locate(source: str | Path, revision: str | None, token: str | None) -> Path:
     path = Path(source).expanduser()
     if path.exists():
-        return weights_in(path) if path.is_dir() else path
-    if not _HUB_ID.fullmatch(str(source)) or path.suffix in (".pt", ".pth", ".safetensors"):
+        return weights_in(path) if path.is_dir() else require_regular(path)
+    if not _HUB_ID.fullmatch(str(source)) or path.suffix in (".pt", ".pth", ".bin", ".safetensors"):
         raise CheckpointError(f"there is no file or folder {source}; a Hugging Face id looks like name/model")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    fetch: dict[str, Any] = {"repo_id": str(source), "revision": revision, "token": token}
     try:
-        folder = Path(snapshot_download(allow_patterns=_HUB_FILES, **fetch))
-        if not list(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(allow_patterns=[*_HUB_FILES, "pytorch_model.bin"], **fetch))
+        return download(
+            lambda patterns: snapshot_download(str(source), revision=revision, token=token, allow_patterns=patterns)
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
             f"{source} is neither a local path nor in the Hugging Face cache and could not be downloaded: {reason}"
         ) from error
+
+
+def download(snapshot: Callable[[list[str]], str]) -> Path:
+    """The local folder of a repository with its configs, its tokenizer and one copy of its weights.
+
+    Args:
+        snapshot: downloads what fits some patterns and returns the folder.
+    """
+    for patterns in _HUB_WEIGHTS:
+        folder = Path(snapshot([*_HUB_CONFIGS, *patterns]))
+        if any(file.name not in _HUB_CONFIGS for pattern in patterns for file in folder.glob(pattern)):
+            break
     return folder
 
 
-def _read(path: Path) -> tuple[State, ClaverConfig]:
-    """Weights under our names, and the config they imply."""
+def _read(path: Path, heads: Heads | None, activation: Activation | None) -> tuple[State, ClaverConfig]:
+    """Weights under our names, and the config they are to be used with."""
+    _check_options(heads, activation)
+    openai = False
     if path.is_dir():
-        return _understand(path)
-    if path.suffix == ".safetensors":
-        state = read_safetensors(path)
-        if (path.parent / CONFIG).is_file():
-            return _understand(path.parent, state)
-    elif path.suffix in (".pt", ".pth", ".bin"):
-        state = read_pickled_state(path)
+        kind = _kind(path)
+        _config_of_folder(path, kind)  # nothing is read for a config that makes no sense
+        files = find_weights(path, kind)
+    elif path.suffix in (".safetensors", ".pt", ".pth", ".bin"):
+        files, openai = [path], is_torchscript(path)
     else:
         raise CheckpointError(f"{path} is no checkpoint: a folder, .safetensors, .pt or .pth is needed")
-    state = from_openai(state)
-    return state, infer_config(state)
+    raw = read_tensors(files)
+    try:
+        layout, kept = layout_of(raw)
+        state = own_names(layout, kept)
+        config = None if openai else _config_beside(files[0].parent, layout, state)
+        if config is None:
+            config = infer_config(state, heads=heads, activation=activation, openai=openai)
+    except CheckpointError as error:
+        raise error if str(path) in str(error) else CheckpointError(f"{path}: {error}") from error
+    except ClaverError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return state, _overridden(config, heads, activation)
 
 
-def _understand(folder: Path, state: State | None = None) -> tuple[State, ClaverConfig]:
-    """The weights of a folder, or `state` in their place, by what its config says they are."""
-    values = read_config(folder)
-    kind = values.get("model_type")
-    if kind not in ("claver", "clip"):
-        raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; only 'claver' and 'clip' can be loaded")
-    state = read_weights(folder) if state is None else state
+def _check_options(heads: Heads | None, activation: Activation | None) -> None:
+    if activation is not None and activation not in get_args(Activation):
+        raise CheckpointError(f"activation must be one of {', '.join(get_args(Activation))}, not {activation!r}")
+    numbers = heads if isinstance(heads, tuple) else (heads, heads)
+    if heads is not None and (len(numbers) != 2 or any(type(n) is not int or n < 1 for n in numbers)):
+        raise CheckpointError(f"heads must be a whole number, or one for images and one for texts, not {heads!r}")
+
+
+def _kind(folder: Path) -> Kind:
+    """Whose config a folder has."""
+    open_clip = (folder / OPEN_CLIP_CONFIG).is_file()
+    if open_clip and not (folder / CONFIG).is_file():
+        return "open_clip"
+    kind = read_config(folder).get("model_type")
+    if kind == "claver" or kind == "clip":
+        return kind
+    if open_clip:
+        return "open_clip"
+    raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; only 'claver' and 'clip' can be loaded")
+
+
+def _config_of_folder(folder: Path, kind: Kind) -> ClaverConfig:
+    """A folder's config; what is wrong with it is said of its file."""
+    name = OPEN_CLIP_CONFIG if kind == "open_clip" else CONFIG
+    values = read_json(folder / name)
     try:
         if kind == "claver":
-            return state, ClaverConfig.from_dict(values)
-        return from_hugging_face(state), config_from_hugging_face(values)
+            return ClaverConfig.from_dict(values)
+        if kind == "open_clip":
+            return config_from_open_clip(values)
+        return config_from_hugging_face(values, read_preprocessor(folder))
     except ClaverError as error:
-        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+        told = str(error)
+        place = "" if str(folder) in told else f"{folder}: " if told.startswith(PREPROCESSOR) else f"{folder / name}: "
+        raise CheckpointError(place + told) from error
 
 
-def infer_config(state: Mapping[str, Tensor]) -> ClaverConfig:
-    """The sizes of a checkpoint from its shapes; head width 64, as in every published CLIP.
-
-    Raises:
-        CheckpointError: a tower is missing.
-    """
-    if missing := [key for key in ("image.patch.weight", "image.position", "text.position") if key not in state]:
-        raise CheckpointError(f"the checkpoint lacks {missing[0]!r}: it is not a whole CLIP or CLAVER model")
-    width, _, patch, _ = state["image.patch.weight"].shape
-    size = round((len(state["image.position"]) - 1) ** 0.5) * patch
-    image = ImageConfig(size, patch, width, _depth(state, "image"), width // 64)
-    vocabulary, text_width = state["text.embedding.weight"].shape
-    context = len(state["text.position"])
-    text = TextConfig(context, vocabulary, vocabulary - 1, text_width, _depth(state, "text"), text_width // 64)
-    embedding = state["readout.projection"].shape[1]
-    if "temporal.embedding" not in state:
-        temporal = TemporalConfig(layers=max(1, image.layers // 3))
-        return ClaverConfig(image, text, temporal, embedding, preprocess=Preprocess.paper(size))
-    temporal = TemporalConfig("kmt", _depth(state, "temporal"), len(state["temporal.embedding"]))
-    released = Preprocess.released(size)
-    return ClaverConfig(image, text, temporal, embedding, aggregate="released", preprocess=released)
+def _config_beside(folder: Path, layout: Layout, state: State) -> ClaverConfig | None:
+    """The config that lies beside weights of a layout; None if nothing there is about them."""
+    if layout == "openai":
+        if "temporal.embedding" in state:
+            return None
+        if (folder / OPEN_CLIP_CONFIG).is_file():
+            return _config_of_folder(folder, "open_clip")
+    kind: Kind = "claver" if layout == "claver" else "clip"
+    found = read_json(folder / CONFIG).get("model_type") if (folder / CONFIG).is_file() else None
+    if found == kind:
+        config = _config_of_folder(folder, kind)
+        return config if layout != "openai" or _misfit(config, state) is None else None
+    if layout == "openai":
+        return None
+    beside = f"the {CONFIG} beside them is of model_type {found!r}" if found else f"there is no {CONFIG} beside them"
+    raise CheckpointError(f"the weights have the names of a model of type {kind!r}, but {beside}")
 
 
-def _depth(state: Mapping[str, Tensor], tower: str) -> int:
-    return 1 + max(int(key.split(".")[2]) for key in state if key.startswith(f"{tower}.blocks."))
-
-
-def config_from_hugging_face(values: Mapping[str, Any]) -> ClaverConfig:
-    """Our config from a `transformers` CLIP's; what its file leaves out has that library's default."""
-    vision, language = values.get("vision_config") or {}, values.get("text_config") or {}
-    image = ImageConfig(
-        vision.get("image_size", 224),
-        vision.get("patch_size", 32),
-        vision.get("hidden_size", 768),
-        vision.get("num_hidden_layers", 12),
-        vision.get("num_attention_heads", 12),
+def _overridden(config: ClaverConfig, heads: Heads | None, activation: Activation | None) -> ClaverConfig:
+    """The config with what the caller said in place of what it says; a difference is told."""
+    image_heads, text_heads = heads if isinstance(heads, tuple) else (heads, None)
+    changed = replace(
+        config,
+        image=replace(config.image, heads=image_heads or config.image.heads),
+        text=replace(config.text, heads=text_heads or config.text.heads),
+        activation=activation or config.activation,
     )
-    vocabulary, eot = language.get("vocab_size", 49408), language.get("eos_token_id", 49407)
-    text = TextConfig(
-        language.get("max_position_embeddings", 77),
-        vocabulary,
-        # Old configs say 2 and mean the largest id; transformers reads them so as well.
-        vocabulary - 1 if eot == 2 else eot,
-        language.get("hidden_size", 512),
-        language.get("num_hidden_layers", 12),
-        language.get("num_attention_heads", 8),
-    )
-    activation = vision.get("hidden_act", "quick_gelu")
-    if activation not in ("quick_gelu", "gelu") or activation != language.get("hidden_act", "quick_gelu"):
-        raise CheckpointError(f"activation {activation!r} is not supported; CLIP has quick_gelu or gelu in both towers")
-    return ClaverConfig(
-        image,
-        text,
-        TemporalConfig(layers=max(1, image.layers // 3)),
-        embedding=values.get("projection_dim", 512),
-        activation=activation,
-        norm_eps=vision.get("layer_norm_eps", 1e-5),
-        preprocess=Preprocess.paper(image.size),
-    )
+    if changed != config:
+        logger.warning("heads and activation are those that were given, in place of those of the checkpoint's config")
+    return changed
 
 
 def _adapt(
@@ -205,31 +248,71 @@ def _adapt(
     if frames is not None and frames < 1:
         raise CheckpointError(f"frames must be at least 1, not {frames}")
     kind = temporal or config.temporal.kind
-    if trained and kind != config.temporal.kind:
+    before, config = config.temporal.kind, config.with_temporal(kind, frames, config.temporal.layers)
+    if trained and kind != before:
         fate = "are left out: frames are averaged" if kind == "mean" else f"now run as {kind}"
-        logger.warning("temporal weights trained as %s %s", config.temporal.kind, fate)
+        logger.warning("temporal weights trained as %s %s", before, fate)
     if kind == "mean":
         for key in [key for key in state if key.startswith("temporal.")]:
             del state[key]
     elif not trained:
+        _check_new_tower(config)
         logger.warning("the temporal tower is new: until it is trained, answers are those of CLIP with mean pooling")
     elif frames is not None and frames != len(state["temporal.embedding"]):
         state["temporal.embedding"] = resize_time(state["temporal.embedding"], frames)
-    layers = config.temporal.layers or max(1, config.image.layers // 3)
-    config = config.with_temporal(kind, frames, layers)
     return config if aggregate is None else replace(config, aggregate=aggregate)
 
 
-def _fill(model: Claver, state: State, source: str | Path) -> None:
-    expected = model.state_dict()
-    new_temporal = not any(key.startswith("temporal.") for key in state)
-    wanted = [key for key in expected if not (new_temporal and key.startswith("temporal."))]
+def _check_new_tower(config: ClaverConfig) -> None:
+    most = max(config.image.layers, config.text.layers)
+    if config.temporal.layers > most:
+        raise CheckpointError(
+            f"a new temporal tower of {config.temporal.layers} layers is asked for; the model's own have at most {most}"
+        )
+
+
+def _filled(config: ClaverConfig, state: State, source: str | Path) -> Claver:
+    """The model with its weights; none is allocated before all of them are known to fit."""
+    if problem := _misfit(config, state):
+        raise CheckpointError(f"{source}{problem}")
+    model = without_values(config)
+    if not _has_temporal(state):
+        model.temporal = TemporalTower(config)
+    # A copy, because what safetensors reads may still be the file itself, which somebody may write to.
+    values = {key: state[key].to(torch.float32, copy=True) for key in list(state)}
+    model.load_state_dict(values, strict=False, assign=True)
+    return model
+
+
+def _misfit(config: ClaverConfig, state: State) -> str | None:
+    """What weights lack for a config, or have too much or in another shape, to follow the name of their file."""
+    expected = without_values(config).state_dict()
+    wanted = [key for key in expected if _has_temporal(state) or not key.startswith("temporal.")]
     if missing := [key for key in wanted if key not in state]:
-        raise CheckpointError(f"{source} lacks {len(missing)} parameters, first {missing[0]!r}")
+        return f" lacks {len(missing)} parameters, first {missing[0]!r}"
     if extra := [key for key in state if key not in expected]:
-        raise CheckpointError(f"{source} has {len(extra)} parameters this model has no place for, first {extra[0]!r}")
+        return f" has {len(extra)} parameters this model has no place for, first {extra[0]!r}"
     for key in wanted:
         if state[key].shape != expected[key].shape:
             theirs, ours = tuple(state[key].shape), tuple(expected[key].shape)
-            raise CheckpointError(f"{source}: {key!r} has shape {theirs}, but this model needs {ours}")
-    model.load_state_dict(state, strict=False)
+            return f": {key!r} has shape {theirs}, but this model needs {ours}"
+    return None
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Leaves out what `torch.nn.init` does: random numbers on the meta device cost seconds of imports, for nothing."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def without_values(config: ClaverConfig) -> Claver:
+    """A model on the meta device: every shape, and no memory."""
+    with torch.device("meta"), _NoInitialisation():
+        return Claver(config)
+
+
+def _has_temporal(state: State) -> bool:
+    return any(key.startswith("temporal.") for key in state)

@@ -35,14 +35,16 @@ class TemporalTower(nn.Module):
 
     def __init__(self, config: ClaverConfig) -> None:
         super().__init__()
-        kind, width = config.temporal.kind, config.image.width
+        image, kind = config.image, config.temporal.kind
+        width = image.width
         self.kind = kind
         self.mask = MASK_OF.get(kind)
         layers = config.temporal.layers if self.mask else 0
         if self.mask:
             self.embedding = nn.Parameter(torch.empty(config.temporal.frames, width))
         self.blocks = nn.ModuleList(
-            Block(width, config.image.heads, activation=config.activation, eps=config.norm_eps) for _ in range(layers)
+            Block(width, image.heads, activation=config.activation, eps=config.norm_eps, mlp=image.mlp)
+            for _ in range(layers)
         )
         self.initialise()
 

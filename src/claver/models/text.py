@@ -31,7 +31,8 @@ class TextTower(nn.Module):
         self.embedding = nn.Embedding(text.vocabulary, text.width)
         self.position = nn.Parameter(torch.empty(text.context, text.width))
         self.blocks = nn.ModuleList(
-            Block(text.width, text.heads, activation=config.activation, eps=config.norm_eps) for _ in range(text.layers)
+            Block(text.width, text.heads, activation=config.activation, eps=config.norm_eps, mlp=text.mlp)
+            for _ in range(text.layers)
         )
         self.norm = nn.LayerNorm(text.width, config.norm_eps)
         self.projection = nn.Parameter(torch.empty(text.width, config.embedding))

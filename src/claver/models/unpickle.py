@@ -74,22 +74,23 @@ def read_pickled_state(path: Path) -> dict[str, Tensor]:
     """The tensors by name in a `.pt` or `.pth` file.
 
     Args:
-        path: a state dict, alone or under `model`, `state_dict` or `module` (whatever lies beside it, such as the
-            released code's pickled config, is ignored and never executed), or OpenAI's TorchScript archive, whose
-            SHA-256 must be one that OpenAI published, because loading it runs the program in it.
+        path: a state dict, alone or under `model`, `state_dict`, `model_state_dict` or `module` (whatever lies beside
+            it, such as the released code's pickled config, is ignored and never executed), or OpenAI's TorchScript
+            archive, whose SHA-256 must be one that OpenAI published, because loading it runs the program in it.
 
     Raises:
         CheckpointError: none of these, a damaged file, or a TorchScript archive of another origin.
     """
     if not zipfile.is_zipfile(path):
         raise CheckpointError(f"{path} is not a PyTorch checkpoint (or it is cut short, or older than PyTorch 1.6)")
-    if _is_torchscript(path):
+    if is_torchscript(path):
         return _read_openai(path)
+    _require_stored(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_INERT_PICKLE)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError, KeyError, IndexError) as error:
+    except Exception as error:  # bytes that somebody else pickled may raise whatever Python has
         raise CheckpointError(f"{path} cannot be read as a PyTorch checkpoint: {_first_line(error)}") from error
-    for key in ("model", "state_dict", "module"):
+    for key in ("model", "state_dict", "model_state_dict", "module"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
     state = (
@@ -100,9 +101,23 @@ def read_pickled_state(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _is_torchscript(path: Path) -> bool:
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is a TorchScript archive, as OpenAI's own are."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") or "/code/" in name for name in archive.namelist())
+    except zipfile.BadZipFile as error:
+        raise CheckpointError(f"{path} is a damaged archive: {error}") from error
+
+
+def _require_stored(path: Path) -> None:
+    """PyTorch never compresses what it saves; an archive that is compressed may fill any memory."""
     with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") or "/code/" in name for name in archive.namelist())
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > path.stat().st_size:
+        raise CheckpointError(f"{path} would unpack to {unpacked} bytes; PyTorch's own checkpoints are not compressed")
 
 
 def _read_openai(path: Path) -> dict[str, Tensor]:

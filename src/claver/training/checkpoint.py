@@ -23,7 +23,8 @@ from torch import Tensor
 from claver.errors import CheckpointError, ClaverError
 from claver.files import replacing
 from claver.models import Claver
-from claver.models.folder import EMA_FOLDER, WEIGHTS, read_safetensors
+from claver.models.folder import EMA_FOLDER
+from claver.models.weights import WEIGHTS, read_safetensors
 from claver.training.ema import Ema
 from claver.training.lora import has_lora, plain_model
 from claver.training.recipe import Recipe, make_recipe

@@ -185,7 +185,8 @@ def _encode(
     """Tokens of some clips, the numbers of those that could be read, and why the others could not."""
     preprocess = model.config.preprocess
     cut, frames = CenterCut(preprocess.size), model.config.temporal.frames
-    reading = Reading(frames, preprocess.short_side, cut, "centre", views, preprocess.interpolation)
+    way, resize = preprocess.interpolation, preprocess.resize
+    reading = Reading(frames, preprocess.short_side, cut, "centre", views, way, resize)
     made, readable, causes = [], [], []
     for row, result in read_in_order(clips, numbers, reading, workers=workers):
         on_clip(row)

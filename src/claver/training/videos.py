@@ -154,7 +154,7 @@ class VideosTask(_Actions):
         if settings.crop_scales:
             cut = MultiScaleCrop(preprocess.size, settings.crop_scales, settings.crop_fixed)
         frames, way = model.config.temporal.frames, preprocess.interpolation
-        self.reading = Reading(frames, preprocess.short_side, cut, interpolation=way)
+        self.reading = Reading(frames, preprocess.short_side, cut, interpolation=way, resize=preprocess.resize)
         mirror = mirror_of(train.manifest.classes, settings.flip_labels)
         self.augmentation = Augmentation(settings, preprocess, mirror, recipe.label_smoothing)
         self._batches: Iterator[Batch] | None = None

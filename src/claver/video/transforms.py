@@ -1,5 +1,6 @@
 """From frames to what the model sees: resize, crop, normalise. Tensors only, all frames at once, on their device."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,14 +15,17 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Interpolation = Literal["bicubic", "bilinear"]
+Resize = Literal["short_side", "squash"]
 Crops = Literal[1, 3]
 Triple = tuple[float, float, float]
+_LARGEST = 2**17
 
 
 @dataclass(frozen=True)
 class Preprocess:
     """How pixels become input: the short side is resized to `short_side`, then squares of `size` are cropped (pixels).
 
+    With `resize="squash"` both sides are resized to `short_side`, whatever that does to the proportions.
     `mean` and `std` are those of RGB values in [0, 1]. `Preprocess()` is the paper's (CLIP's constants, bicubic, 256 to
     224); `Preprocess.released()` that of the released code.
     """
@@ -31,14 +35,21 @@ class Preprocess:
     mean: Triple = CLIP_MEAN
     std: Triple = CLIP_STD
     interpolation: Interpolation = "bicubic"
+    resize: Resize = "short_side"
 
     def __post_init__(self) -> None:
+        if type(self.size) is not int or type(self.short_side) is not int:
+            raise ValueError(f"size and short_side are whole numbers, not {self.size!r} and {self.short_side!r}")
         if not 1 <= self.size <= self.short_side:
             raise ValueError(f"size must be in 1 ... short_side ({self.short_side}), not {self.size}")
         if self.interpolation not in ("bicubic", "bilinear"):
             raise ValueError(f"interpolation must be 'bicubic' or 'bilinear', not {self.interpolation!r}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError("mean and std must have three values each, those of std above 0")
+        if self.short_side > _LARGEST:
+            raise ValueError(f"short_side is {self.short_side} pixels, more than {_LARGEST}")
+        if self.resize not in ("short_side", "squash"):
+            raise ValueError(f"resize must be 'short_side' or 'squash', not {self.resize!r}")
+        _check_constants("mean", self.mean)
+        _check_constants("std", self.std, above_zero=True)
         # Read back from JSON they are lists.
         object.__setattr__(self, "mean", tuple(self.mean))
         object.__setattr__(self, "std", tuple(self.std))
@@ -62,7 +73,7 @@ class Preprocess:
 
     def cut(self, frames: Tensor | npt.NDArray[np.uint8], crops: Crops = 1) -> Tensor:
         """The same without the normalisation: resized and cropped, `uint8 [crops, T, 3, size, size]`."""
-        resized_TCHW = resize_short_side(_channels_first(frames), self.short_side, self.interpolation)
+        resized_TCHW = resize_frames(_channels_first(frames), self.short_side, self.interpolation, self.resize)
         if crops not in (1, 3):
             raise ValueError(f"crops must be 1 or 3, not {crops}")
         return three_crops(resized_TCHW, self.size) if crops == 3 else center_crop(resized_TCHW, self.size)[None]
@@ -73,11 +84,18 @@ def resize_short_side(frames_TCHW: Tensor, short: int, interpolation: Interpolat
 
     The longer side is rounded down, as torchvision does.
     """
+    return resize_frames(frames_TCHW, short, interpolation)
+
+
+def resize_frames(
+    frames_TCHW: Tensor, short: int, interpolation: Interpolation = "bicubic", resize: Resize = "short_side"
+) -> Tensor:
+    """As `resize_short_side`, or with `squash` to `[T, C, short, short]`."""
     height, width = frames_TCHW.shape[-2:]
-    if min(height, width) == short:
-        return frames_TCHW
     scale = min(height, width)
-    size = (short * height // scale, short * width // scale)
+    size = (short, short) if resize == "squash" else (short * height // scale, short * width // scale)
+    if size == (height, width):
+        return frames_TCHW
     whole_numbers = frames_TCHW.dtype == torch.uint8 and frames_TCHW.device.type != "cpu"
     pixels = frames_TCHW.float() if whole_numbers else frames_TCHW  # only the CPU resizes uint8 by itself
     resized = nn.functional.interpolate(pixels, size=size, mode=interpolation, antialias=True, align_corners=False)
@@ -104,6 +122,14 @@ def normalize(pixels: Tensor, mean: Triple = CLIP_MEAN, std: Triple = CLIP_STD) 
     mean_C11 = torch.tensor(mean, device=pixels.device).view(3, 1, 1) * 255
     std_C11 = torch.tensor(std, device=pixels.device).view(3, 1, 1) * 255
     return pixels.to(torch.float32, copy=True, memory_format=torch.contiguous_format).sub_(mean_C11).div_(std_C11)
+
+
+def _check_constants(name: str, values: object, *, above_zero: bool = False) -> None:
+    sound = isinstance(values, tuple | list) and len(values) == 3
+    sound = sound and all(isinstance(value, int | float) and math.isfinite(value) for value in values)  # type: ignore
+    if not sound or (above_zero and min(values) <= 0):  # type: ignore[call-overload]
+        limit = ", each above 0" if above_zero else ""
+        raise ValueError(f"{name} must be three finite numbers{limit}, not {values!r}")
 
 
 def _crop(frames: Tensor, top: int, left: int, size: int) -> Tensor:
