@@ -2,12 +2,14 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.data import trees
 
 from claver.data import detect_layout, index_folder, read_manifest, write_manifest
 from claver.data.classes import dataset_classes
+from claver.data.layouts import Indexed
 from claver.errors import ClaverError
 
 
@@ -255,3 +257,114 @@ def official_hmdb(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     lists = [path.read_text() for path in (root / "splits").iterdir()]
     touch(root / "videos", sorted({line.split("\t")[2] for text in lists for line in text.splitlines()}))
     return root
+
+
+def indexed(root: Path, files: list[str], lists: dict[str, str], **options: Any) -> Indexed:
+    touch(root, files)
+    for name, text in lists.items():
+        (root / name).write_text(text)
+    return index_folder(root, **options)
+
+
+def test_a_missing_clip_is_not_another_class_s_of_the_same_name(tmp_path: Path) -> None:
+    files = ["archery/0001.mp4", "archery/0002.mp4", "golf/0001.mp4"]
+    listed = "archery/0001.mp4 archery\narchery/0002.mp4 archery\ngolf/0001.mp4 golf\ngolf/0002.mp4 golf\n"
+    found = indexed(tmp_path, files, {"test.txt": listed})
+    assert found.missing == ("golf/0002.mp4",)
+    assert [(s.path, found.manifest.classes[s.label]) for s in found.manifest.samples] == [
+        ("archery/0001.mp4", "archery"),
+        ("archery/0002.mp4", "archery"),
+        ("golf/0001.mp4", "golf"),
+    ]
+    (tmp_path / "test.txt").write_text("golf/0002.mp4 golf\ngolf/0001.mp4 golf\n")  # no clip of archery is listed
+    assert index_folder(tmp_path).missing == ("golf/0002.mp4",)
+    (tmp_path / "test.txt").write_text("0002.mp4 golf\n0001.mp4 golf\narchery/0001.mp4 archery\n")
+    assert index_folder(tmp_path).missing == ("0002.mp4",)
+
+
+@pytest.mark.parametrize(
+    ("files", "listed", "missing"),
+    [
+        (["x/golf/0002.mkv"], "golf/0002.mp4 golf", ()),  # in the class's folder, elsewhere
+        (["videos/v_Golf_02.avi"], "Golf/v_Golf_02.avi golf", ()),  # the class is in its name
+        (["0002.mp4"], "videos/0002.mp4 golf", ()),  # the list was written one folder further up
+        (["0002.mp4"], "golf/0002.mp4 golf", ("golf/0002.mp4",)),
+        (["heap/0002.mp4"], "0002.mp4 golf", ()),
+        (["s2/0002.mp4"], "s1/0002.mp4 golf", ("s1/0002.mp4",)),  # another person's
+        (["a/0002.mp4", "b/0002.mp4"], "0002.mp4 golf", ("0002.mp4",)),  # not unique
+        (["a/golf/0002.mp4", "b/golf/0002.mp4"], "golf/0002.mp4 golf", ("golf/0002.mp4",)),
+        (["x/a/0002.mp4", "x/a/0002.mkv"], "a/0002.mp4 golf", ()),
+        (["train/golf/0002.mp4"], "golf/0002.mp4 golf", ("golf/0002.mp4",)),  # the list is of the test clips
+    ],
+)
+def test_a_match_by_name_agrees_with_folder_or_class_and_is_unique(
+    tmp_path: Path, files: list[str], listed: str, missing: tuple[str, ...]
+) -> None:
+    found = indexed(tmp_path, [*files, "here.mp4"], {"test.txt": f"{listed}\nhere.mp4 golf\n"})
+    assert found.missing == missing
+
+
+def test_one_file_is_not_two_listed_clips_and_that_is_said(tmp_path: Path) -> None:
+    found = indexed(tmp_path, ["0002.mp4", "x.mp4"], {"all.txt": "s1/0002.mp4 golf\ns2/0002.mp4 golf\nx.mp4 golf\n"})
+    assert found.missing == ("s1/0002.mp4", "s2/0002.mp4")
+    assert "s1/0002.mp4 has only a file that another listed clip has as well, and so 1 more" in found.notes[0]
+
+
+def test_labels_that_count_from_one(tmp_path: Path) -> None:
+    lists = {"val.txt": "v/0.mp4 1\nv/1.mp4 2\n"}
+    found = indexed(tmp_path, ["v/0.mp4", "v/1.mp4"], lists, classes=("bow", "wave"))
+    assert found.manifest.labels.tolist() == [0, 1]
+    assert found.notes == ("the labels count from 1: 2 is among them, and 0 is not",)
+    unclear = index_folder(tmp_path, classes=("bow", "wave", "run"))
+    assert unclear.manifest.labels.tolist() == [1, 2]
+    assert "neither 0 nor 3 is among the labels, which are taken to count from 0" in unclear.notes[0]
+    assert index_folder(tmp_path, classes=("bow", "wave", "run"), first_label=1).manifest.labels.tolist() == [0, 1]
+
+
+def test_class_files_with_numbers_name_the_labels(tmp_path: Path, shared: Path) -> None:
+    folder = shared / "cases" / "labels" / "class_file_id_name"
+    for name in ("labels.csv", "labels_numbered.txt"):
+        found = index_folder(folder / "list.txt", classes=folder / name)
+        assert found.manifest.classes == ("abseiling", "tai chi")
+        assert found.manifest.labels.tolist() == [0, 1]
+    for text in ("1 bow\n2 wave\n3 run\n", "id,name\n3,run\n1,bow\n2,wave\n"):
+        path = tmp_path / ("classes.csv" if "," in text else "classes.txt")
+        path.write_text(text)
+        found = indexed(tmp_path / "v", ["0.mp4", "1.mp4"], {"val.txt": "0.mp4 1\n1.mp4 2\n"}, classes=path)
+        assert found.manifest.classes == ("bow", "wave", "run")
+        assert found.manifest.labels.tolist() == [0, 1]  # the file of classes counts from 1, so does the list
+    path.write_text("id,name\n3,run\n5,bow\n")
+    with pytest.raises(ClaverError, match="should count from 0 or 1 without a gap"):
+        index_folder(tmp_path / "v", classes=path)
+
+
+@pytest.mark.parametrize("prefix", ["", "data/", "my/data/"])
+@pytest.mark.parametrize("inner", ["", "videos/"])
+def test_a_folder_around_all_others_is_no_class(tmp_path: Path, prefix: str, inner: str) -> None:
+    files = [f"{prefix}{split}/{inner}{name}/0.mp4" for split in ("train", "test") for name in ("bow", "wave")]
+    found = indexed(tmp_path, files, {})
+    assert found.manifest.classes == ("bow", "wave")
+    assert sorted((s.split, found.manifest.classes[s.label]) for s in found.manifest.samples) == [
+        ("test", "bow"),
+        ("test", "wave"),
+        ("train", "bow"),
+        ("train", "wave"),
+    ]
+    assert any("is no class" in note for note in found.notes) == (prefix != "")
+
+
+def test_folders_that_may_be_meant_otherwise_are_told(tmp_path: Path) -> None:
+    files = [f"{part}/{name}/0.mp4" for part in ("part1", "part2") for name in ("bow", "wave")]
+    assert "no video lies directly in the folder of its class" in indexed(tmp_path / "a", files, {}).notes[0]
+    merged = indexed(tmp_path / "b", ["ride_bike/0.mp4", "ride bike/1.mp4", "run/2.mp4"], {})
+    assert merged.notes == ("the folders 'ride bike', 'ride_bike' are one class, 'ride bike'",)
+    mixed = indexed(tmp_path / "c", ["train/bow/0.mp4", "test/bow/0.mp4", "extra/bow/1.mp4"], {})
+    assert "beside the splits test, train there are folders that are taken for classes, as 'extra'" in mixed.notes[-1]
+
+
+def test_one_class_in_folders_of_two_spellings_of_its_letters(shared: Path) -> None:
+    found = index_folder(shared / "cases" / "labels" / "folders_nfc_and_nfd")
+    assert found.manifest.classes == ("gehen", "prüfen")
+    assert [len(found.manifest.select(split)) for split in ("train", "test")] == [2, 2]
+    assert all(Path(path).is_file() for path in found.manifest.paths())
+    assert "are one class, 'prüfen'" in found.notes[0]

@@ -83,8 +83,15 @@ def index(
     dataset: Annotated[
         str, typer.Option(help="Whose classes these are, where that is not told: kinetics400, ucf101, …")
     ] = "",
-    classes: Annotated[Path | None, typer.Option(help="A file of classes in order, one a line.")] = None,
-    first_label: Annotated[int, typer.Option(min=0, help="The number of the first class in a list.")] = 0,
+    classes: Annotated[
+        Path | None, typer.Option(help="A file of classes in order, one a line, numbered or not, or id,name.")
+    ] = None,
+    first_label: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="The number of the first class in a list; if not given, told by the numbers there are."
+        ),
+    ] = None,
     only_present: Annotated[bool, typer.Option("--only-present", help="Leave out classes without a clip.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="Write what is missing and unlisted here, whole, as JSON.")

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claver.data import layouts_kinetics, layouts_plain, layouts_splits, layouts_ssv2
-from claver.data.listing import Asked, Entry, Listing
+from claver.data.classes import plain
+from claver.data.listing import Asked, Listing
 from claver.data.manifest import Manifest, Sample, check_duplicates, known_dataset, normal_split
-from claver.data.manifest_file import read_text
-from claver.data.tree import Tree
+from claver.data.tree import Found, Tree, Wanted
 from claver.errors import ClaverError
+from claver.prompts.action_files import read_class_file
 
 Reader = Callable[[Asked], Listing]
 Sniffer = Callable[[Sequence[Path]], list[Path]]
@@ -88,7 +89,7 @@ def index_folder(
     split: str | None = None,
     dataset: str = "",
     classes: Sequence[str] | str | Path = (),
-    first_label: int = 0,
+    first_label: int | None = None,
     ignore: Iterable[str | Path] = (),
 ) -> Indexed:
     """Make a manifest of a dataset.
@@ -100,8 +101,9 @@ def index_folder(
         fold: 1, 2 or 3, which of the official splits of UCF-101 and HMDB-51.
         split: only clips of this split (train, val, test).
         dataset: one of `claver.data.classes.DATASETS`, for folders and lists that do not tell.
-        classes: the class list, or a file of it with a class a line, in place of a dataset's.
-        first_label: the number of the first class, where labels are numbers.
+        classes: the class list, or a file of it as `claver.prompts.read_actions` takes, in place of a dataset's.
+        first_label: the number of the first class, where labels are numbers; if not given, as the file of classes
+            numbers them, else 0, or 1 where the labels are 1 … C.
         ignore: files that are not lists of the dataset, such as the manifest to be written.
 
     Raises:
@@ -116,7 +118,8 @@ def index_folder(
     known = LAYOUTS[detected.layout]
     if known.sniff is not None and layout not in ("auto", "list") and not known.sniff(annotations):
         raise ClaverError(f"{folder} is not laid out as {layout}; expected is {known.expected}")
-    named = _class_file(classes) if isinstance(classes, str | Path) else tuple(classes)
+    named, numbered = read_class_file(Path(classes)) if isinstance(classes, str | Path) else (tuple(classes), None)
+    first_label = numbered if first_label is None else first_label
     asked = Asked(tree, tuple(annotations), fold, known_dataset(dataset, "--dataset"), named, first_label)
     return _located(known.read(asked), tree, detected, split)
 
@@ -142,42 +145,60 @@ def _detect(folder: Path, tree: Tree, annotations: Sequence[Path]) -> Detected:
     raise ClaverError(f"{folder} is of no layout that is known ({len(tree.videos)} videos); known are {expected}")
 
 
-def _class_file(path: str | Path) -> tuple[str, ...]:
-    lines = (line.strip() for line in read_text(Path(path)).splitlines())
-    return tuple(line for line in lines if line)
-
-
 def _located(listing: Listing, tree: Tree, detected: Detected, split: str | None) -> Indexed:
-    samples: dict[tuple[str, int, str], Sample] = {}
-    missing: list[Entry] = []
-    repeated = 0
-    for entry in listing.entries:
-        file = tree.find(entry.listed, entry.names(), _hints(listing, entry))
-        if file is None:
-            missing.append(entry)
-            continue
-        sample = Sample(file, entry.label, entry.split)
-        repeated += (file, entry.label, entry.split) in samples
-        samples.setdefault((file, entry.label, entry.split), sample)
-    if not samples:
+    """The listed clips that have a file; two clips that would be one file, by its name alone, have none."""
+    found, unclear = _files(listing, tree)
+    if not found:
         raise ClaverError(
             f"none of the {len(listing.entries)} listed clips (such as {listing.entries[0].listed}) has a file below "
             f"{tree.root}, which holds {len(tree.videos)} videos; say where they are with --videos FOLDER"
         )
-    found = list(samples.values())
-    warnings = check_duplicates(found, [f"the lists of {tree.root}"] * len(found))
-    manifest = Manifest(
-        listing.classes, tuple(found), tree.root, listing.dataset, listing.raw_classes, tuple(warnings)
-    ).select(split)
-    used = {sample.path for sample in found}
-    notes = (*listing.notes, *([f"{repeated} clips are listed more than once"] if repeated else []))
+    samples = {row: Sample(file, listing.entries[row].label, listing.entries[row].split) for row, file in found.items()}
+    listed = list(dict.fromkeys(samples.values()))
+    warnings = check_duplicates(listed, [f"the lists of {tree.root}"] * len(listed))
+    raw = listing.raw_classes
+    manifest = Manifest(listing.classes, tuple(listed), tree.root, listing.dataset, raw, tuple(warnings)).select(split)
+    used = {sample.path for sample in listed}
+    notes = [*listing.notes, *unclear]
+    notes += [f"{len(samples) - len(listed)} clips are listed more than once"] if len(listed) < len(samples) else []
     unlisted = tuple(file for file in tree.videos if file not in used)
     wanted = None if split is None else normal_split(split)
-    absent = tuple(entry.listed for entry in missing if wanted in (None, entry.split))
-    return Indexed(manifest, detected, absent, unlisted, notes)
+    absent = (entry for row, entry in enumerate(listing.entries) if row not in found)
+    missing = tuple(entry.listed for entry in absent if wanted in (None, entry.split))
+    return Indexed(manifest, detected, missing, unlisted, tuple(notes))
 
 
-def _hints(listing: Listing, entry: Entry) -> tuple[str, ...]:
-    """Folders in which a clip may lie: its class in either spelling, its split, and those of the listed path."""
-    raw = listing.raw_classes or listing.classes
-    return (listing.classes[entry.label], raw[entry.label], entry.split, *entry.listed.split("/")[:-1])
+def _files(listing: Listing, tree: Tree) -> tuple[dict[int, str], list[str]]:
+    """The file of each entry that has one, by its row, and notes on those of which it is not clear."""
+    spellings = [(plain(name), plain(raw)) for name, raw in zip(listing.classes, listing.raw, strict=True)]
+    classes = frozenset(name for pair in spellings for name in pair) - {""}
+    found: dict[int, Found] = {}
+    several: list[str] = []
+    for row, entry in enumerate(listing.entries):
+        own = frozenset(spellings[entry.label]) - {""}
+        wanted = Wanted(entry.listed, entry.names(), own, classes, entry.split, bool(entry.stems))
+        files = tree.find(wanted)
+        if len(files) == 1:
+            found[row] = files[0]
+        several += [entry.listed] if len(files) > 1 else []
+    claims: dict[str, dict[tuple[int, bool], set[str]]] = {}
+    for row, one in found.items():
+        if not one.exact:
+            claims.setdefault(one.file, {}).setdefault(one.agreement, set()).add(listing.entries[row].listed)
+    taken = {one.file for one in found.values() if one.exact}
+    lost = [row for row, one in found.items() if not one.exact and (one.file in taken or _disputed(one, claims))]
+    shared = [listing.entries[row].listed for row in lost]
+    notes = [_unclear(several, "has several files of its name")] if several else []
+    notes += [_unclear(shared, "has only a file that another listed clip has as well")] if shared else []
+    return {row: one.file for row, one in found.items() if row not in set(lost)}, notes
+
+
+def _disputed(one: Found, claims: dict[str, dict[tuple[int, bool], set[str]]]) -> bool:
+    """Whether other clips claim a file by its name and agree with it as well, or better."""
+    best = max(claims[one.file])
+    return one.agreement < best or len(claims[one.file][best]) > 1
+
+
+def _unclear(listed: Sequence[str], why: str) -> str:
+    more = f", and so {len(listed) - 1} more" if len(listed) > 1 else ""
+    return f"{listed[0]} {why}{more}; counted as missing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Sequence
 from itertools import islice
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from claver.data.classes import ClassFinder, dataset_classes, recognise_dataset, words
 from claver.data.listing import Asked, Entry, Listing, numbered_classes
-from claver.data.manifest import normal_split
+from claver.data.manifest import SPLITS, normal_split
 from claver.data.manifest_file import csv_rows, read_text
 from claver.data.tree import VIDEO_SUFFIXES
 from claver.errors import ClaverError
@@ -18,7 +19,6 @@ from claver.names import text_lines
 FOLDERS_EXPECTED = "folders: a folder per class with videos in it, perhaps below train/, val/ and test/"
 LIST_EXPECTED = "list: text files with a path and a label a line, as train.txt with `a clip.mp4 3`"
 CSV_EXPECTED = "csv: a CSV file with the columns path and label (and perhaps split)"
-_SPLITS = ("train", "val", "test")
 _PATHS = ("path", "video", "video_path", "file", "filename", "file_name", "filepath", "clip")
 _LABELS = ("label", "class", "class_name", "action", "category", "name")
 _SUFFIX = "|".join(re.escape(suffix) for suffix in VIDEO_SUFFIXES)
@@ -26,16 +26,27 @@ _LINE = re.compile(rf"""\s*["']?(?P<path>\S.*(?:{_SUFFIX}))["']?\s*[,;\t ]\s*(?P
 
 
 def class_folders(files: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """For each video in a folder of a class: its split (or empty) and the class folder's name."""
-    found = {}
-    for file in files:
-        *folders, _ = file.split("/")
-        split = normal_split(folders[0]) if folders else ""
-        if split in _SPLITS:
-            folders = folders[1:]
-        if folders:
-            found[file] = (split if split in _SPLITS else "", folders[0])
-    return found
+    """For each video in a folder of a class: its split (or empty) and the class folder's name.
+
+    A folder that holds all others, as `data/` in `data/train/waving/a.mp4`, is no class.
+    """
+    below, _ = _unwrapped({file: tuple(file.split("/")[:-1]) for file in files})
+    splits = {file: normal_split(folders[0]) for file, folders in below.items()}
+    splits = {file: split if split in SPLITS else "" for file, split in splits.items()}
+    inner, _ = _unwrapped({file: folders[1:] if splits[file] else folders for file, folders in below.items()})
+    return {file: (splits[file], folders[0]) for file, folders in inner.items()}
+
+
+def _unwrapped(folders: dict[str, tuple[str, ...]]) -> tuple[dict[str, tuple[str, ...]], str]:
+    """The folders of each video without those that hold all others, and what these are; videos beside them go."""
+    wrapper: list[str] = []
+    while True:
+        folders = {file: names for file, names in folders.items() if names}
+        firsts = {names[0] for names in folders.values()}
+        if len(firsts) != 1 or normal_split(next(iter(firsts))) in SPLITS or max(map(len, folders.values())) < 2:
+            return folders, "/".join(wrapper)
+        wrapper += firsts
+        folders = {file: names[1:] for file, names in folders.items()}
 
 
 def read_folders(asked: Asked) -> Listing:
@@ -50,14 +61,48 @@ def read_folders(asked: Asked) -> Listing:
     finder = ClassFinder(classes)
     index = {folder: finder.index(folder, str(asked.tree.root / folder)) for folder in raw}
     entries = tuple(Entry(file, index[folder], split) for file, (split, folder) in placed.items())
-    return Listing(classes, entries, dataset, _raw_names(classes, dataset, index))
+    notes = (*_merged(classes, index), *_nested(placed))
+    return Listing(classes, entries, dataset, _raw_names(classes, dataset, index), notes)
+
+
+def _merged(classes: Sequence[str], index: dict[str, int]) -> list[str]:
+    """A note for each class that has folders of several spellings."""
+    of_class: dict[int, list[str]] = {}
+    for folder, label in index.items():
+        of_class.setdefault(label, []).append(folder)
+    return [
+        f"the folders {', '.join(map(repr, folders))} are one class, {classes[label]!r}"
+        for label, folders in of_class.items()
+        if len(folders) > 1
+    ]
+
+
+def _nested(placed: dict[str, tuple[str, str]]) -> list[str]:
+    """Notes where it is not plain which folders are the classes."""
+    file = next(iter(placed))
+    above = [names for names, (_, folder) in placed.items() if names.split("/")[-2] != folder]
+    notes = []
+    outer = file.split("/")[: file.split("/").index(placed[file][1])]
+    if outer and normal_split(outer[0]) not in SPLITS:
+        notes.append(f"all videos lie below {outer[0]}, which is no class; classes are the folders in it")
+    if len(above) == len(placed):
+        notes.append(
+            f"no video lies directly in the folder of its class, as {file} in {placed[file][1]!r}: if the classes are "
+            "the folders further in, index the folder above them"
+        )
+    splits = {split for split, _ in placed.values()}
+    if len(splits) > 1 and "" in splits:
+        name = next(folder for split, folder in placed.values() if not split)
+        known = ", ".join(sorted(splits - {""}))
+        notes.append(f"beside the splits {known} there are folders that are taken for classes, as {name!r}")
+    return notes
 
 
 def _raw_names(classes: Sequence[str], dataset: str, index: dict[str, int]) -> tuple[str, ...]:
     if dataset:
         raw = dataset_classes(dataset, raw=True)
     else:
-        written = {label: folder for folder, label in index.items()}
+        written = {label: folder for folder, label in reversed(index.items())}
         raw = tuple(written.get(label, name) for label, name in enumerate(classes))
     return raw if raw != tuple(classes) else ()
 
@@ -95,8 +140,11 @@ def _fields(line: str, place: str) -> tuple[str, str]:
 
 
 def _first_line(path: Path) -> str:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return next((line.strip() for line in islice(file, 20) if line.strip()), "")
+    with path.open("rb") as file:
+        begun = file.read(2**16)
+    utf16 = begun.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    lines = text_lines(begun.decode("utf-16" if utf16 else "utf-8-sig", "replace"))
+    return next((line.strip() for line in lines[:20] if line.strip()), "")
 
 
 def sniff_csv(annotations: Sequence[Path]) -> list[Path]:
@@ -132,16 +180,16 @@ def _columns(columns: Sequence[str]) -> tuple[str, str]:
 def _split_of(path: Path) -> str:
     """`kinetics_val_list.txt` is of split val."""
     parts = (normal_split(part) for part in re.split(r"[^a-z]+", path.stem.lower()))
-    return next((part for part in parts if part in _SPLITS), "")
+    return next((part for part in parts if part in SPLITS), "")
 
 
 def _labelled(rows: Sequence[tuple[str, str, str, str]], asked: Asked) -> Listing:
     """Rows of path, label, split and place."""
-    classes, labels = numbered_classes([(label, place) for _, label, _, place in rows], asked)
+    classes, labels, notes = numbered_classes([(label, place) for _, label, _, place in rows], asked)
     entries = tuple(Entry(path, label, split) for (path, _, split, _), label in zip(rows, labels, strict=True))
     given = set(asked.given_classes())
     dataset = asked.dataset if given else recognise_dataset(classes)
     if dataset and not given:
         asked = Asked(asked.tree, asked.annotations, dataset=dataset)
         return _labelled(rows, asked)
-    return Listing(classes, entries, dataset if not asked.classes else "", asked.raw_of(classes))
+    return Listing(classes, entries, dataset if not asked.classes else "", asked.raw_of(classes), notes)

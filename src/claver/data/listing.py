@@ -9,6 +9,7 @@ from pathlib import Path
 from claver.data.classes import ClassFinder, dataset_classes
 from claver.data.tree import Tree, stem
 from claver.errors import ClaverError
+from claver.names import composed
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Listing:
     raw_classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def raw(self) -> tuple[str, ...]:
+        """The names as they were written, which may be the same."""
+        return self.raw_classes or self.classes
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -54,7 +60,7 @@ class Asked:
         fold: which of the three official splits of UCF-101 and HMDB-51.
         dataset: the known dataset it is said to be, or empty.
         classes: the class list given by the user, or empty.
-        first_label: the number of the first class where labels are numbers.
+        first_label: the number of the first class where labels are numbers; None where that was not told.
     """
 
     tree: Tree
@@ -62,7 +68,7 @@ class Asked:
     fold: int = 1
     dataset: str = ""
     classes: tuple[str, ...] = field(default=())
-    first_label: int = 0
+    first_label: int | None = None
 
     def given_classes(self) -> tuple[str, ...]:
         """The class list the user asked for, or empty."""
@@ -74,8 +80,10 @@ class Asked:
         return raw if raw != tuple(classes) else ()
 
 
-def numbered_classes(labels: Sequence[tuple[str, str]], asked: Asked) -> tuple[tuple[str, ...], list[int]]:
-    """Classes and class indices of labels that are names or numbers.
+def numbered_classes(
+    labels: Sequence[tuple[str, str]], asked: Asked
+) -> tuple[tuple[str, ...], list[int], tuple[str, ...]]:
+    """Classes, class indices of labels that are names or numbers, and notes on how numbers were read.
 
     Args:
         labels: each label with what a message calls its line.
@@ -83,10 +91,21 @@ def numbered_classes(labels: Sequence[tuple[str, str]], asked: Asked) -> tuple[t
     """
     given = asked.given_classes()
     if all(label.isdecimal() for label, _ in labels) and not all(label in given for label, _ in labels):
-        return given, [_number(label, place, given, asked.first_label) for label, place in labels]
-    classes = given or tuple(sorted({label for label, _ in labels}))
+        first, notes = _first_number({int(label) for label, _ in labels}, len(given), asked.first_label)
+        return given, [_number(label, place, given, first) for label, place in labels], notes
+    classes = given or tuple(sorted({composed(label) for label, _ in labels}))
     finder = ClassFinder(classes)
-    return classes, [finder.index(label, place) for label, place in labels]
+    return classes, [finder.index(label, place) for label, place in labels], ()
+
+
+def _first_number(numbers: set[int], classes: int, told: int | None) -> tuple[int, tuple[str, ...]]:
+    """The number of the first class: as told, or by the ends that occur, 0 or the number of classes."""
+    if told is not None or 0 in numbers or not classes:
+        return told or 0, ()
+    if max(numbers) == classes:
+        return 1, (f"the labels count from 1: {classes} is among them, and 0 is not",)
+    unclear = f"neither 0 nor {classes} is among the labels, which are taken to count from 0; else add --first-label 1"
+    return 0, (unclear,)
 
 
 def _number(label: str, place: str, classes: Sequence[str], first: int) -> int:

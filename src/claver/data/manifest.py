@@ -28,6 +28,8 @@ from claver.names import composed
 logger = logging.getLogger("claver")
 Ints = npt.NDArray[np.int64]
 
+SPLITS = ("train", "val", "test")
+"""The parts of a dataset; other names of parts are let be."""
 _SPLITS = {"training": "train", "validation": "val", "validate": "val", "valid": "val", "testing": "test"}
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from claver.data.classes import plain
+from claver.data.manifest import SPLITS, normal_split
 from claver.errors import ClaverError
+from claver.names import composed
 
 VIDEO_SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
@@ -50,25 +53,82 @@ class Tree:
 
     @cached_property
     def _by_plain_stem(self) -> dict[str, list[str]]:
-        return _grouped((stem(file).casefold(), file) for file in self.videos)
+        return _grouped((composed(stem(file)).casefold(), file) for file in self.videos)
 
-    def find(self, listed: str, stems: Iterable[str], folders: Iterable[str]) -> str | None:
-        """The file of a clip, relative to the root, or None.
+    def find(self, wanted: Wanted) -> list[Found]:
+        """The files that a listed clip may be: the path as it is listed, or else those of its name that suit it best.
 
-        Args:
-            listed: the path as a list gives it, relative to the root; taken if it exists.
-            stems: file names without suffix that it may have, the likeliest first; the case of letters comes last.
-            folders: names of folders it may be in (class, split), which decide between files of one name.
+        A file of the name suits where it does not lie in the folder of another class or split, and where the list
+        names a folder, in that folder or in one of the class, or with the class in its name. One file is an answer;
+        several are none.
         """
-        if (self.root / listed).is_file():
-            return listed
-        wanted = list(stems)
-        hints = {plain(folder) for folder in folders}
-        for table, names in ((self._by_stem, wanted), (self._by_plain_stem, [name.casefold() for name in wanted])):
+        if (self.root / wanted.listed).is_file():
+            return [Found(wanted.listed, exact=True)]
+        plain_stems = [composed(name).casefold() for name in wanted.stems]
+        for table, names in ((self._by_stem, wanted.stems), (self._by_plain_stem, plain_stems)):
             for name in names:
-                if found := table.get(name):
-                    return max(found, key=lambda file: _shared(file, hints))
-        return None
+                fitting = [file for file in table.get(name, ()) if wanted.suits(file)]
+                agreement = {file: wanted.agreement(file) for file in fitting}
+                if fitting:
+                    best = max(agreement.values())
+                    return [Found(file, agreement[file]) for file in fitting if agreement[file] == best]
+        return []
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that may be a listed clip, relative to the root: it is what was listed, or how well it agrees."""
+
+    file: str
+    agreement: tuple[int, bool] = (0, False)
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A listed clip that is looked for.
+
+    Attributes:
+        listed: its path as the list gives it.
+        stems: file names without suffix that it may have, the likeliest first; the case of letters comes last.
+        own: the spellings of its class, `plain`.
+        classes: the spellings of all classes, `plain`.
+        split: its part of the dataset, or empty.
+        told_by_name: whether its file names are of this clip alone, wherever it lies, as those of Kinetics are.
+    """
+
+    listed: str
+    stems: tuple[str, ...]
+    own: frozenset[str]
+    classes: frozenset[str]
+    split: str = ""
+    told_by_name: bool = False
+
+    def suits(self, file: str) -> bool:
+        """Whether a file of the name may be the clip, by the folders it is in."""
+        folders = file.split("/")[:-1]
+        known = [plain(folder) for folder in folders]
+        if any(folder in self.classes and folder not in self.own for folder in known):
+            return False
+        if self.told_by_name:
+            return True
+        if self.split in SPLITS and not {normal_split(folder) for folder in folders} & {*SPLITS} <= {self.split}:
+            return False
+        *_, parent = ("", *self.listed.split("/")[:-1])
+        if not parent or plain(parent) in known or self._names_class(file, known):
+            return True
+        return not folders and plain(parent) not in self.classes
+
+    def agreement(self, file: str) -> tuple[int, bool]:
+        """How well a file agrees: folders in common with the list, class and split; and the same suffix."""
+        hints = self.own | {plain(part) for part in (self.split, *self.listed.split("/")[:-1])}
+        name = file.rpartition("/")[2]
+        shared = sum(plain(folder) in hints for folder in file.split("/")[:-1])
+        return shared, name == self.listed.rpartition("/")[2]
+
+    def _names_class(self, file: str, folders: list[str]) -> bool:
+        name = plain(stem(file))
+        return any(own in folders or own in name for own in self.own)
 
 
 def stem(file: str) -> str:
@@ -79,10 +139,6 @@ def stem(file: str) -> str:
         if head and f"{dot}{tail}".lower() in VIDEO_SUFFIXES:
             name = head
     return name
-
-
-def _shared(file: str, hints: set[str]) -> int:
-    return sum(plain(part) in hints for part in file.split("/")[:-1])
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
