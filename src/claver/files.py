@@ -64,12 +64,20 @@ def write_whole(path: Path, content: bytes | str) -> None:
     Raises:
         ClaverError: it cannot be written.
     """
-    content = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    content = as_bytes(content) if isinstance(content, str) else content
     try:
         with replacing(path) as beside:
             beside.write_bytes(content)
     except OSError as error:
         raise ClaverError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def as_bytes(text: str) -> bytes:
+    """Text as UTF-8, with the bytes that names of files brought along; any other half of a character as it is."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 @contextmanager

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
 from claver.errors import ClaverError
 from claver.files import MOST_DOCUMENT, read_text
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def read_json(path: Path, most: int = MOST_DOCUMENT) -> Any:
@@ -44,6 +47,12 @@ def parse_json(text: str, where: str, line: int = 0) -> Any:
         raise ClaverError(f"{at}: JSON that does not fit into memory") from None
     except ValueError as error:
         raise ClaverError(f"{at}: {reason_of_number(error)}") from error
+
+
+def to_json(values: Any, indent: int | None = None, *, allow_nan: bool = True) -> str:
+    """One JSON document and an end of line: text as it is, but bytes of file names that are no UTF-8 as escapes."""
+    text = json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=allow_nan)
+    return _HALF.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def reason_of_number(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from claver.errors import CheckpointError, ClaverError
+from claver.terminal import say, shown
 
 EPILOG = """
 [bold]Examples[/]
@@ -42,7 +43,7 @@ def blend(
             made.save_pretrained(folder)
         except OSError as error:
             raise CheckpointError(f"{folder} cannot be written: {error.strerror or error}") from error
-        typer.echo(f"{folder}: {1 - share:g} x {start} + {share:g} x {trained}")
+        say(shown(f"{folder}: {1 - share:g} x {start} + {share:g} x {trained}"))
 
 
 def _words(weights: str) -> list[str]:

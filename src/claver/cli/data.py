@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import Record
+from claver.cli.formats import CsvSafeOption, Record
 from claver.cli.journal import Journal
 from claver.errors import ClaverError
 from claver.files import write_whole
+from claver.terminal import complain, put, say, shown, tell
 
 if TYPE_CHECKING:
     from claver.data.manifest import Manifest
@@ -113,7 +114,7 @@ def index(
     write_manifest(found.manifest, output, root=root)
     if report is not None:
         write_whole(report, index_json(found))
-    _print(index_report(found))
+    say(index_report(found), end="")
     _warn(found.manifest.warnings)
 
 
@@ -127,6 +128,7 @@ def check(
     split: SplitOption = None,
     form: Annotated[ReportFormat, typer.Option("--format", help="How to write the report.")] = ReportFormat.table,
     output: Annotated[Path | None, typer.Option(help="Write the report here, not to the screen.")] = None,
+    csv_safe: CsvSafeOption = False,
     write_good: Annotated[Path | None, typer.Option(help="Write a manifest of the sound clips here.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that decode; one per core if not given.")
@@ -156,11 +158,11 @@ def check(
             write_manifest(good, write_good, root=root)
         duplicates = find_duplicates(listed, records)
         _warn(duplicates)
-        text = check_report(records, duplicates, form)
-        _print(text) if output is None else write_whole(output, text)
+        text = check_report(records, duplicates, form, csv_safe=csv_safe)
+        _write(text, form, output)
         journal.finish()
     if bad:
-        typer.echo(f"claver: {len(bad)} of {len(records)} clips are not sound", err=True)
+        complain(f"{len(bad)} of {len(records)} clips are not sound")
         raise typer.Exit(1)
 
 
@@ -188,7 +190,7 @@ def split(
     whole = read_manifest(manifest, root=root, split=only)
     part = parts.few_shot(whole, few_shot, seed=seed) if few_shot else parts.k600_draw(whole, k600_draw or 1)
     write_manifest(part, output, root=root)
-    _print(f"{len(part)} clips of {len(part.classes)} classes in {output}\n")
+    say(f"{len(part)} clips of {len(part.classes)} classes in {shown(str(output))}")
     if empty := part.empty_classes():
         _warn([f"{len(empty)} classes have no clip, such as {empty[0]!r}"])
 
@@ -214,7 +216,7 @@ def shard(
     _warn(listed.warnings)
     with _resumable(), _progress("packing", len(listed)) as advance:
         index = write_shards(listed, output, size=limit, seed=seed, on_shard=lambda done, _: advance(done))
-    _print(f"{len(listed)} clips in {len(list(output.glob('shard-*.tar')))} shards, listed in {index}\n")
+    say(f"{len(listed)} clips in {len(list(output.glob('shard-*.tar')))} shards, listed in {shown(str(index))}")
 
 
 def parse_size(text: str) -> int:
@@ -236,7 +238,7 @@ def _checked(listed: Manifest, journal: Journal, workers: int | None) -> list[Re
     paths = list(dict.fromkeys(listed.paths()))
     left = [path for path in paths if journal.done.get(path, {}).get("status") not in ("ok", "damaged")]
     if len(left) < len(paths):
-        typer.echo(f"claver: {len(paths) - len(left)} of {len(paths)} clips checked before, going on", err=True)
+        tell(f"{len(paths) - len(left)} of {len(paths)} clips checked before, going on")
     processes = min(len(left), (os.cpu_count() or 1) if workers is None else workers)
     with _progress("checking", len(left)) as advance:
         for number, record in enumerate(check_clips(left, workers=processes), start=1):
@@ -250,11 +252,11 @@ def _check_shards(folder: Path) -> None:
 
     faults = verify_shards(folder)
     for fault in faults:
-        typer.echo(f"claver: {fault}", err=True)
+        complain(fault)
     if faults:
         raise typer.Exit(1)
     index, shards = read_index(folder)
-    _print(f"{index['clips']} clips in {len(shards)} shards, all as they were written\n")
+    say(f"{index['clips']} clips in {len(shards)} shards, all as they were written")
 
 
 @contextmanager
@@ -262,18 +264,16 @@ def _resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("claver: interrupted; the same command goes on where it stopped", err=True)
+        complain("interrupted; the same command goes on where it stopped")
         raise typer.Exit(130) from None
 
 
 @contextmanager
 def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on stderr; yields what is to be called with the number done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from claver.screen import bar
 
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=total < 2) as progress:
+    with bar(title, hidden=total < 2) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done: progress.update(task, completed=done)
 
@@ -283,11 +283,15 @@ def _require_folder(path: Path | None) -> None:
         raise ClaverError(f"cannot write {path}: the folder {path.parent} does not exist")
 
 
-def _print(text: str) -> None:
-    """Names of files may hold bytes that are not text; they are shown as such."""
-    typer.echo(text.encode("utf-8", "backslashreplace").decode(), nl=False)
+def _write(report: str, form: ReportFormat, output: Path | None) -> None:
+    if output is not None:
+        write_whole(output, report)
+    elif form is ReportFormat.table:
+        say(report, end="")
+    else:
+        put(report)
 
 
 def _warn(sentences: Sequence[str]) -> None:
     for sentence in sentences:
-        typer.echo(f"claver: warning: {sentence}".encode("utf-8", "backslashreplace").decode(), err=True)
+        tell(f"warning: {sentence}")

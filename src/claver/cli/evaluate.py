@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import check_output
+from claver.cli.formats import CsvSafeOption, check_output
 from claver.cli.journal import Journal
 from claver.cli.model import (
     BatchOption,
@@ -27,6 +27,8 @@ from claver.cli.model import (
     text_identity,
 )
 from claver.files import write_whole
+from claver.json_text import to_json
+from claver.terminal import complain
 
 if TYPE_CHECKING:
     from claver.evaluation.protocols import Evaluation, TestSet
@@ -76,6 +78,7 @@ def evaluate(
     predictions: Annotated[
         Path | None, typer.Option(help="Write each clip's label and 5 best answers here, .csv or .jsonl.")
     ] = None,
+    csv_safe: CsvSafeOption = False,
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
     batch_size: BatchOption = 8,
@@ -112,7 +115,7 @@ def evaluate(
         count = default_workers(2) if workers is None else workers
         evaluations = _evaluate(recognizers, tests, batch_size, count, journal, rank)
         if rank == 0:
-            _write(evaluations, settings, output, predictions)
+            _write(evaluations, settings, output, predictions, csv_safe)
         _wait_for_all()
         if journal is not None:
             journal.finish()
@@ -121,34 +124,35 @@ def evaluate(
 
 
 def _write(
-    evaluations: Sequence[Evaluation], settings: dict[str, Any], output: Path | None, predictions: Path | None
+    evaluations: Sequence[Evaluation],
+    settings: dict[str, Any],
+    output: Path | None,
+    predictions: Path | None,
+    csv_safe: bool,
 ) -> None:
-    import json
-
     from claver.evaluation.predictions import predictions_text
     from claver.evaluation.report import to_dict
 
     if predictions is not None:
-        write_whole(predictions, predictions_text(evaluations, predictions))
+        write_whole(predictions, predictions_text(evaluations, predictions, csv_safe=csv_safe))
     if output is not None:
-        write_whole(output, json.dumps(to_dict(evaluations, settings), indent=2, ensure_ascii=False) + "\n")
+        write_whole(output, to_json(to_dict(evaluations, settings), indent=2))
 
 
 def _report(evaluations: Sequence[Evaluation], settings: dict[str, Any]) -> None:
     """Tables on stdout; then the clips that could not be read, if any, and exit code 1."""
-    from rich.console import Console
-
     from claver.evaluation.report import print_report
+    from claver.screen import Screen
 
     name = f"{Path(settings['model'].split(' ')[0]).name} ({settings['temporal']})"
     known = {key: settings[key] for key in ("setting", "frames", "views")}
-    print_report(Console(), evaluations, name=name, **known)
+    print_report(Screen(), evaluations, name=name, **known)
     failures = {path: cause for evaluation in evaluations for path, cause in evaluation.failures.items()}
     if failures:
         total = len({path for evaluation in evaluations for path in evaluation.test.paths})
-        typer.echo(f"claver: {len(failures)} of {total} clips could not be read:", err=True)
+        complain(f"{len(failures)} of {total} clips could not be read:")
         for cause in failures.values():
-            typer.echo(f"  {cause}".encode("utf-8", "backslashreplace").decode(), err=True)
+            complain(cause)
         raise typer.Exit(1)
 
 
@@ -215,11 +219,9 @@ def _evaluate(
     rank: int,
 ) -> list[Evaluation]:
     """All test sets, benchmark by benchmark, with progress; in the order in which they were given."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from claver.evaluation.protocols import Result, by_benchmark
     from claver.evaluation.protocols import evaluate as score
+    from claver.screen import bar
 
     groups = by_benchmark(tests)
     # Clips that could not be read in an earlier run are tried again.
@@ -229,14 +231,13 @@ def _evaluate(
             if not isinstance(result, str) and int(number) < len(groups):
                 done[int(number)][record["path"]] = result
     total = sum(len({path for test in group for path in test.paths}) for group in groups)
-    columns = (TextColumn("evaluating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     found: dict[int, Evaluation] = {}
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=rank > 0) as progress:
-        bar = progress.add_task("", total=total, completed=sum(map(len, done)))
+    with bar("evaluating", hidden=rank > 0) as progress:
+        task = progress.add_task("", total=total, completed=sum(map(len, done)))
         for number, (recognizer, group) in enumerate(zip(recognizers, groups, strict=True)):
 
             def note(path: str, result: Result, number: int = number) -> None:
-                progress.advance(bar, _processes())
+                progress.advance(task, _processes())
                 if journal is not None:
                     earlier = journal.done.get(path, {}).get("results", {})
                     journal.add({"path": path, "results": {**earlier, str(number): result}})

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from claver.cli.model import DeviceOption, DtypeOption, FramesOption, ModelOption, TemporalOption, open_model
+from claver.terminal import say, shown
 
 EPILOG = """
 [bold]Examples[/]
@@ -63,4 +64,4 @@ def explain(
     loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype)
     explanation = explain_clip(Recognizer(loaded, competing, frames=frames), clip, action, against)
     path = explanation.save(output)
-    typer.echo(f"{summary(explanation)}\n{path}")
+    say(f"{summary(explanation)}\n{shown(str(path))}")

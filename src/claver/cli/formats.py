@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from claver.csv_text import csv_text
 from claver.errors import ClaverError
+from claver.json_text import to_json
+from claver.terminal import shown
 
 Record = dict[str, Any]
 """`{"path": …, "top": [{"action", "probability", "score"}, …]}`, or `{"path": …, "error": …}`."""
+
+
+CsvSafeOption = Annotated[
+    bool,
+    typer.Option("--csv-safe", help="In CSV put ' before text that a spreadsheet would run, such as =, +, -, @."),
+]
 
 
 class Format(StrEnum):
@@ -25,38 +34,36 @@ class Format(StrEnum):
     csv = "csv"
 
 
-def render(records: Sequence[Record], form: Format) -> str:
-    """All records in one of the formats."""
+def render(records: Sequence[Record], form: Format, *, csv_safe: bool = False) -> str:
+    """All records in one of the formats; `csv_safe` as in `csv_text`."""
     writers: dict[Format, Callable[[Sequence[Record]], str]] = {
         Format.table: _table,
-        Format.json: lambda rows: json.dumps(list(rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        Format.jsonl: lambda rows: "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows),
-        Format.csv: _csv,
+        Format.json: lambda rows: to_json(list(rows), indent=2, allow_nan=False),
+        Format.jsonl: lambda rows: "".join(to_json(row, allow_nan=False) for row in rows),
+        Format.csv: lambda rows: _csv(rows, csv_safe),
     }
     return writers[form](records)
 
 
-def _csv(records: Sequence[Record]) -> str:
+def _csv(records: Sequence[Record], csv_safe: bool) -> str:
     """One row per answer, and one per file that failed."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["path", "rank", "action", "probability", "score", "error"])
+    rows: list[list[object]] = [["path", "rank", "action", "probability", "score", "error"]]
     for record in records:
         if "error" in record:
-            writer.writerow([record["path"], "", "", "", "", record["error"]])
+            rows.append([record["path"], "", "", "", "", record["error"]])
         for rank, answer in enumerate(record.get("top", ()), start=1):
             numbers = (f"{answer['probability']:.6f}", f"{answer['score']:.6f}")
-            writer.writerow([record["path"], rank, answer["action"], *numbers, ""])
-    return file.getvalue()
+            rows.append([record["path"], rank, answer["action"], *numbers, ""])
+    return csv_text(rows, safe=csv_safe)
 
 
 def _table(records: Sequence[Record]) -> str:
-    from rich.console import Console
+    from claver.screen import Screen
 
     file = io.StringIO()
-    console = Console(file=file, width=max(60, min(120, Console(stderr=True).width)))
+    console = Screen(file=file, width=max(60, min(120, Screen(stderr=True).width)))
     for record in records:
-        console.print(record["path"], style="bold", markup=False, highlight=False, soft_wrap=True)
+        console.print(shown(record["path"]), style="bold", markup=False, highlight=False, soft_wrap=True)
         console.print(_answers(record), highlight=False, soft_wrap="error" in record)
     return file.getvalue()
 
@@ -66,11 +73,11 @@ def _answers(record: Record) -> Any:
     from rich.table import Table
 
     if "error" in record:
-        return f"  ✗ {escape(record['error'])}\n"
+        return f"  ✗ {escape(shown(record['error']))}\n"
     table = Table(box=None, padding=(0, 1), show_header=False)
     for rank, answer in enumerate(record["top"], start=1):
         bar = "█" * round(24 * answer["probability"])
-        table.add_row(f"{rank:3}", f"{answer['probability']:6.1%}", escape(answer["action"]), bar)
+        table.add_row(f"{rank:3}", f"{answer['probability']:6.1%}", escape(shown(answer["action"])), bar)
     return table
 
 

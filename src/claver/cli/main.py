@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,6 +16,7 @@ from claver.cli.evaluate import EPILOG as EVALUATE_EXAMPLES
 from claver.cli.evaluate import evaluate
 from claver.cli.explain import EPILOG as EXPLAIN_EXAMPLES
 from claver.cli.explain import explain
+from claver.cli.loudness import add_loudness
 from claver.cli.profile import EPILOG as PROFILE_EXAMPLES
 from claver.cli.profile import profile
 from claver.cli.prompts import prompts_app
@@ -29,11 +30,12 @@ from claver.cli.study import study
 from claver.cli.train import EPILOG as TRAIN_EXAMPLES
 from claver.cli.train import train
 from claver.errors import ClaverError
+from claver.terminal import Loudness, complain, loudness, say, show_warnings, shown_text
 
 app = typer.Typer(
     name="claver",
     help="Name the actions in a video, in your own words or a benchmark's.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -47,11 +49,12 @@ app.command(epilog=STUDY_EXAMPLES)(study)
 app.command(epilog=PROFILE_EXAMPLES)(profile)
 app.add_typer(data_app, name="data")
 app.add_typer(prompts_app, name="prompts")
+add_loudness(app)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"claver {__version__}")
+        say(f"claver {__version__}")
         raise typer.Exit
 
 
@@ -67,6 +70,7 @@ def _options(version: Version = False) -> None:
 
 def main() -> None:
     """Run the command line; bad input ends in one sentence and exit code 1, signals in 128 + their number."""
+    show_warnings()
     with ending_in_order():
         _run()
 
@@ -75,17 +79,27 @@ def _run() -> None:
     try:
         app()
     except ClaverError as error:
-        typer.echo(f"claver: {error}", err=True)
-        sys.exit(1)
+        _end(str(error))
     except BrokenPipeError:
         # Whoever read our output has had enough; Python would complain once more while closing it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        typer.echo(f"claver: {error.strerror or error}{where}", err=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        _end(f"{error.strerror or error}{where}")
+    except MemoryError:
+        _end("not enough memory for what was asked; fewer frames or views, or a smaller --batch-size, need less")
+
+
+def _end(sentence: str) -> NoReturn:
+    """Say why, with --verbose where in the program, and end."""
+    if loudness() is Loudness.verbose:
+        import traceback
+
+        sys.stderr.write(shown_text(traceback.format_exc()))
+    complain(sentence)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -79,13 +79,11 @@ def open_model(
 @contextmanager
 def encoding_shown(*, hidden: bool = False) -> Iterator[Progress]:
     """A bar on stderr while many texts are encoded, as a long list takes the first time; yields what to call."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from claver.screen import bar
 
-    columns = (TextColumn("encoding texts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as progress:
-        bar = progress.add_task("", visible=False)
-        yield lambda done, total: progress.update(bar, completed=done, total=total, visible=total > done)
+    with bar("encoding texts", hidden=hidden) as progress:
+        task = progress.add_task("", visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=total > done)
 
 
 def text_identity(given: str | None) -> str | None:

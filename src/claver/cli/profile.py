@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from claver.cli.model import DeviceOption, DtypeOption, FramesOption, TemporalOption, ViewsOption, open_device
+from claver.terminal import Loudness, loudness, put
 
 if TYPE_CHECKING:
     from claver.models import ClaverConfig
@@ -62,12 +63,11 @@ def profile(
     Nothing is run for that: every operator is counted on shapes alone, in seconds for any size. With --measure a clip
     and the texts are run as well, each way in a process of its own.
     """
-    from rich.console import Console
-
     from claver.profile import profile as count
     from claver.profile.measure import Request
     from claver.profile.show import measured_to_dict, show, show_measured
     from claver.recognizer import Views
+    from claver.screen import Screen
 
     looks = Views.parse(views)
     many = looks.temporal * looks.crops
@@ -79,9 +79,9 @@ def profile(
     if form is Form.json:
         values = {"model": model, **counted.to_dict(many)}
         values |= {"measured": measured_to_dict(ran, device=place, dtype=dtype)} if ran else {}
-        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        put(json.dumps(values, indent=2, ensure_ascii=False) + "\n")
         return
-    console = Console(width=None if Console().is_terminal else 120)
+    console = Screen(width=None if Screen().is_terminal else 120)
     show(console, counted, name=model, views=many)
     if ran:
         show_measured(console, ran, device=place, dtype=dtype)
@@ -97,14 +97,13 @@ def _model(name: str, temporal: str | None, frames: int | None) -> tuple[str | N
 
 
 def _measure(asked: Request, texts: int) -> dict[str, Measured]:
-    from rich.console import Console
-
     from claver.profile.measure import WAYS, measure
+    from claver.screen import Screen
 
     clip = "clip" if asked.views == 1 else f"clip, {asked.views} views"
     results = {}
     for number, name in {0: clip, texts: "one text" if texts == 1 else f"{texts} texts"}.items():
         for way in WAYS:
-            with Console(stderr=True).status(f"measuring {name}, {way}"):
+            with Screen(stderr=True, quiet=loudness() is Loudness.quiet).status(f"measuring {name}, {way}"):
                 results[f"{name}, {way}"] = measure(replace(asked, way=way, texts=number))
     return results

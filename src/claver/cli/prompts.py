@@ -11,6 +11,8 @@ import typer
 from claver.cli.prompts_generate import EPILOG as GENERATE_EXAMPLES
 from claver.cli.prompts_generate import generate
 from claver.errors import ClaverError
+from claver.files import read_text
+from claver.terminal import complain, say, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -74,7 +76,7 @@ def show(
         raise ClaverError(_no_such_action(action, banks))
     for title, name in found.items():
         if name is not None:
-            typer.echo(f"{name} ({title})\n{_texts(banks[title], name)}")
+            say(f"{shown(name)} ({shown(title)})\n{_texts(banks[title], name)}")
 
 
 @prompts_app.command(epilog=STATS_EXAMPLES)
@@ -84,18 +86,18 @@ def stats(
     ] = None,
 ) -> None:
     """Count the texts: of each kind, for each action, in tokens, by distinct words and by how sentences begin."""
-    from rich.console import Console
-
     from claver.models.tokenizer import packaged_clip_tokenizer
     from claver.prompts.bank import shipped_names
     from claver.prompts.statistics import openings
+    from claver.screen import Screen
 
-    tokenizer, console = packaged_clip_tokenizer(), Console()
+    tokenizer, console = packaged_clip_tokenizer(), Screen()
     for name in shipped_names() if source is None else [source]:
         bank = _open(name)
         console.print(_table(name, bank, tokenizer), highlight=False)
         often = ", ".join(f"{opening!r} {count}" for opening, count in openings(bank))
-        console.print(f"sentences begin most often with {often or 'nothing'}\n", highlight=False, soft_wrap=True)
+        told = f"sentences begin most often with {often or 'nothing'}\n"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
 
 
 @prompts_app.command(epilog=VALIDATE_EXAMPLES)
@@ -120,11 +122,11 @@ def validate(
     for finding in findings:
         line = f", line {lines[finding.row]}" if lines and finding.row is not None else ""
         what = f"{finding.action}: {finding.text!r}" if finding.text else finding.action
-        typer.echo(f"{source}{line}: {what} {finding.reason}")
+        say(shown(f"{source}{line}: {what} {finding.reason}"))
     if findings:
-        typer.echo(f"claver: {len(findings)} findings in {len(bank)} texts", err=True)
+        complain(f"{len(findings)} findings in {len(bank)} texts")
         raise typer.Exit(1)
-    typer.echo(f"{len(bank)} texts about {len(bank.names)} actions, all sound")
+    say(f"{len(bank)} texts about {len(bank.names)} actions, all sound")
 
 
 @prompts_app.command(epilog=DIFF_EXAMPLES)
@@ -137,10 +139,10 @@ def diff(first: Bank, second: Bank) -> None:
     for change in changes:
         if change.action != action:
             action = change.action
-            typer.echo(action)
-        typer.echo(_shown(change))
+            say(shown(action))
+        say(_shown(change))
     marks = Counter(_mark(change) for change in changes)
-    typer.echo(f"{marks['-']} removed, {marks['~']} changed, {marks['+']} added")
+    say(f"{marks['-']} removed, {marks['~']} changed, {marks['+']} added")
 
 
 def _open(source: str, *, filled: bool = True) -> PromptBank:
@@ -173,7 +175,7 @@ def _no_such_action(action: str, banks: dict[str, PromptBank]) -> str:
 def _texts(bank: PromptBank, action: str) -> str:
     own = bank.of_actions([action])
     kinds = ((kind, [prompt.text for prompt in own.prompts if prompt.kind == kind]) for kind in own.kinds)
-    return "".join(f"  {kind}\n" + "".join(f"    {text}\n" for text in texts) for kind, texts in kinds)
+    return "".join(f"  {kind}\n" + "".join(f"    {shown(text)}\n" for text in texts) for kind, texts in kinds)
 
 
 def _table(name: str, bank: PromptBank, tokenizer: Tokenizer | None) -> Table:
@@ -182,7 +184,8 @@ def _table(name: str, bank: PromptBank, tokenizer: Tokenizer | None) -> Table:
 
     from claver.prompts.statistics import statistics_of
 
-    table = Table(title=f"{escape(name)}: {len(bank)} texts about {len(bank.names)} actions", title_justify="left")
+    title = f"{escape(shown(name))}: {len(bank)} texts about {len(bank.names)} actions"
+    table = Table(title=title, title_justify="left")
     for column in ("kind", "texts", "per action", "tokens", "distinct words"):
         table.add_column(column, justify="left" if column == "kind" else "right")
     for of_kind in statistics_of(bank, tokenizer):
@@ -201,7 +204,7 @@ def _line_numbers(source: str) -> list[int]:
     path = Path(source)
     if source in (*BENCHMARKS, KINETICS) or not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    lines = read_text(path).split("\n")
     return [number for number, line in enumerate(lines, start=1) if line.strip()]
 
 
@@ -210,5 +213,5 @@ def _mark(change: Change) -> str:
 
 
 def _shown(change: Change) -> str:
-    texts = [text for text in (change.before, change.after) if text is not None]
+    texts = [shown(text) for text in (change.before, change.after) if text is not None]
     return f"  {_mark(change)} {change.kind}: " + "\n    -> ".join(texts)

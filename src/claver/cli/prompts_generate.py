@@ -15,6 +15,8 @@ import typer
 from claver.cli.formats import check_output
 from claver.cli.model import DeviceOption
 from claver.errors import ClaverError
+from claver.files import only_writer
+from claver.terminal import complain, say, shown, tell
 
 if TYPE_CHECKING:
     from claver.prompts.generator import Endpoint, Form, Generation, LanguageModel, Sampling
@@ -112,9 +114,10 @@ def generate(
     else:
         writer = _local(cast(Path, local), endpoint=way, sampling=drawn, batch=concurrency, device=device, seed=seed)
     sources = _sources(writer, forms, drawn)
-    file = BankFile(output, name or _list_name(actions), names, sources, overwrite=overwrite)
-    generation = Generation(writer, forms, file, samples=samples, attempts=attempts, validate=validate)
-    _run(generation)
+    with only_writer(output):
+        file = BankFile(output, name or _list_name(actions), names, sources, overwrite=overwrite)
+        generation = Generation(writer, forms, file, samples=samples, attempts=attempts, validate=validate)
+        _run(generation)
     _report(generation)
 
 
@@ -147,14 +150,14 @@ def _run(generation: Generation) -> None:
     """Ask for what is missing, with a bar; whatever ends it early, say what is kept."""
     path, before = generation.file.path, len(generation.file.prompts)
     if before:
-        typer.echo(f"claver: {path} holds {before} texts, {generation.left} to go", err=True)
+        tell(f"{path} holds {before} texts, {generation.left} to go")
     try:
         with _progress(generation):
             asyncio.run(generation.run())
     except KeyboardInterrupt:
         kept = len(generation.file.prompts)
-        typer.echo(f"claver: interrupted; {path} holds {kept} texts, and the same command goes on", err=True)
-        typer.echo(f"claver: {generation.tokens}", err=True)
+        complain(f"interrupted; {path} holds {kept} texts, and the same command goes on")
+        complain(str(generation.tokens))
         raise typer.Exit(130) from None
     except ClaverError as error:
         kept = len(generation.file.prompts)
@@ -166,14 +169,11 @@ def _run(generation: Generation) -> None:
 @contextmanager
 def _progress(generation: Generation) -> Iterator[None]:
     """A bar on stderr with what was spent so far."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import TextColumn
 
-    spent = TextColumn("{task.fields[spent]}")
-    columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), spent, TimeRemainingColumn())
-    console = Console(stderr=True)
-    off = not generation.left or not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=off) as progress:
+    from claver.screen import bar
+
+    with bar("generating", TextColumn("{task.fields[spent]}"), hidden=not generation.left) as progress:
         task = progress.add_task("", total=generation.left, spent="")
         generation.on_settled = lambda: progress.update(task, advance=1, spent=str(generation.tokens))
         yield
@@ -182,10 +182,10 @@ def _progress(generation: Generation) -> Iterator[None]:
 def _report(generation: Generation) -> None:
     """What there is now and what it cost; what is short, and exit code 1 if anything is."""
     file = generation.file
-    typer.echo(f"{len(file.prompts)} texts of {len(file.actions)} actions in {file.path}")
-    typer.echo(f"{generation.tokens}" if generation.left else "nothing was missing, nothing was asked")
+    say(f"{len(file.prompts)} texts of {len(file.actions)} actions in {shown(str(file.path))}")
+    say(f"{generation.tokens}" if generation.left else "nothing was missing, nothing was asked")
     for shortage in generation.shortages:
-        typer.echo(f"claver: {shortage}", err=True)
+        complain(str(shortage))
     if generation.shortages:
-        typer.echo("claver: the same command asks again for what is missing", err=True)
+        complain("the same command asks again for what is missing")
         raise typer.Exit(1)

@@ -34,8 +34,9 @@ def quickstart(
     """
     _check_extras()
     from claver.quickstart import run_quickstart
+    from claver.screen import Screen
 
-    run_quickstart(output, seed=seed, changes=changes or [], resume=resume)
+    run_quickstart(output, seed=seed, changes=changes or [], resume=resume, console=Screen())
 
 
 def _check_extras() -> None:

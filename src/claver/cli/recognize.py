@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import Format, Record, check_output, render
+from claver.cli.formats import CsvSafeOption, Format, Record, check_output, render
 from claver.cli.inputs import find_videos
 from claver.cli.journal import Journal
 from claver.cli.model import (
@@ -29,11 +30,13 @@ from claver.cli.model import (
     text_identity,
 )
 from claver.files import write_whole
+from claver.terminal import complain, put, say, tell
 
 if TYPE_CHECKING:
     from claver.recognizer import Failure, Prediction, Recognizer
 
 Answerer = Callable[[Sequence[str]], "Iterator[Record]"]
+Writer = Callable[[Sequence[Record]], str]
 EPILOG = """
 [bold]Examples[/]
 
@@ -70,6 +73,7 @@ def recognize(
     frames: FramesOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to write the answers.")] = Format.table,
     output: OutputOption = None,
+    csv_safe: CsvSafeOption = False,
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
     batch_size: BatchOption = 8,
@@ -90,51 +94,54 @@ def recognize(
         recognizer = _recognizer(model, actions, texts, temporal, frames, views, device, dtype)
         return (_record(result, top) for result in recognizer.stream(wanted, batch_size=batch_size, workers=workers))
 
+    write = partial(render, form=form, csv_safe=csv_safe)
     try:
-        records = _to_stdout(paths, answer, form) if output is None else _to_file(paths, answer, form, output, settings)
+        if output is None:
+            records = _to_stdout(paths, answer, form, write)
+        else:
+            records = _to_file(paths, answer, write, output, settings)
     except KeyboardInterrupt:
         hint = "" if output is None else "; the same command goes on where it stopped"
-        typer.echo(f"claver: interrupted{hint}", err=True)
+        complain(f"interrupted{hint}")
         raise typer.Exit(130) from None
     _report([record for record in records if "error" in record], len(records))
 
 
-def _to_stdout(paths: Sequence[str], answer: Answerer, form: Format) -> list[Record]:
+def _to_stdout(paths: Sequence[str], answer: Answerer, form: Format, write: Writer) -> list[Record]:
     """JSON lines go out one by one, for whoever reads them at the other end of a pipe; other forms as a whole."""
     flowing = form is Format.jsonl
     records = []
     for record in _with_progress(answer(paths), len(paths), hidden=flowing and sys.stdout.isatty()):
         records.append(record)
         if flowing:
-            typer.echo(render([record], form), nl=False)
-    if not flowing:
-        typer.echo(render(records, form), nl=False)
+            put(write([record]))
+    if form is Format.table:  # what failed is reported at the end, once
+        say(write([record for record in records if "error" not in record]), end="")
+    elif not flowing:
+        put(write(records))
     return records
 
 
 def _to_file(
-    paths: Sequence[str], answer: Answerer, form: Format, output: Path, settings: dict[str, Any]
+    paths: Sequence[str], answer: Answerer, write: Writer, output: Path, settings: dict[str, Any]
 ) -> list[Record]:
     """Through a journal, so that nothing is lost; files that failed in an earlier run are tried again."""
     with Journal(output, settings) as journal:
         missing = [path for path in paths if "top" not in journal.done.get(path, ())]
         if len(missing) < len(paths):
-            typer.echo(f"claver: {len(paths) - len(missing)} of {len(paths)} files done before, going on", err=True)
+            tell(f"{len(paths) - len(missing)} of {len(paths)} files done before, going on")
         for record in _with_progress(answer(missing) if missing else iter(()), len(missing)):
             journal.add(record)
         records = [journal.done[path] for path in paths]
-        write_whole(output, render(records, form))
+        write_whole(output, write(records))
         journal.finish()
     return records
 
 
 def _with_progress(records: Iterator[Record], total: int, *, hidden: bool = False) -> Iterator[Record]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from claver.screen import bar
 
-    columns = (TextColumn("recognising"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    settings: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False, "transient": True}
-    with Progress(*columns, console=Console(stderr=True), disable=hidden or total < 2, **settings) as progress:
+    with bar("recognising", hidden=hidden or total < 2, redirect_stdout=False, redirect_stderr=False) as progress:
         yield from progress.track(records, total=total)
 
 
@@ -147,9 +154,10 @@ def _record(result: Prediction | Failure, top: int) -> Record:
 def _report(failed: Sequence[Record], total: int) -> None:
     if not failed:
         return
-    typer.echo(f"claver: {len(failed)} of {total} files could not be read:", err=True)
+    if total > 1:
+        complain(f"{len(failed)} of {total} files could not be read:")
     for record in failed:
-        typer.echo(f"  {record['error']}", err=True)
+        complain(record["error"])
     raise typer.Exit(1)
 
 

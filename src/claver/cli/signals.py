@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-import typer
+from claver.terminal import complain
 
 # The terminal is closed, `kill`, Ctrl-\ (some systems lack some of them). Ctrl-C is Python's own.
 _ENDING = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGTERM", "SIGQUIT") if hasattr(signal, name))
@@ -35,7 +35,7 @@ def ending_in_order() -> Iterator[None]:
         if not received:
             raise
         with suppress(OSError):  # the terminal may be gone
-            typer.echo(f"claver: ended by {signal.Signals(received[0]).name}", err=True)
+            complain(f"ended by {signal.Signals(received[0]).name}")
         raise SystemExit(128 + received[0]) from None
     finally:
         for number in ours:

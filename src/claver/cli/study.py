@@ -11,6 +11,7 @@ import typer
 
 from claver.errors import ClaverError
 from claver.studies import STUDIES
+from claver.terminal import say, shown
 
 if TYPE_CHECKING:
     from claver.studies.study import Options, Study
@@ -77,16 +78,16 @@ def study(
 def _run(chosen: Study, options: Options, output: Path, workers: int) -> None:
     from importlib.util import find_spec
 
-    from rich.console import Console
+    from claver.screen import Screen
 
     if missing := [name for name in ("accelerate", "matplotlib") if find_spec(name) is None]:
         raise ClaverError(f"studies need {' and '.join(missing)}; pip install 'claver[train,explain]'")
     from claver.studies.running import run_study
 
     command = shlex.join(["claver", *sys.argv[1:]])
-    table = run_study(chosen, options, output, command=command, workers=workers, console=Console())
-    typer.echo(table.markdown())
-    typer.echo(f"Table, figure and data: {output}")
+    table = run_study(chosen, options, output, command=command, workers=workers, console=Screen())
+    say(table.markdown())
+    say(f"Table, figure and data: {shown(str(output))}")
 
 
 def _print_commands(chosen: Study, options: Options) -> None:
@@ -97,7 +98,7 @@ def _print_commands(chosen: Study, options: Options) -> None:
             "--data goes with --model, the weights to begin with, and --test, the clips to be measured on"
         )
     for line in chosen.commands(options):
-        typer.echo(line)
+        say(line)
 
 
 def _seeds(given: str, quick: bool) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from claver.errors import ClaverError
+from claver.terminal import complain
 
 if TYPE_CHECKING:
     from claver.training import Recipe, Trainer
@@ -65,10 +66,10 @@ def train(
         with stop.watched(), stop.at_once():
             _run(chosen, folder, resume is Resume.auto)
     except Interrupted as told:
-        typer.echo(f"claver: interrupted; {_goes_on(folder, told.step)}", err=True)
+        complain(f"interrupted; {_goes_on(folder, told.step)}")
         raise typer.Exit(128 + told.number) from None
     except KeyboardInterrupt:
-        typer.echo(f"claver: interrupted; {_goes_on(folder, None)}", err=True)
+        complain(f"interrupted; {_goes_on(folder, None)}")
         raise typer.Exit(130) from None
     finally:
         leave()
@@ -86,8 +87,7 @@ def _goes_on(folder: Path, step: int | None) -> str:
 
 
 def _run(recipe: Recipe, folder: Path, resume: bool) -> None:
-    from rich.console import Console
-
+    from claver.screen import Screen
     from claver.training import Trainer
     from claver.training.build import build
     from claver.training.checkpoint import prepare_folder
@@ -96,7 +96,7 @@ def _run(recipe: Recipe, folder: Path, resume: bool) -> None:
     from claver.training.run_folder import held
 
     device = join()
-    console = Console() if rank_and_size()[0] == 0 else None
+    console = Screen() if rank_and_size()[0] == 0 else None
     with ExitStack() as stack:
         if console is not None:
             prepare_folder(folder)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from claver import files
+from claver.csv_text import csv_text
 from claver.data.classes import dataset_classes, nearest
 from claver.data.manifest import Manifest, Sample, check_duplicates, known_dataset, normal_split
 from claver.errors import ClaverError
@@ -66,13 +67,12 @@ def write_manifest(manifest: Manifest, path: str | Path, *, root: str | Path | N
     columns += ["split"] if any(placed.splits) else []
     columns += ["raw_label"] if placed.raw_classes else []
     columns += ["dataset"] if placed.dataset else []
-    file = io.StringIO()
-    file.write(",".join(columns) + "\n")
+    rows = [columns]
     for sample in placed.samples:
         values = {"path": sample.path, "label": placed.classes[sample.label], "split": sample.split}
         values |= {"raw_label": placed.raw_name(sample.label), "dataset": placed.dataset}
-        file.write(",".join(_quoted(values[column]) for column in columns) + "\n")
-    files.write_whole(path, file.getvalue())
+        rows.append([values[column] for column in columns])
+    files.write_whole(path, csv_text(rows))
     return path
 
 
@@ -173,9 +173,3 @@ def _raw_names(
 
 def _label(row: Row) -> str:
     return composed(row["label"].strip())
-
-
-def _quoted(value: str) -> str:
-    """A field of a CSV line; Python's writer leaves a lone carriage return bare, and its reader then stumbles."""
-    needed = any(sign in value for sign in ',"\r\n') or value != value.strip()
-    return '"' + value.replace('"', '""') + '"' if needed else value

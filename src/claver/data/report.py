@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from claver.csv_text import csv_text
 from claver.data.layouts import Indexed
 from claver.data.manifest import Manifest
+from claver.terminal import shown
 
 Record = dict[str, Any]
 BAD = ("missing", "broken", "damaged", "short")
@@ -18,7 +18,7 @@ SHOWN = 10  # of a long list, on a screen
 _COLUMNS = ("path", "status", "frames", "listed", "seconds", "height", "width", "codec", "cause")
 
 
-def check_report(records: Sequence[Record], duplicates: Sequence[str], form: str) -> str:
+def check_report(records: Sequence[Record], duplicates: Sequence[str], form: str, *, csv_safe: bool = False) -> str:
     """A check as `table`, `json` (with the duplicates) or `csv`: counts, and each file that is not sound."""
     bad = [record for record in records if record["status"] in BAD]
     counts = Counter(record["status"] for record in records)
@@ -26,14 +26,10 @@ def check_report(records: Sequence[Record], duplicates: Sequence[str], form: str
         tally = {"clips": len(records)} | {status: counts[status] for status in ("ok", *BAD)}
         return json.dumps(tally | {"duplicates": list(duplicates), "files": bad}, indent=2) + "\n"
     if form == "csv":
-        file = io.StringIO()
-        writer = csv.DictWriter(file, _COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(bad)
-        return file.getvalue()
+        return csv_text([_COLUMNS, *([record.get(name) for name in _COLUMNS] for record in bad)], safe=csv_safe)
     tallies = ", ".join(f"{counts[status]} {status}" for status in BAD if counts[status])
     lines = [f"{len(records)} clips: {counts['ok']} sound{', ' + tallies if tallies else ''}"]
-    lines += [f"  {record['status']:8} {record['cause']}" for record in bad]
+    lines += [f"  {record['status']:8} {shown(record['cause'])}" for record in bad]
     return "\n".join(lines) + "\n"
 
 
@@ -81,4 +77,4 @@ def _head(title: str, names: Sequence[str]) -> list[str]:
     if not names:
         return []
     more = [f"    … and {len(names) - SHOWN} more"] if len(names) > SHOWN else []
-    return [f"{len(names)} {title}:", *(f"    {name}" for name in names[:SHOWN]), *more]
+    return [f"{len(names)} {title}:", *(f"    {shown(name)}" for name in names[:SHOWN]), *more]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from claver.csv_text import csv_text
 from claver.errors import ClaverError
 from claver.evaluation.metrics import ordered
 from claver.evaluation.protocols import Evaluation
+from claver.json_text import to_json
 
 TOP = 5
 """Answers that are written of each clip."""
@@ -28,21 +27,19 @@ def prediction_records(evaluations: Sequence[Evaluation], top: int = TOP) -> lis
     return [record for evaluation in evaluations for record in _records(evaluation, top)]
 
 
-def predictions_text(evaluations: Sequence[Evaluation], path: Path, top: int = TOP) -> str:
+def predictions_text(evaluations: Sequence[Evaluation], path: Path, top: int = TOP, *, csv_safe: bool = False) -> str:
     """The records in the form that the suffix of a path tells: `.jsonl` or `.csv`, a line for each clip."""
     check_suffix(path)
     records = prediction_records(evaluations, top)
     if path.suffix.lower() == ".jsonl":
-        return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+        return "".join(map(to_json, records))
     answers = [f"{name}_{place}" for place in range(1, top + 1) for name in ("action", "score")]
-    writer.writerow(["set", "path", "label", *answers, "error"])
+    rows: list[list[object]] = [["set", "path", "label", *answers, "error"]]
     for record in records:
-        cells = [cell for answer in record.get("top", ()) for cell in (answer["action"], answer["score"])]
+        cells: list[object] = [cell for answer in record.get("top", ()) for cell in (answer["action"], answer["score"])]
         cells += [""] * (2 * top - len(cells))
-        writer.writerow([record["set"], record["path"], record["label"], *cells, record.get("error", "")])
-    return file.getvalue()
+        rows.append([record["set"], record["path"], record["label"], *cells, record.get("error", "")])
+    return csv_text(rows, safe=csv_safe)
 
 
 def _records(evaluation: Evaluation, top: int) -> list[dict[str, Any]]:
