@@ -17,6 +17,7 @@ from torch import Tensor
 from claver.data.clips import Place
 from claver.errors import ClaverError, VideoError
 from claver.models import Claver, load
+from claver.models.load import PreprocessChoice
 from claver.prediction import Answer, Prediction
 from claver.prompts.actions import Actions
 from claver.prompts.choice import Named, read_actions
@@ -83,6 +84,7 @@ class Recognizer:
         templates: Sequence[str] = DEFAULT_TEMPLATES,
         views: Views | str = Views(),
         frames: int | None = None,
+        preprocess: PreprocessChoice | Preprocess | None = None,
         cache: Path | bool | None = True,
         progress: Progress = lambda done, total: None,
     ) -> None:
@@ -96,10 +98,16 @@ class Recognizer:
             templates: forms for actions that come without texts.
             views: `4x3` is the paper's test; `1x1` a twelfth of its cost.
             frames: T, frames of each view; the model's own number if None.
+            preprocess: what is done to the pixels, as in `claver.load`; of a model that is loaded already, settings.
             cache: where the texts' vectors are kept: True the usual folder, or another, or False for nowhere.
             progress: called with the number of texts encoded so far, and of all that are to be.
         """
-        self.model = model if isinstance(model, Claver) else load(model)
+        if isinstance(model, Claver) and isinstance(preprocess, str):
+            raise ClaverError(f"the model is loaded already: give preprocess={preprocess!r} to claver.load")
+        self.model = model if isinstance(model, Claver) else load(model, preprocess=preprocess)
+        self.preprocess = preprocess if isinstance(preprocess, Preprocess) else self.model.config.preprocess
+        if self.preprocess.size != (size := self.model.config.image.size):
+            raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
         self.views = views if isinstance(views, Views) else Views.parse(views)
         self.frames = frames or self.model.config.temporal.frames
         chosen = read_actions(actions, texts=texts, templates=templates)
@@ -136,7 +144,7 @@ class Recognizer:
                 for them needs the usual `if __name__ == "__main__":`.
         """
         waiting: list[Loaded] = []
-        preprocess, threads = self.model.config.preprocess, 1 if workers else 0
+        preprocess, threads = self.preprocess, 1 if workers else 0
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
         places = (path if isinstance(path, Place) else Place(str(path), str(path)) for path in paths)
         for place, result in load_ahead(places, load_one, workers=workers):
@@ -169,14 +177,14 @@ class Recognizer:
             frames=self.frames,
             temporal_views=self.views.temporal,
             crops=self.views.crops,
-            preprocess=self.model.config.preprocess,
+            preprocess=self.preprocess,
             normalized=False,
         )
 
     @torch.inference_mode()
     def _encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
         """Views as bytes [V, T, 3, h, w] to frame embeddings [V, T, E]."""
-        preprocess = self.model.config.preprocess
+        preprocess = self.preprocess
         parts = (part.to(self.model.device) for part in views_VTCHW.split(batch_size))
         pixels = (normalize(part, preprocess.mean, preprocess.std) for part in parts)
         return torch.cat([self.model.encode_video(part).float() for part in pixels])

@@ -101,3 +101,54 @@ def test_the_shared_case(shared: Path) -> None:
     model = claver.load(shared / "cases" / "models" / "hf_folder_preprocessor_mean_0.5", temporal="mean")
     white = torch.full((1, 32, 32, 3), 255, dtype=torch.uint8)
     assert torch.equal(model.config.preprocess(white), torch.ones(1, 1, 3, 32, 32))
+
+
+def test_the_checkpoint_s_own_is_what_its_processor_does(tmp_path: Path) -> None:
+    random_clip(tmp_path)
+    write_json(tmp_path / "preprocessor_config.json", STANDARD)
+    usual, own = claver.load(tmp_path), claver.load(tmp_path, preprocess="checkpoint")
+    assert (
+        usual.config.preprocess == claver.load(tmp_path, preprocess="paper").config.preprocess == Preprocess.paper(32)
+    )
+    assert own.config.preprocess == Preprocess(32, 32, center="floored")
+    own.save_pretrained(tmp_path / "ours")  # a model of ours says what it was made with
+    assert claver.load(tmp_path / "ours").config.preprocess == Preprocess(32, 32, center="floored")
+    other = Preprocess(32, 50, mean=(0.5, 0.5, 0.5))
+    assert claver.load(tmp_path, preprocess=other).config.preprocess == other
+    for wrong, message in (
+        (Preprocess(64, 64), "pictures of 64 pixels"),
+        ("papre", "paper or checkpoint, not 'papre'"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            claver.load(tmp_path, preprocess=wrong)
+
+
+@pytest.mark.parametrize(("height", "width"), [(60, 90), (240, 320), (33, 32), (35, 32), (32, 39), (90, 41)])
+def test_own_pixels_and_features_are_those_of_transformers(height: int, width: int, tmp_path: Path) -> None:
+    random_clip(tmp_path)
+    write_json(tmp_path / "preprocessor_config.json", STANDARD)
+    model = claver.load(tmp_path, preprocess="checkpoint", temporal="mean")
+    kind = getattr(transformers, "CLIPImageProcessorPil", None) or transformers.CLIPImageProcessor
+    frames = np.stack([picture(height, width), picture(height, width)[:, ::-1]])
+    expected = kind(**STANDARD)(images=list(frames), return_tensors="pt")["pixel_values"]
+    ours = model.config.preprocess(frames)[0]
+    # Pillow and torch round the weights of one resampling differently: at most one grey level of 255.
+    levels = (ours - expected).abs() * torch.tensor(CLIP_STD).view(3, 1, 1) * 255
+    assert levels.max() < 1.01
+    assert levels.mean() < 0.1
+    reference = transformers.CLIPModel.from_pretrained(tmp_path).eval()
+    with torch.inference_mode():
+        theirs = reference.get_image_features(pixel_values=expected)
+        theirs = getattr(theirs, "pooler_output", theirs)
+        mine = model.encode_video(ours[None])[0]
+    assert torch.nn.functional.cosine_similarity(mine, theirs).min() > 0.999
+
+
+def test_a_recogniser_takes_it(tmp_path: Path) -> None:
+    random_clip(tmp_path)
+    model = claver.load(tmp_path)
+    actions = {"waving": ["a"], "bowing": ["b"]}
+    with pytest.raises(claver.ClaverError, match=r"give preprocess='checkpoint' to claver\.load"):
+        claver.Recognizer(model, actions, preprocess="checkpoint")
+    with pytest.raises(claver.ClaverError, match="pictures of 64 pixels"):
+        claver.Recognizer(model, actions, preprocess=Preprocess(64, 64))

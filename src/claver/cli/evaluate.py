@@ -17,6 +17,7 @@ from claver.cli.model import (
     DtypeOption,
     FramesOption,
     ModelOption,
+    PreprocessOption,
     TemporalOption,
     TextsOption,
     WorkersOption,
@@ -72,6 +73,7 @@ def evaluate(
     views: Annotated[str, typer.Option(help="Clips x crops per video; 4x3 is the paper's test.")] = "4x3",
     temporal: TemporalOption = None,
     frames: FramesOption = None,
+    preprocess: PreprocessOption = None,
     output: Annotated[
         Path | None, typer.Option(help="Write all figures here as JSON; interrupted, the same command goes on.")
     ] = None,
@@ -102,7 +104,7 @@ def evaluate(
     with ExitStack() as stack:
         rank = _join_processes(stack)
         tests = _read_tests(manifests, split)
-        recognizers = _recognizers(tests, texts, model, temporal, frames, views, device, dtype)
+        recognizers = _recognizers(tests, texts, model, temporal, frames, views, device, dtype, preprocess)
         settings: dict[str, Any] = {
             "model": model_identity(model),
             "temporal": recognizers[0].model.config.temporal.kind,
@@ -111,6 +113,7 @@ def evaluate(
         settings |= {"dtype": dtype, "tests": [str(path) for path in manifests], "split": split}
         settings |= {"texts": text_identity(texts), "clips": _digest(tests)}
         settings |= {"actions": _digest([recognizer.bank.actions for recognizer in recognizers])}
+        settings |= {} if preprocess is None else {"preprocess": preprocess}
         journal = _journal(stack, output, settings, rank)
         count = default_workers(2) if workers is None else workers
         evaluations = _evaluate(recognizers, tests, batch_size, count, journal, rank)
@@ -186,6 +189,7 @@ def _recognizers(
     views: str,
     device: str | None,
     dtype: str,
+    preprocess: str | None,
 ) -> list[Recognizer]:
     """One for each benchmark, in the order of `by_benchmark`: each has its own classes, and its own texts for them."""
     from claver.evaluation.protocols import by_benchmark
@@ -196,7 +200,7 @@ def _recognizers(
     for group in by_benchmark(tests):
         classes = list(dict.fromkeys(name for test in group for name in test.classes))
         competing.append(texts_for(classes, texts, dataset=group[0].benchmark))
-    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype)
+    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
     with encoding_shown(hidden=_processes() > 1) as progress:
         settings: dict[str, Any] = {"views": looks, "frames": frames, "progress": progress}
         return [Recognizer(loaded, actions, **settings) for actions in competing]

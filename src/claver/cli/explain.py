@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from claver.cli.model import DeviceOption, DtypeOption, FramesOption, ModelOption, TemporalOption, open_model
+from claver.cli.model import (
+    DeviceOption,
+    DtypeOption,
+    FramesOption,
+    ModelOption,
+    PreprocessOption,
+    TemporalOption,
+    open_model,
+)
 from claver.terminal import say, shown
 
 EPILOG = """
@@ -42,6 +50,7 @@ def explain(
     model: ModelOption = None,
     temporal: TemporalOption = None,
     frames: FramesOption = None,
+    preprocess: PreprocessOption = None,
     output: OutputOption = Path("explain.html"),
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
@@ -61,7 +70,7 @@ def explain(
     named = check_actions(action, against)
     check_target(output)
     competing = read_actions({name: [name] for name in named} if actions is None else actions)
-    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype)
+    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
     explanation = explain_clip(Recognizer(loaded, competing, frames=frames), clip, action, against)
     path = explanation.save(output)
     say(f"{summary(explanation)}\n{shown(str(path))}")

@@ -35,6 +35,13 @@ WorkersOption = Annotated[
     int | None, typer.Option(min=0, help="Processes that decode ahead; by default one for two cores, at most 8.")
 ]
 FramesOption = Annotated[int | None, typer.Option(min=1, help="Frames per view; the model's own if not given.")]
+PreprocessOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What is done to the pixels: paper (short side 256/224 of the crop; for CLIP the default), or checkpoint "
+        "(what the checkpoint's own processor does; CLIP's resizes the short side to the crop itself)."
+    ),
+]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; a GPU if there is one.")]
 DtypeOption = Annotated[str, typer.Option(help="float32, or bfloat16 on a GPU or a CPU with AMX.")]
 BatchOption = Annotated[int, typer.Option(min=1, help="Views computed at once.")]
@@ -62,7 +69,13 @@ def model_identity(model: str | None) -> str:
 
 
 def open_model(
-    model: str | None, *, temporal: str | None, frames: int | None, device: str | None, dtype: str
+    model: str | None,
+    *,
+    temporal: str | None,
+    frames: int | None,
+    device: str | None,
+    dtype: str,
+    preprocess: str | None = None,
 ) -> Claver:
     """The model that the options ask for.
 
@@ -73,6 +86,7 @@ def open_model(
 
     place, kind = open_device(device), _dtype(dtype)
     settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
+    settings["preprocess"] = preprocess
     return load(model or cached_default(), **settings)
 
 

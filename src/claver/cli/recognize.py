@@ -19,6 +19,7 @@ from claver.cli.model import (
     DtypeOption,
     FramesOption,
     ModelOption,
+    PreprocessOption,
     TemporalOption,
     TextsOption,
     ViewsOption,
@@ -71,6 +72,7 @@ def recognize(
     top: Annotated[int, typer.Option(min=1, help="Answers per video.")] = 5,
     views: ViewsOption = "1x1",
     frames: FramesOption = None,
+    preprocess: PreprocessOption = None,
     form: Annotated[Format, typer.Option("--format", help="How to write the answers.")] = Format.table,
     output: OutputOption = None,
     csv_safe: CsvSafeOption = False,
@@ -88,10 +90,11 @@ def recognize(
     paths = find_videos(videos)
     settings: dict[str, Any] = {"model": model_identity(model), "actions": text_identity(actions), "top": top}
     settings |= {"texts": text_identity(texts), "temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
+    settings |= {} if preprocess is None else {"preprocess": preprocess}
     workers = default_workers(len(paths)) if workers is None else workers
 
     def answer(wanted: Sequence[str]) -> Iterator[Record]:
-        recognizer = _recognizer(model, actions, texts, temporal, frames, views, device, dtype)
+        recognizer = _recognizer(model, actions, texts, temporal, frames, views, device, dtype, preprocess)
         return (_record(result, top) for result in recognizer.stream(wanted, batch_size=batch_size, workers=workers))
 
     write = partial(render, form=form, csv_safe=csv_safe)
@@ -170,12 +173,13 @@ def _recognizer(
     views: str,
     device: str | None,
     dtype: str,
+    preprocess: str | None,
 ) -> Recognizer:
     from claver.prompts import read_actions
     from claver.recognizer import Recognizer, Views
 
     # Cheap mistakes first, before weights are read.
     competing, looks = read_actions(actions, texts=texts), Views.parse(views)
-    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype)
+    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
     with encoding_shown() as progress:
         return Recognizer(loaded, competing, views=looks, frames=frames, progress=progress)

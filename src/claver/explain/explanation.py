@@ -24,7 +24,7 @@ from claver.prediction import Prediction
 from claver.prompts.actions import Actions
 from claver.prompts.text_bank import TextBank
 from claver.recognizer import Recognizer
-from claver.video import normalize, read_views
+from claver.video import Preprocess, normalize, read_views
 
 Floats = NDArray[np.float32]
 MOST_TEXTS = 6
@@ -158,10 +158,10 @@ def explain(
     if not isinstance(recognizer, Recognizer):
         recognizer = Recognizer(recognizer, {name: [name] for name in chosen})
     model, bank = recognizer.model, _with_actions(recognizer, chosen)
-    views = read_views(video, frames=recognizer.frames, preprocess=model.config.preprocess, normalized=False)
+    views = read_views(video, frames=recognizer.frames, preprocess=recognizer.preprocess, normalized=False)
     seen = views.pixels[0]
     places = [bank.actions.names.index(name) for name in chosen]
-    found = _video_relevance(model, seen, bank.prototypes, places)
+    found = _video_relevance(model, recognizer.preprocess, seen, bank.prototypes, places)
     embedding = video_embedding(found.frame_embeddings[None].float(), model.config.aggregate)[0]
     texts = [_explain_texts(model, bank, place, embedding) for place in places]
     scores, probabilities = _time_line(model, bank, found.frame_embeddings)
@@ -212,8 +212,9 @@ def _with_actions(recognizer: Recognizer, names: Sequence[str]) -> TextBank:
     return TextBank(both, embeddings, torch.cat(prototypes))
 
 
-def _video_relevance(model: Claver, seen_TCHW: Tensor, prototypes_CE: Tensor, places: Sequence[int]) -> VideoRelevance:
-    preprocess = model.config.preprocess
+def _video_relevance(
+    model: Claver, preprocess: Preprocess, seen_TCHW: Tensor, prototypes_CE: Tensor, places: Sequence[int]
+) -> VideoRelevance:
     pixels = normalize(seen_TCHW.to(model.device), preprocess.mean, preprocess.std)
     direction = prototypes_CE[places[0]] - (prototypes_CE[places[1]] if len(places) > 1 else 0)
     return video_relevance(model, pixels, direction.to(model.device))

@@ -17,6 +17,13 @@ Activation = Literal["quick_gelu", "gelu"]
 _LIMITS = {"layers": 1024, "frames": 65_536, "size": 65_536, "vocabulary": 2**24, "eot": 2**24}
 _LARGEST, _LARGEST_EPS = 2**18, 0.1
 """No model is larger: a config that asks for more is damaged, or is meant to fill the memory."""
+_USUAL = (
+    ("image", "mlp", None),
+    ("text", "mlp", None),
+    ("preprocess", "resize", "short_side"),
+    ("preprocess", "center", "rounded"),
+)
+"""What `config.json` leaves out where it is as usual, so that other versions can read it."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ class ClaverConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as in `config.json`; an MLP of the usual width and the usual resizing are left out."""
         values = {"model_type": "claver", **asdict(self)}
-        for part, key, usual in (("image", "mlp", None), ("text", "mlp", None), ("preprocess", "resize", "short_side")):
+        for part, key, usual in _USUAL:
             if values[part][key] == usual:
                 del values[part][key]
         return values

@@ -16,12 +16,15 @@ _RESAMPLING: dict[Any, Interpolation] = {2: "bilinear", 3: "bicubic"}  # Pillow'
 _PROCESSORS = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
 
 
-def config_from_hugging_face(values: Mapping[str, Any], preprocess: Mapping[str, Any] | None = None) -> ClaverConfig:
+def config_from_hugging_face(
+    values: Mapping[str, Any], preprocess: Mapping[str, Any] | None = None, *, own: bool = False
+) -> ClaverConfig:
     """Our config from a `transformers` CLIP's; what its file leaves out has that library's default.
 
     Args:
         values: contents of `config.json`.
-        preprocess: those of `preprocessor_config.json`, see `preprocess_from_hugging_face`; the paper's if None.
+        preprocess: those of `preprocessor_config.json`, see `preprocess_from_hugging_face`; CLIP's if None.
+        own: as there.
 
     Raises:
         ClaverError: something that CLIP does not have.
@@ -40,7 +43,7 @@ def config_from_hugging_face(values: Mapping[str, Any], preprocess: Mapping[str,
         embedding=values.get("projection_dim", 512),
         activation=activation,
         norm_eps=eps,
-        preprocess=preprocess_from_hugging_face(preprocess or {}, image.size),
+        preprocess=preprocess_from_hugging_face(preprocess or {}, image.size, own=own),
     )
 
 
@@ -97,11 +100,11 @@ def read_preprocessor(folder: Path) -> dict[str, Any] | None:
     return read_json(folder / PREPROCESSOR) if (folder / PREPROCESSOR).is_file() else None
 
 
-def preprocess_from_hugging_face(values: Mapping[str, Any], size: int) -> Preprocess:
+def preprocess_from_hugging_face(values: Mapping[str, Any], size: int, *, own: bool = False) -> Preprocess:
     """How an image processor prepares pixels, for a model of `size` pixels.
 
     Mean, standard deviation, rescaling and resampling are the processor's. A short side equal to the crop is CLIP's
-    own, which the paper replaces by 256/224 of it, and so do we; any other size is taken as it stands.
+    own, which the paper replaces by 256/224 of it, and so do we unless `own`; any other size is taken as it stands.
 
     Raises:
         CheckpointError: a processor of another kind, or a setting that cannot be followed.
@@ -120,15 +123,17 @@ def preprocess_from_hugging_face(values: Mapping[str, Any], size: int) -> Prepro
             f"{PREPROCESSOR}: resample {resample!r} is not supported; 2 (bilinear) and 3 (bicubic) are"
         )
     short_side, resize = _resizing(values, size)
+    as_paper = short_side == size and resize == "short_side" and not own
     mean, std = _constants(values)
     return made_preprocess(
         PREPROCESSOR,
         size=size,
-        short_side=Preprocess.paper(size).short_side if short_side == size and resize == "short_side" else short_side,
+        short_side=Preprocess.paper(size).short_side if as_paper else short_side,
         mean=mean,
         std=std,
         interpolation=_RESAMPLING[resample],
         resize=resize,
+        center="floored" if own else "rounded",
     )
 
 

@@ -26,6 +26,7 @@ from claver.models.temporal import TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
 from claver.models.unpickle import is_torchscript
 from claver.models.weights import OPEN_CLIP_WEIGHTS, PICKLED, find_weights, read_tensors
+from claver.video.transforms import Preprocess
 
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w.-]+")
 _HUB_CONFIGS = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, "vocab.json", "merges.txt"]
@@ -38,6 +39,7 @@ _HUB_WEIGHTS = [
 """What to download of a repository, the first of these that it has: one copy of the weights, not four."""
 
 Kind = Literal["claver", "clip", "open_clip"]
+PreprocessChoice = Literal["paper", "checkpoint"]
 
 
 class Weights(dict[str, Tensor]):
@@ -54,6 +56,7 @@ def load(
     aggregate: Aggregate | None = None,
     heads: Heads | None = None,
     activation: Activation | None = None,
+    preprocess: PreprocessChoice | Preprocess | None = None,
     tokenizer: str | Path | None = None,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
@@ -71,6 +74,9 @@ def load(
         heads: attention heads of the image tower, or of both as (image, text), for weights that come without a config
             and are of no published size; no shape tells them.
         activation: `gelu` or `quick_gelu`, for weights that come without a config; no shape tells it.
+        preprocess: what is done to the pixels: `paper`, the short side at 256/224 of the crop, as the paper does for
+            CLIP; `checkpoint`, what the checkpoint's own processor does, for CLIP the short side at the crop itself; or
+            settings of your own. If None, `paper` for CLIP, and for a CLAVER model what it was trained with.
         tokenizer: where to find the tokenizer if not with the weights (see `find_tokenizer`).
         device: where to put the model.
         dtype: what to compute in, such as `torch.bfloat16`.
@@ -84,8 +90,11 @@ def load(
         CheckpointError: nothing there, or not a model that fits.
     """
     path = _locate(source, revision, token)
-    state, config = _read(path, heads, activation)
-    config = _adapt(config, state, temporal, frames, aggregate)
+    own = preprocess == "checkpoint"
+    state, config = _read(path, heads, activation, own=own)
+    if preprocess is not None and not own:
+        config = replace(config, preprocess=_chosen(preprocess, config))
+    config = _adapt(config, state, temporal, frames, aggregate, own=own)
     model = _filled(config, state, source)
     model.tokenizer = find_tokenizer(path if path.is_dir() else path.parent, config.text, tokenizer)
     model.clamp_scale()
@@ -143,8 +152,23 @@ def download(snapshot: Callable[[list[str]], str]) -> Path:
     return folder
 
 
-def _read(path: Path, heads: Heads | None, activation: Activation | None) -> tuple[State, ClaverConfig]:
-    """Weights under our names, and the config they are to be used with."""
+def _chosen(preprocess: PreprocessChoice | Preprocess, config: ClaverConfig) -> Preprocess:
+    if isinstance(preprocess, Preprocess):
+        if preprocess.size != config.image.size:
+            told = f"pictures of {preprocess.size} pixels, but the model takes {config.image.size}"
+            raise CheckpointError(f"preprocess gives {told}")
+        return preprocess
+    if preprocess != "paper":
+        raise CheckpointError(f"preprocess must be {' or '.join(get_args(PreprocessChoice))}, not {preprocess!r}")
+    paper = Preprocess.paper(config.image.size)
+    return replace(config.preprocess, size=paper.size, short_side=paper.short_side, resize="short_side")
+
+
+def _read(
+    path: Path, heads: Heads | None, activation: Activation | None, *, own: bool = False
+) -> tuple[State, ClaverConfig]:
+    """Weights under our names, and the config they are to be used with, with the checkpoint's own preprocessing or the
+    paper's."""
     _check_options(heads, activation)
     openai = False
     if path.is_dir():
@@ -159,9 +183,12 @@ def _read(path: Path, heads: Heads | None, activation: Activation | None) -> tup
     try:
         layout, kept = layout_of(raw)
         state = own_names(layout, kept)
-        config = None if openai else _config_beside(files[0].parent, layout, state)
+        config = None if openai else _config_beside(files[0].parent, layout, state, own=own)
         if config is None:
             config = infer_config(state, heads=heads, activation=activation, openai=openai)
+            if own:
+                pixels = replace(config.preprocess, short_side=config.preprocess.size)
+                config = replace(config, preprocess=pixels)
     except CheckpointError as error:
         raise error if str(path) in str(error) else CheckpointError(f"{path}: {error}") from error
     except ClaverError as error:
@@ -190,7 +217,7 @@ def _kind(folder: Path) -> Kind:
     raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; only 'claver' and 'clip' can be loaded")
 
 
-def _config_of_folder(folder: Path, kind: Kind) -> ClaverConfig:
+def _config_of_folder(folder: Path, kind: Kind, *, own: bool = False) -> ClaverConfig:
     """A folder's config; what is wrong with it is said of its file."""
     name = OPEN_CLIP_CONFIG if kind == "open_clip" else CONFIG
     values = read_json(folder / name)
@@ -198,25 +225,25 @@ def _config_of_folder(folder: Path, kind: Kind) -> ClaverConfig:
         if kind == "claver":
             return ClaverConfig.from_dict(values)
         if kind == "open_clip":
-            return config_from_open_clip(values)
-        return config_from_hugging_face(values, read_preprocessor(folder))
+            return config_from_open_clip(values, own=own)
+        return config_from_hugging_face(values, read_preprocessor(folder), own=own)
     except ClaverError as error:
         told = str(error)
         place = "" if str(folder) in told else f"{folder}: " if told.startswith(PREPROCESSOR) else f"{folder / name}: "
         raise CheckpointError(place + told) from error
 
 
-def _config_beside(folder: Path, layout: Layout, state: State) -> ClaverConfig | None:
+def _config_beside(folder: Path, layout: Layout, state: State, *, own: bool = False) -> ClaverConfig | None:
     """The config that lies beside weights of a layout; None if nothing there is about them."""
     if layout == "openai":
         if "temporal.embedding" in state:
             return None
         if (folder / OPEN_CLIP_CONFIG).is_file():
-            return _config_of_folder(folder, "open_clip")
+            return _config_of_folder(folder, "open_clip", own=own)
     kind: Kind = "claver" if layout == "claver" else "clip"
     found = read_json(folder / CONFIG).get("model_type") if (folder / CONFIG).is_file() else None
     if found == kind:
-        config = _config_of_folder(folder, kind)
+        config = _config_of_folder(folder, kind, own=own)
         return config if layout != "openai" or _misfit(config, state) is None else None
     if layout == "openai":
         return None
@@ -239,7 +266,13 @@ def _overridden(config: ClaverConfig, heads: Heads | None, activation: Activatio
 
 
 def _adapt(
-    config: ClaverConfig, state: State, temporal: Temporal | None, frames: int | None, aggregate: Aggregate | None
+    config: ClaverConfig,
+    state: State,
+    temporal: Temporal | None,
+    frames: int | None,
+    aggregate: Aggregate | None,
+    *,
+    own: bool,
 ) -> ClaverConfig:
     """The config the caller asked for; `state` keeps what of the temporal tower still has a place in it."""
     trained = "temporal.embedding" in state
@@ -257,7 +290,12 @@ def _adapt(
             del state[key]
     elif not trained:
         _check_new_tower(config)
-        logger.warning("the temporal tower is new: until it is trained, answers are those of CLIP with mean pooling")
+        pixels = "its own preprocessing" if own else "the paper's preprocessing (preprocess='checkpoint' is CLIP's own)"
+        logger.warning(
+            "the temporal tower is new: until it is trained, answers are those of CLIP by the mean of raw frame "
+            "embeddings, with %s",
+            pixels,
+        )
     elif frames is not None and frames != len(state["temporal.embedding"]):
         state["temporal.embedding"] = resize_time(state["temporal.embedding"], frames)
     return config if aggregate is None else replace(config, aggregate=aggregate)

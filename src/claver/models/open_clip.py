@@ -66,7 +66,7 @@ _FREE = {  # keys that do not change what is computed here, or are read below
 }
 
 
-def config_from_open_clip(values: Mapping[str, Any]) -> ClaverConfig:
+def config_from_open_clip(values: Mapping[str, Any], *, own: bool = False) -> ClaverConfig:
     """Our config from the contents of an `open_clip_config.json`; what it leaves out has open_clip's default.
 
     Raises:
@@ -89,7 +89,7 @@ def config_from_open_clip(values: Mapping[str, Any]) -> ClaverConfig:
         embedding=model.get("embed_dim"),  # type: ignore[arg-type]  # checked there
         activation="quick_gelu" if model.get("quick_gelu", False) else "gelu",
         norm_eps=_norm_eps(vision, language),
-        preprocess=preprocess_from_open_clip(values.get("preprocess_cfg") or {}, image.size),
+        preprocess=preprocess_from_open_clip(values.get("preprocess_cfg") or {}, image.size, own=own),
     )
 
 
@@ -181,8 +181,8 @@ def _norm_eps(vision: Mapping[str, Any], language: Mapping[str, Any]) -> Any:
     return found[0]
 
 
-def preprocess_from_open_clip(values: Mapping[str, Any], size: int) -> Preprocess:
-    """open_clip's preprocessing of pictures, with the paper's short side in place of the crop's own.
+def preprocess_from_open_clip(values: Mapping[str, Any], size: int, *, own: bool = False) -> Preprocess:
+    """open_clip's preprocessing of pictures, with the paper's short side in place of the crop's own unless `own`.
 
     Its `size` counts for nothing there either: the image tower's does.
 
@@ -200,7 +200,7 @@ def preprocess_from_open_clip(values: Mapping[str, Any], size: int) -> Preproces
     return made_preprocess(
         origin,
         size=size,
-        short_side=Preprocess.paper(size).short_side if resize == "shortest" else size,
+        short_side=Preprocess.paper(size).short_side if resize == "shortest" and not own else size,
         mean=_triple(values.get("mean", CLIP_MEAN)),
         std=_triple(values.get("std", CLIP_STD)),
         interpolation="bicubic" if interpolation == "random" else interpolation,  # `random` is of training alone

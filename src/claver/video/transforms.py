@@ -16,6 +16,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Interpolation = Literal["bicubic", "bilinear"]
 Resize = Literal["short_side", "squash"]
+Center = Literal["rounded", "floored"]
 Crops = Literal[1, 3]
 Triple = tuple[float, float, float]
 _LARGEST = 2**17
@@ -25,7 +26,8 @@ _LARGEST = 2**17
 class Preprocess:
     """How pixels become input: the short side is resized to `short_side`, then squares of `size` are cropped (pixels).
 
-    With `resize="squash"` both sides are resized to `short_side`, whatever that does to the proportions.
+    With `resize="squash"` both sides are resized to `short_side`, whatever that does to the proportions. Where the
+    central crop lies between two pixels, `center="rounded"` rounds as torchvision does, `"floored"` as transformers.
     `mean` and `std` are those of RGB values in [0, 1]. `Preprocess()` is the paper's (CLIP's constants, bicubic, 256 to
     224); `Preprocess.released()` that of the released code.
     """
@@ -36,6 +38,7 @@ class Preprocess:
     std: Triple = CLIP_STD
     interpolation: Interpolation = "bicubic"
     resize: Resize = "short_side"
+    center: Center = "rounded"
 
     def __post_init__(self) -> None:
         if type(self.size) is not int or type(self.short_side) is not int:
@@ -48,6 +51,8 @@ class Preprocess:
             raise ValueError(f"short_side is {self.short_side} pixels, more than {_LARGEST}")
         if self.resize not in ("short_side", "squash"):
             raise ValueError(f"resize must be 'short_side' or 'squash', not {self.resize!r}")
+        if self.center not in ("rounded", "floored"):
+            raise ValueError(f"center must be 'rounded' or 'floored', not {self.center!r}")
         _check_constants("mean", self.mean)
         _check_constants("std", self.std, above_zero=True)
         # Read back from JSON they are lists.
@@ -76,7 +81,9 @@ class Preprocess:
         resized_TCHW = resize_frames(_channels_first(frames), self.short_side, self.interpolation, self.resize)
         if crops not in (1, 3):
             raise ValueError(f"crops must be 1 or 3, not {crops}")
-        return three_crops(resized_TCHW, self.size) if crops == 3 else center_crop(resized_TCHW, self.size)[None]
+        if crops == 3:
+            return three_crops(resized_TCHW, self.size)
+        return center_crop(resized_TCHW, self.size, self.center)[None]
 
 
 def resize_short_side(frames_TCHW: Tensor, short: int, interpolation: Interpolation = "bicubic") -> Tensor:
@@ -102,10 +109,11 @@ def resize_frames(
     return resized.round_().clamp_(0, 255).to(torch.uint8) if whole_numbers else resized
 
 
-def center_crop(frames: Tensor, size: int) -> Tensor:
+def center_crop(frames: Tensor, size: int, center: Center = "rounded") -> Tensor:
     """The central square `[..., size, size]` of `[..., H, W]`; `ValueError` when the picture is smaller."""
-    height, width = frames.shape[-2:]
-    return _crop(frames, round((height - size) / 2), round((width - size) / 2), size)
+    top, left = ((side - size) / 2 for side in frames.shape[-2:])
+    place = round if center == "rounded" else int
+    return _crop(frames, place(top), place(left), size)
 
 
 def three_crops(frames: Tensor, size: int) -> Tensor:
