@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ import torch
 from torch import Tensor
 
 from claver.errors import CheckpointError
+from claver.files import MOST_DOCUMENT, MOST_TEXT
 from claver.models.config import TextConfig
+from claver.models.files import read_json, read_text
 from claver.models.notice import say_once
 
 CLIP_VOCABULARY = 49408
@@ -28,12 +29,20 @@ class Tokenizer:
     Attributes:
         context: the longest row, start and end included.
         json: the `tokenizer.json` to save with a model; None when the vocabulary came without one.
+        largest: the largest id it can give; None if unknown.
     """
 
-    def __init__(self, encode: Callable[[str], list[int]], context: int, json: str | None = None) -> None:
+    def __init__(
+        self,
+        encode: Callable[[str], list[int]],
+        context: int,
+        json: str | None = None,
+        largest: int | None = None,
+    ) -> None:
         self._encode = encode
         self.context = context
         self.json = json
+        self.largest = largest
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text from start to end of text, of any length."""
@@ -61,7 +70,23 @@ class Tokenizer:
         backend = tokenizers.Tokenizer.from_str(text)
         backend.no_padding()
         backend.no_truncation()
-        return cls(lambda sentence: backend.encode(sentence).ids, context, text)
+        largest = max(backend.get_vocab().values(), default=0)
+        return cls(lambda sentence: backend.encode(sentence).ids, context, text, largest)
+
+    def require_fit(self, text: TextConfig) -> None:
+        """Check that texts end, and begin, as the model's text tower expects, with ids that it has.
+
+        Raises:
+            CheckpointError: they do not; one sentence without the tokenizer's name.
+        """
+        empty, word = self.encode(""), self.encode("a")
+        if not word or word[-1] != text.eot or text.eot in word[:-1]:
+            last = word[-1] if word else "nothing"
+            raise CheckpointError(f"it ends a text with {last}, but the model's end-of-text token is {text.eot}")
+        if len(empty) < 2 or empty[0] != word[0]:
+            raise CheckpointError("it puts no start-of-text token before a text")
+        if self.largest is not None and self.largest >= text.vocabulary:
+            raise CheckpointError(f"it has ids up to {self.largest}, but the model knows {text.vocabulary} tokens")
 
 
 def find_tokenizer(folder: Path, text: TextConfig, explicit: str | Path | None = None) -> Tokenizer | None:
@@ -75,13 +100,22 @@ def find_tokenizer(folder: Path, text: TextConfig, explicit: str | Path | None =
         None if there is none; a model can still be fed token ids.
 
     Raises:
-        CheckpointError: `explicit` holds no tokenizer, or a tokenizer is damaged.
+        CheckpointError: `explicit` holds no tokenizer, or a tokenizer is damaged or another model's.
     """
     place = folder if explicit is None else Path(explicit)
     try:
         found = _tokenizer_at(place, text.context)
-    except Exception as error:  # the tokenizers library raises bare `Exception`
+    except (
+        BaseException
+    ) as error:  # the tokenizers library raises bare `Exception`, and panics of Rust are not even that
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise CheckpointError(f"the tokenizer at {place} cannot be read: {' '.join(str(error).split())}") from error
+    try:
+        if found is not None:
+            found.require_fit(text)
+    except CheckpointError as error:
+        raise CheckpointError(f"the tokenizer at {place} is not this model's: {error}") from error
     if found is None and explicit is not None:
         raise CheckpointError(f"{explicit} holds no tokenizer; tokenizer.json or bpe_simple_vocab_16e6.txt.gz would")
     return found or (packaged_clip_tokenizer(text.context) if text.vocabulary == CLIP_VOCABULARY else None)
@@ -95,12 +129,20 @@ def _tokenizer_at(place: Path, context: int) -> Tokenizer | None:
     if not place.is_file():
         return None
     if place.name.endswith(".gz"):
-        merges = gzip.decompress(place.read_bytes()).decode().split("\n")[1 : CLIP_MERGES + 1]
-        return Tokenizer.from_json(clip_tokenizer_json(merges), context)
+        return Tokenizer.from_json(clip_tokenizer_json(_packed_merges(place)), context)
     if place.name == "vocab.json":
-        merges = (place.parent / "merges.txt").read_text(encoding="utf-8").strip().split("\n")[1:]
-        return Tokenizer.from_json(clip_tokenizer_json(merges, json.loads(place.read_text(encoding="utf-8"))), context)
-    return Tokenizer.from_json(place.read_text(encoding="utf-8"), context)
+        merges = read_text(place.parent / "merges.txt", MOST_TEXT).strip().split("\n")[1:]
+        return Tokenizer.from_json(clip_tokenizer_json(merges, read_json(place, MOST_TEXT)), context)
+    return Tokenizer.from_json(read_text(place, MOST_TEXT), context)
+
+
+def _packed_merges(path: Path) -> list[str]:
+    """CLIP's merges out of OpenAI's `.txt.gz`, unpacked no further than such a file can be long."""
+    with gzip.open(path) as file:
+        text = file.read(MOST_DOCUMENT + 1)
+    if len(text) > MOST_DOCUMENT:
+        raise CheckpointError(f"it unpacks to more than {MOST_DOCUMENT:,} bytes, too many for a list of merges")
+    return text.decode().split("\n")[1 : CLIP_MERGES + 1]
 
 
 def clip_tokenizer_json(merges: Sequence[str], vocabulary: dict[str, int] | None = None) -> str:
@@ -110,6 +152,10 @@ def clip_tokenizer_json(merges: Sequence[str], vocabulary: dict[str, int] | None
     from tokenizers.models import BPE
 
     vocabulary = vocabulary or clip_vocabulary(merges)
+    if missing := [name for name in (SOT, EOT) if name not in vocabulary]:
+        raise CheckpointError(f"its vocabulary lacks {missing[0]}")
+    if wrong := [merge for merge in merges if len(merge.split()) != 2]:
+        raise CheckpointError(f"its merges should be pairs, not {wrong[0][:40]!r}")
     pairs = [(first, second) for first, second in (merge.split() for merge in merges)]
     backend: Any = Backend(BPE(vocabulary, pairs, end_of_word_suffix="</w>", unk_token=EOT))
     steps = [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
