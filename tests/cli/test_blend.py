@@ -13,6 +13,7 @@ from claver.cli.main import app
 from claver.errors import ClaverError
 from claver.models import Claver
 from claver.models.blend import blend
+from claver.models.load import load_weights
 
 
 @pytest.fixture
@@ -74,3 +75,32 @@ def test_a_weight_out_of_range_is_said_before_anything_is_loaded(weight, tmp_pat
             ["blend", "nowhere", "nothing", f"--weight={weight}", "--output", str(tmp_path)],
             catch_exceptions=False,
         )
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        (None, {"activation": "gelu"}, "activation is gelu in one, quick_gelu in the other"),
+        (None, {"norm_eps": 1e-6}, "norm_eps is 1e-06 in one, 1e-05 in the other"),
+        ("image", {"heads": 4}, r"image\.heads is 4 in one, 2 in the other"),
+        ("text", {"heads": 2}, r"text\.heads is 2 in one, 1 in the other"),
+        ("text", {"eot": 98}, r"text\.eot is 98 in one, 99 in the other"),
+        ("preprocess", {"mean": (0.5, 0.5, 0.5)}, r"preprocess\.mean is"),
+    ],
+)
+def test_models_that_compute_differently_are_not_blended(pair, tmp_path: Path, part, change, message) -> None:
+    """All of them have weights of the same shapes."""
+    start, trained = pair
+    settings = change if part is None else {part: dataclasses.replace(getattr(start.config, part), **change)}
+    other = Claver(dataclasses.replace(start.config, **settings))
+    other.load_state_dict(start.state_dict())
+    other.save_pretrained(tmp_path / "other")
+    with pytest.raises(ClaverError, match=f"cannot be blended: {message}"):
+        blend(load_weights(tmp_path / "other"), trained, 0.5)
+
+
+def test_another_temporal_tower_or_arithmetic_is_the_trained_ones_own(pair, tmp_path: Path) -> None:
+    start, trained = pair
+    start.config = dataclasses.replace(start.config, aggregate="released")
+    start.save_pretrained(tmp_path / "start")
+    assert blend(load_weights(tmp_path / "start"), trained, 0.5).config == trained.config

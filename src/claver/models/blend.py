@@ -9,6 +9,8 @@ from torch import Tensor
 
 from claver.errors import ClaverError
 from claver.models.claver import Claver
+from claver.models.config import ClaverConfig
+from claver.models.load import Weights
 
 
 @torch.no_grad()
@@ -17,15 +19,17 @@ def blend(start: Mapping[str, Tensor], trained: Claver, weight: float) -> Claver
 
     Args:
         start: weights (`load_weights`) such as those of the CLIP that training began with; those of a temporal tower,
-            if any, play no part.
+            if any, play no part. Where they come with a config, it must compute as the trained model's does.
         trained: gives the temporal tower, the settings and the tokenizer.
         weight: from 0, image and text tower of `start`, to 1, `trained` itself; both ends are exact.
 
     Raises:
-        ClaverError: models of different shapes, or a weight outside [0, 1].
+        ClaverError: models of different shapes or settings, or a weight outside [0, 1].
     """
     if not 0 <= weight <= 1:
         raise ClaverError(f"a blend's weight is between 0 and 1, not {weight:g}")
+    if isinstance(start, Weights):
+        _check_alike(start.config, trained.config)
     first, second = start, trained.state_dict()
     shared = [key for key in second if not key.startswith("temporal.")]
     for key in shared:
@@ -40,3 +44,15 @@ def blend(start: Mapping[str, Tensor], trained: Claver, weight: float) -> Claver
     made = Claver(trained.config, trained.tokenizer).to(device=trained.device, dtype=trained.dtype)
     made.load_state_dict(second | blended)
     return made.eval()
+
+
+def _check_alike(start: ClaverConfig, trained: ClaverConfig) -> None:
+    """Weights mean something only with what computes with them: none but the temporal tower's may be another."""
+    first, second = start.to_dict(), trained.to_dict()
+    for part in ("image", "text", "preprocess", "activation", "norm_eps"):
+        ours, theirs = first[part], second[part]
+        if ours != theirs and isinstance(ours, dict):
+            key = next(key for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key))
+            part, ours, theirs = f"{part}.{key}", ours.get(key), theirs.get(key)
+        if ours != theirs:
+            raise ClaverError(f"the models cannot be blended: {part} is {ours} in one, {theirs} in the other")
