@@ -12,7 +12,7 @@ import claver
 from claver.errors import CheckpointError, ClaverError
 from claver.models.config import Activation, ClaverConfig
 from claver.models.inferred import infer_config
-from claver.models.load import _HUB_CONFIGS, download
+from claver.models.load import CONFIGS, download
 from claver.models.open_clip import config_from_open_clip
 from claver.video.transforms import Preprocess
 from tests.models.random_clip import assert_same_features, open_clip_config, openai_names, random_clip, write_json
@@ -239,7 +239,7 @@ def test_one_copy_of_the_weights_is_downloaded(tmp_path: Path, files: set[str], 
     weights = {name for name in there if name.endswith((".safetensors", ".bin", ".h5"))}
     assert weights == {fetched}
     assert "README.md" not in there
-    assert set(_HUB_CONFIGS) >= {"config.json", "vocab.json"}
+    assert set(CONFIGS) >= {"config.json", "vocab.json"}
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def default_workers(files: int) -> int:
 
 def model_identity(model: str | None) -> str:
     """What the model is, so that no run goes on with other weights than it began with."""
-    from claver.models.folder import weights_identity
+    from claver.models.identity import weights_identity
 
     return weights_identity(model or DEFAULT_MODEL)
 

@@ -47,8 +47,13 @@ def blend(start: Mapping[str, Tensor], trained: Claver, weight: float) -> Claver
 
 
 def _check_alike(start: ClaverConfig, trained: ClaverConfig) -> None:
-    """Weights mean something only with what computes with them: none but the temporal tower's may be another."""
+    """Weights mean something only with what computes with them: none but the temporal tower's may be another.
+
+    Which part of a picture is looked at is the user's choice, and no matter of weights.
+    """
     first, second = start.to_dict(), trained.to_dict()
+    for config in (first, second):
+        config["preprocess"] = {key: config["preprocess"].get(key) for key in ("size", "mean", "std", "interpolation")}
     for part in ("image", "text", "preprocess", "activation", "norm_eps"):
         ours, theirs = first[part], second[part]
         if ours != theirs and isinstance(ours, dict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +31,6 @@ def weights_in(folder: Path) -> Path:
     """
     places = (folder, *(folder / place for place in _PLACES))
     return next((place for place in places if (place / CONFIG).is_file()), folder)
-
-
-def weights_identity(source: str | Path) -> str:
-    """What weights are, not only where: files count by their size and time, whatever lies under the same name later."""
-    path = Path(source)
-    files = sorted(weights_in(path).glob("*")) if path.is_dir() else [path]
-    stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file()]
-    return f"{path} {sha256(repr(stamps).encode()).hexdigest()[:12]}" if stamps else str(path)
 
 
 def write_folder(model: Claver, folder: Path) -> None:

@@ -29,7 +29,8 @@ from claver.models.weights import OPEN_CLIP_WEIGHTS, PICKLED, find_weights, read
 from claver.video.transforms import Preprocess
 
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w.-]+")
-_HUB_CONFIGS = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, "vocab.json", "merges.txt"]
+CONFIGS = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, "vocab.json", "merges.txt"]
+"""Files of a model besides its weights."""
 _HUB_WEIGHTS = [
     ["model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"],
     [name for name in OPEN_CLIP_WEIGHTS if name.endswith(".safetensors")],
@@ -146,8 +147,8 @@ def download(snapshot: Callable[[list[str]], str]) -> Path:
         snapshot: downloads what fits some patterns and returns the folder.
     """
     for patterns in _HUB_WEIGHTS:
-        folder = Path(snapshot([*_HUB_CONFIGS, *patterns]))
-        if any(file.name not in _HUB_CONFIGS for pattern in patterns for file in folder.glob(pattern)):
+        folder = Path(snapshot([*CONFIGS, *patterns]))
+        if any(file.name not in CONFIGS for pattern in patterns for file in folder.glob(pattern)):
             break
     return folder
 
@@ -215,6 +216,15 @@ def _kind(folder: Path) -> Kind:
     if open_clip:
         return "open_clip"
     raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; only 'claver' and 'clip' can be loaded")
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files that hold the weights of a model folder.
+
+    Raises:
+        CheckpointError: it is none.
+    """
+    return find_weights(folder, _kind(folder))
 
 
 def _config_of_folder(folder: Path, kind: Kind, *, own: bool = False) -> ClaverConfig:

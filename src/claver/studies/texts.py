@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from claver.errors import ClaverError
-from claver.models.folder import weights_identity
+from claver.models.identity import weights_identity
 from claver.prompts.action_files import read_action_file
 from claver.studies.drawing import INK, OURS, PALE, PAPER, new_figure
 from claver.studies.study import Figures, Options, Record, Settings, Study

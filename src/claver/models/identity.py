@@ -1,0 +1,39 @@
+"""What a model is, so that nothing made with one is gone on with, or mistaken, under another."""
+
+from __future__ import annotations
+
+from hashlib import file_digest, sha256
+from pathlib import Path
+
+from claver.errors import CheckpointError
+from claver.models.folder import weights_in
+from claver.models.load import CONFIGS, files_of
+
+
+def weights_identity(source: str | Path) -> str:
+    """What weights are, not only where: files count by their contents, whatever lies under the same name later.
+
+    Weights, configs and tokenizer count, as far as `load` reads them; a copy of a file, or one with the same size and
+    time, is what it holds. A Hugging Face id counts by its name.
+    """
+    if not str(source):  # no model at all; as a path it would be the folder one is in
+        return ""
+    path = Path(source).expanduser()
+    digest = sha256()
+    for file in _files(path):
+        with file.open("rb") as stream:
+            digest.update(f"{file.name} {file_digest(stream, 'sha256').hexdigest()} ".encode())
+    return f"{source} {digest.hexdigest()[:12]}" if path.exists() else str(source)
+
+
+def _files(path: Path) -> list[Path]:
+    """Everything that is read of a model; nothing for what is none."""
+    if not (path.is_dir() or path.is_file()):
+        return []
+    folder = weights_in(path) if path.is_dir() else path.parent
+    try:
+        weights = files_of(folder) if path.is_dir() else [path]
+    except CheckpointError:  # the reason is told when it is loaded
+        weights = []
+    configs = [folder / name for name in CONFIGS if (folder / name).is_file()]
+    return sorted({*weights, *configs})
