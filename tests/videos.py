@@ -1,5 +1,6 @@
 """Small real video files for tests."""
 
+import struct
 from pathlib import Path
 
 import av
@@ -21,4 +22,14 @@ def write_video(path: Path, *, frames: int = 12, height: int = 48, width: int = 
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
+    return path
+
+
+def write_big_gif(path: Path, *, frames: int, height: int, width: int) -> Path:
+    """A white GIF of few bytes and huge frames, each of which changes a single pixel."""
+    header = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(3) + b"\xff" * 3
+    picture = (
+        b"\x21\xf9\x04\x04\x0a\x00\x00\x00" + b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    )
+    path.write_bytes(header + picture * frames + b"\x3b")
     return path

@@ -25,7 +25,7 @@ from claver.prompts.encoding import Progress
 from claver.prompts.templates import DEFAULT_TEMPLATES
 from claver.prompts.text_bank import TextBank
 from claver.video import Damage, Preprocess, VideoViews, read_views
-from claver.video.ahead import load_ahead
+from claver.video.ahead import DECODE_TIMEOUT, load_ahead
 from claver.video.transforms import normalize
 
 __all__ = ["Answer", "Failure", "Prediction", "Recognizer", "Views"]
@@ -133,7 +133,12 @@ class Recognizer:
         return self._predict(name, views, self._encode(views.pixels, len(views.pixels)))
 
     def stream(
-        self, paths: Iterable[str | Path | Place], *, batch_size: int = 8, workers: int = 0
+        self,
+        paths: Iterable[str | Path | Place],
+        *,
+        batch_size: int = 8,
+        workers: int = 0,
+        decode_timeout: float | None = DECODE_TIMEOUT,
     ) -> Iterator[Prediction | Failure]:
         """Recognise many files, in order, going on past those that cannot be read.
 
@@ -142,12 +147,13 @@ class Recognizer:
             batch_size: views the towers take at once, across files; answers do not depend on it.
             workers: processes that decode ahead while the model computes. They are spawned, so a script that asks
                 for them needs the usual `if __name__ == "__main__":`.
+            decode_timeout: seconds after which a worker gives a file up, None for never; it needs workers.
         """
         waiting: list[Loaded] = []
         preprocess, threads = self.preprocess, 1 if workers else 0
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
         places = (path if isinstance(path, Place) else Place(str(path), str(path)) for path in paths)
-        for place, result in load_ahead(places, load_one, workers=workers):
+        for place, result in load_ahead(places, load_one, workers=workers, timeout=decode_timeout):
             waiting.append((place.name, result if isinstance(result, VideoError) else result.unpacked()))
             if sum(len(views.pixels) for _, views in waiting if isinstance(views, VideoViews)) >= batch_size:
                 yield from self._answer(waiting, batch_size)

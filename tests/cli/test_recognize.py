@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.tiny import talking_model
-from tests.videos import write_video
+from tests.videos import write_big_gif, write_video
 
 from claver.cli.journal import Journal
 from claver.errors import ClaverError
@@ -78,6 +78,18 @@ def test_bad_files_are_passed_over_and_reported_at_the_end(model: Path, videos: 
     records = json.loads((tmp_path / "out.json").read_text())
     assert ["error" in record for record in records] == [True, False, True]
     assert not (tmp_path / "out.json.partial").exists()
+
+
+def test_a_file_that_takes_too_long_is_given_up_and_the_others_go_on(model: Path, videos: Path, tmp_path: Path) -> None:
+    slow = write_big_gif(tmp_path / "slow.gif", frames=40, height=6000, width=8000)
+    arguments = (videos / "0.mp4", slow, videos / "1.mp4", "--model", model, "--actions", ACTIONS, "--format", "jsonl")
+    done = claver(*arguments, "--workers", 1, "--decode-timeout", 1)
+    assert done.returncode == 1
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    assert ["top" in record for record in records] == [True, False, True]
+    assert records[1]["error"] == (
+        f"{slow}: it was not read within 1 s and was given up; a longer --decode-timeout lets it finish."
+    )
 
 
 def test_interrupted_and_resumed_it_loses_and_repeats_nothing(model: Path, tmp_path: Path) -> None:

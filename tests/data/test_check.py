@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.videos import write_video
+from tests.videos import write_big_gif, write_video
 
 from claver.data import Manifest, Sample
 from claver.data.check import check_clip, check_clips, judged
@@ -97,3 +97,11 @@ def test_the_same_bytes_in_two_splits_are_found_under_any_name(tmp_path: Path) -
     found = find_duplicates(manifest, list(check_clips(manifest.paths(), workers=0)))
     assert len(found) == 1
     assert found[0].startswith("b.mp4 (test) is the same video as a.mp4 (train)")
+
+
+def test_a_file_that_takes_too_long_is_broken_and_the_others_go_on(tmp_path: Path) -> None:
+    slow = write_big_gif(tmp_path / "slow.gif", frames=40, height=6000, width=8000)
+    sound = write_video(tmp_path / "sound.avi")
+    records = list(check_clips([str(slow), str(sound)], workers=1, decode_timeout=1))
+    assert [record["status"] for record in records] == ["broken", "ok"]
+    assert records[0]["cause"].startswith(f"{slow}: it was not read within 1 s and was given up")

@@ -214,7 +214,7 @@ def test_how_clips_are_loaded_may_change_when_a_run_is_resumed_and_what_they_are
         return make_recipe({"task": "videos", "videos": section, "steps": 1, "warmup": 0}).model_dump(mode="json")
 
     check = checkpoints._check_recipe
-    check(tmp_path, recipe(), recipe(workers=7, ahead=3, bad_share=0.5, cache_verify=False))
+    check(tmp_path, recipe(), recipe(workers=7, decode_timeout=9, ahead=3, bad_share=0.5, cache_verify=False))
     with pytest.raises(CheckpointError, match=r"a run with videos\.shots None, but the recipe now says 4"):
         check(tmp_path, recipe(), recipe(shots=4))
     with pytest.raises(CheckpointError, match=r"a run with augment\.flip 0\.5, but the recipe now says 0"):

@@ -15,6 +15,7 @@ import typer
 
 from claver.cli.formats import CsvSafeOption, Record
 from claver.cli.journal import Journal
+from claver.cli.model import DecodeTimeoutOption
 from claver.errors import ClaverError
 from claver.files import write_whole
 from claver.terminal import complain, put, say, shown, tell
@@ -133,6 +134,7 @@ def check(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that decode; one per core if not given.")
     ] = None,
+    decode_timeout: DecodeTimeoutOption = 60.0,
 ) -> None:
     """Decode every frame of every clip; report what is missing, broken, damaged or short. Exit code 1 if anything is.
 
@@ -151,7 +153,7 @@ def check(
     _warn(listed.warnings)
     settings = {"manifest": sha256(manifest.read_bytes()).hexdigest()[:16], "root": str(root), "split": split}
     with _resumable(), Journal(output or manifest.with_name(f"{manifest.name}.check"), settings) as journal:
-        records = [judged(record, frames) for record in _checked(listed, journal, workers)]
+        records = [judged(record, frames) for record in _checked(listed, journal, workers, decode_timeout)]
         bad = {record["path"] for record in records if record["status"] in BAD}
         if write_good is not None:
             good = listed.subset(row for row in range(len(listed)) if listed.path(row) not in bad)
@@ -231,7 +233,7 @@ def parse_size(text: str) -> int:
     return size
 
 
-def _checked(listed: Manifest, journal: Journal, workers: int | None) -> list[Record]:
+def _checked(listed: Manifest, journal: Journal, workers: int | None, decode_timeout: float) -> list[Record]:
     """A record for each file; those of an interrupted run are taken over where the file was read."""
     from claver.data.check import check_clips
 
@@ -241,7 +243,7 @@ def _checked(listed: Manifest, journal: Journal, workers: int | None) -> list[Re
         tell(f"{len(paths) - len(left)} of {len(paths)} clips checked before, going on")
     processes = min(len(left), (os.cpu_count() or 1) if workers is None else workers)
     with _progress("checking", len(left)) as advance:
-        for number, record in enumerate(check_clips(left, workers=processes), start=1):
+        for number, record in enumerate(check_clips(left, workers=processes, decode_timeout=decode_timeout), start=1):
             journal.add(record)
             advance(number)
     return [journal.done[path] for path in paths]

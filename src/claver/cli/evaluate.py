@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ from claver.cli.formats import CsvSafeOption, check_output
 from claver.cli.journal import Journal
 from claver.cli.model import (
     BatchOption,
+    DecodeTimeoutOption,
     DeviceOption,
     DtypeOption,
     FramesOption,
@@ -85,6 +86,7 @@ def evaluate(
     dtype: DtypeOption = "float32",
     batch_size: BatchOption = 8,
     workers: WorkersOption = None,
+    decode_timeout: DecodeTimeoutOption = 60.0,
 ) -> None:
     """Evaluate a model on labelled clips: top-1, top-5, per class, confusions, beside the paper's rows.
 
@@ -115,8 +117,9 @@ def evaluate(
         settings |= {"actions": _digest([recognizer.bank.actions for recognizer in recognizers])}
         settings |= {} if preprocess is None else {"preprocess": preprocess}
         journal = _journal(stack, output, settings, rank)
-        count = default_workers(2) if workers is None else workers
-        evaluations = _evaluate(recognizers, tests, batch_size, count, journal, rank)
+        loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout}
+        loading["workers"] = default_workers(2) if workers is None else workers
+        evaluations = _evaluate(recognizers, tests, loading, journal, rank)
         if rank == 0:
             _write(evaluations, settings, output, predictions, csv_safe)
         _wait_for_all()
@@ -217,8 +220,7 @@ def _journal(stack: ExitStack, output: Path | None, settings: dict[str, Any], ra
 def _evaluate(
     recognizers: Sequence[Recognizer],
     tests: Sequence[TestSet],
-    batch_size: int,
-    workers: int,
+    loading: Mapping[str, Any],
     journal: Journal | None,
     rank: int,
 ) -> list[Evaluation]:
@@ -246,8 +248,7 @@ def _evaluate(
                     earlier = journal.done.get(path, {}).get("results", {})
                     journal.add({"path": path, "results": {**earlier, str(number): result}})
 
-            settings: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "known": done[number]}
-            results = score(recognizer, group, on_result=note, **settings)
+            results = score(recognizer, group, known=done[number], on_result=note, **loading)
             found |= {id(test): result for test, result in zip(group, results, strict=True)}
     return [found[id(test)] for test in tests]
 

@@ -34,6 +34,9 @@ ViewsOption = Annotated[str, typer.Option(help="Clips x crops looked at per vide
 WorkersOption = Annotated[
     int | None, typer.Option(min=0, help="Processes that decode ahead; by default one for two cores, at most 8.")
 ]
+DecodeTimeoutOption = Annotated[
+    float, typer.Option(min=0.1, help="Seconds after which a worker gives up a file that it cannot finish.")
+]
 FramesOption = Annotated[int | None, typer.Option(min=1, help="Frames per view; the model's own if not given.")]
 PreprocessOption = Annotated[
     str | None,

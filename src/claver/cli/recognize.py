@@ -15,6 +15,7 @@ from claver.cli.inputs import find_videos
 from claver.cli.journal import Journal
 from claver.cli.model import (
     BatchOption,
+    DecodeTimeoutOption,
     DeviceOption,
     DtypeOption,
     FramesOption,
@@ -80,6 +81,7 @@ def recognize(
     dtype: DtypeOption = "float32",
     batch_size: BatchOption = 8,
     workers: WorkersOption = None,
+    decode_timeout: DecodeTimeoutOption = 60.0,
 ) -> None:
     """Name the actions in videos: the ranked actions of a list, for every file.
 
@@ -92,10 +94,11 @@ def recognize(
     settings |= {"texts": text_identity(texts), "temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
     settings |= {} if preprocess is None else {"preprocess": preprocess}
     workers = default_workers(len(paths)) if workers is None else workers
+    loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
 
     def answer(wanted: Sequence[str]) -> Iterator[Record]:
         recognizer = _recognizer(model, actions, texts, temporal, frames, views, device, dtype, preprocess)
-        return (_record(result, top) for result in recognizer.stream(wanted, batch_size=batch_size, workers=workers))
+        return (_record(result, top) for result in recognizer.stream(wanted, **loading))
 
     write = partial(render, form=form, csv_safe=csv_safe)
     try:

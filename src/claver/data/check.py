@@ -8,7 +8,7 @@ from typing import Any
 
 from claver.data.shards import file_digest
 from claver.errors import VideoError
-from claver.video.ahead import load_ahead
+from claver.video.ahead import DECODE_TIMEOUT, load_ahead
 from claver.video.reader import VideoReader
 
 Record = dict[str, Any]
@@ -19,14 +19,17 @@ The status is `ok`, `missing`, `broken` (nothing of it decodes) or `damaged` (so
 """
 
 
-def check_clips(paths: Iterable[str], *, workers: int) -> Iterator[Record]:
+def check_clips(
+    paths: Iterable[str], *, workers: int, decode_timeout: float | None = DECODE_TIMEOUT
+) -> Iterator[Record]:
     """A record for each file, in order; files are decoded in processes of their own, and one may be killed by its file.
 
     Args:
         paths: the files.
         workers: processes; 0 decodes in this one.
+        decode_timeout: seconds after which a worker gives a file up, which is then broken; None for never.
     """
-    for path, result in load_ahead(paths, check_clip, workers=workers):
+    for path, result in load_ahead(paths, check_clip, workers=workers, timeout=decode_timeout):
         yield {"path": path, "status": "broken", "cause": str(result)} if isinstance(result, VideoError) else result
 
 

@@ -27,7 +27,7 @@ from claver.data.clips import Clips, Place, Reading
 from claver.data.manifest import Ints
 from claver.errors import ClaverError, VideoError
 from claver.files import write_whole
-from claver.video.ahead import load_ahead
+from claver.video.ahead import DECODE_TIMEOUT, load_ahead
 from claver.video.reader import Frames
 
 logger = logging.getLogger("claver")
@@ -97,6 +97,7 @@ class ClipLoader:
         first_step: where to begin; a run that is resumed begins where it stopped.
         last_step: the step to end before; None for no end.
         workers: processes that decode; 0 decodes in this one.
+        decode_timeout: seconds after which a worker gives a clip up, which is then replaced; None for never.
         ahead: batches in work beside the one in use.
         bad_share: share of the clips that may be replaced, at least 10 clips; beyond it the loader raises.
         report: where the list of replaced clips is written when that happens; a temporary file if None.
@@ -120,6 +121,7 @@ class ClipLoader:
         first_step: int = 0,
         last_step: int | None = None,
         workers: int = 0,
+        decode_timeout: float | None = DECODE_TIMEOUT,
         ahead: int = 2,
         bad_share: float = 0.01,
         report: str | Path | None = None,
@@ -129,6 +131,7 @@ class ClipLoader:
             raise ClaverError("there is no clip to load")
         self.clips, self.rows_at, self.reading, self.seed = clips, rows_at, reading, seed
         self.first_step, self.last_step, self.workers, self.ahead = first_step, last_step, workers, ahead
+        self.decode_timeout = decode_timeout
         self.places = places
         self.report = None if report is None else Path(report)
         self.tolerated = max(TOLERATED, int(bad_share * len(clips)))
@@ -143,7 +146,9 @@ class ClipLoader:
         load = partial(_load, self.reading)
         depth = max(self.workers, self.ahead * len(self.rows_at(self.first_step)))
         done: list[_Loaded] = []
-        for request, result in load_ahead(self._requests(), load, workers=self.workers, depth=depth):
+        for request, result in load_ahead(
+            self._requests(), load, workers=self.workers, depth=depth, timeout=self.decode_timeout
+        ):
             assert isinstance(request, Request)
             done.append(self._settled(request, result))
             if len(done) == request.whole:
@@ -189,7 +194,8 @@ class ClipLoader:
             if not (rest := request.rows[1:]):
                 raise self._hopeless(request.row)
             request = self._asking(request.step, request.row, rest, request.whole)
-            [(_, result)] = load_ahead([request], partial(_load, self.reading), workers=min(1, self.workers))
+            load, workers = partial(_load, self.reading), min(1, self.workers)
+            [(_, result)] = load_ahead([request], load, workers=workers, timeout=self.decode_timeout)
         for row, cause in result.failed:
             self._note(row, cause)
         if result.frames is None:
@@ -248,14 +254,19 @@ def _chance(request: Request, row: int) -> np.random.Generator:
 
 
 def read_in_order(
-    clips: Clips, rows: Sequence[int] | Ints, reading: Reading, *, workers: int = 0
+    clips: Clips,
+    rows: Sequence[int] | Ints,
+    reading: Reading,
+    *,
+    workers: int = 0,
+    decode_timeout: float | None = DECODE_TIMEOUT,
 ) -> Iterator[tuple[int, Frames | VideoError]]:
     """Clips for evaluation: each row once, in order, with its frames uint8 [views · T, h, w, 3] or why there are none.
 
     Nothing is replaced. What `reading` draws at random, if anything, depends on the row alone.
     """
     requests = (_single(clips, int(row)) for row in rows)
-    for request, result in load_ahead(requests, partial(_load, reading), workers=workers):
+    for request, result in load_ahead(requests, partial(_load, reading), workers=workers, timeout=decode_timeout):
         assert isinstance(request, Request)
         yield request.row, _frames_or_error(result)
 

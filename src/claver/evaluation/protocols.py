@@ -15,6 +15,7 @@ from claver.data.clips import Clips, Place
 from claver.data.parts import part_for
 from claver.errors import ClaverError
 from claver.evaluation.metrics import confusion, per_class_accuracy, top_k_accuracy
+from claver.video.ahead import DECODE_TIMEOUT
 
 if TYPE_CHECKING:
     from claver.recognizer import Recognizer
@@ -140,6 +141,7 @@ def evaluate(
     *,
     batch_size: int = 8,
     workers: int = 0,
+    decode_timeout: float | None = DECODE_TIMEOUT,
     known: Known | None = None,
     on_result: Callable[[str, Result], None] = lambda path, result: None,
 ) -> list[Evaluation]:
@@ -156,6 +158,7 @@ def evaluate(
         tests: one set, or several splits or draws.
         batch_size: views computed at once.
         workers: processes that decode ahead.
+        decode_timeout: seconds after which a worker gives a clip up, None for never.
         known: results of an earlier run of the same model and texts, not computed again where they have every action.
         on_result: called with each new result of this process.
 
@@ -169,7 +172,7 @@ def evaluate(
         paths |= zip(test.paths, test.places or test.paths, strict=True)
     results = _rows(recognizer, known or {})
     mine = [paths[path] for path in _share(list(paths)) if path not in results]
-    for path, result in _run(recognizer, mine, batch_size, workers):
+    for path, result in _run(recognizer, mine, batch_size, workers, decode_timeout):
         results[path] = result
         on_result(path, result if isinstance(result, str) else dict(zip(recognizer.actions, result, strict=True)))
     results = _gather(results)
@@ -201,11 +204,11 @@ def _rows(recognizer: Recognizer, known: Known) -> dict[str, _Row]:
 
 
 def _run(
-    recognizer: Recognizer, paths: Sequence[str | Place], batch_size: int, workers: int
+    recognizer: Recognizer, paths: Sequence[str | Place], batch_size: int, workers: int, decode_timeout: float | None
 ) -> Iterator[tuple[str, _Row]]:
     from claver.recognizer import Failure
 
-    for result in recognizer.stream(paths, batch_size=batch_size, workers=workers):
+    for result in recognizer.stream(paths, batch_size=batch_size, workers=workers, decode_timeout=decode_timeout):
         if isinstance(result, Failure) and result.by_model:
             raise ClaverError(result.error)
         yield result.source, result.error if isinstance(result, Failure) else result.scores.tolist()

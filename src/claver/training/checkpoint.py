@@ -33,7 +33,7 @@ OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
 AVERAGES, PARAMETERS = "ema.safetensors", "parameters.safetensors"
 # Recipe keys that leave the weights alone.
 _WATCHING = {"evaluate_every", "checkpoint_every", "checkpoint_minutes", "trackers"}
-_WATCHING |= {f"videos.{key}" for key in ("workers", "ahead", "bad_share", "cache_verify")}
+_WATCHING |= {f"videos.{key}" for key in ("workers", "decode_timeout", "ahead", "bad_share", "cache_verify")}
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ class Videos(DataSection):
     stream: bool = False  # read shards from end to end, as a network disk or a spinning one likes it …
     buffer: int = Field(default=512, ge=1)  # … mixing them among as many clips held in memory
     workers: int = Field(default=2, ge=0)  # processes that decode, in each training process
+    decode_timeout: float = Field(default=60, gt=0)  # seconds after which a worker gives a clip up; it is replaced
     ahead: int = Field(default=2, ge=1)  # batches decoded ahead
     bad_share: float = Field(default=0.01, ge=0, le=1)  # of the clips that may be unreadable before the run stops
     cache: Path | None = None  # folder of cached image tokens, for a frozen image tower

@@ -14,7 +14,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -35,6 +35,7 @@ from claver.files import replacing
 from claver.models import Claver
 from claver.training.distributed import from_everyone, rank_and_size, wait_for_all
 from claver.training.tokens import normalized
+from claver.video.ahead import DECODE_TIMEOUT
 from claver.video.reader import Frames
 
 logger = logging.getLogger("claver")
@@ -97,6 +98,7 @@ def cache_clips(
     *,
     views: int = 1,
     workers: int = 0,
+    decode_timeout: float | None = DECODE_TIMEOUT,
     bad_share: float = 0.01,
     clips_per_shard: int | None = None,
     verify: bool = True,
@@ -112,6 +114,7 @@ def cache_clips(
         folder: where caches lie, each in a folder of its own named by its key.
         views: V deterministic samplings of each clip, all of the centre crop.
         workers: processes that decode.
+        decode_timeout: seconds after which a worker gives a clip up, None for never.
         bad_share: share of the clips that may be unreadable, at least 10 clips; they are left out, with a warning.
         clips_per_shard: by default as many as make 256 MiB.
         verify: read shards that are there already and compare their checksums; a damaged one is made again.
@@ -132,8 +135,9 @@ def cache_clips(
     mine = sorted(number for numbers in from_everyone(checked) for number in numbers)[rank::size]
     ranges = [range(starts[number], min(starts[number] + each, len(clips))) for number in mine]
     total = sum(map(len, ranges))
+    loading = {"workers": workers, "decode_timeout": decode_timeout}
     for number, rows in zip(mine, ranges, strict=True):
-        tokens, readable, causes = _encode(model, clips, rows, views, workers, lambda row: on_clip(row, total))
+        tokens, readable, causes = _encode(model, clips, rows, views, loading, lambda row: on_clip(row, total))
         _write(shards[number], {"tokens": tokens, "rows": readable}, key, causes)
     wait_for_all()
     return _opened(clips.manifest, shards, views, bad_share)
@@ -180,7 +184,12 @@ def _opened(manifest: Manifest, shards: list[Path], views: int, bad_share: float
 
 
 def _encode(
-    model: Claver, clips: Clips, numbers: Sequence[int], views: int, workers: int, on_clip: Callable[[int], None]
+    model: Claver,
+    clips: Clips,
+    numbers: Sequence[int],
+    views: int,
+    loading: Mapping[str, Any],
+    on_clip: Callable[[int], None],
 ) -> tuple[Tensor, Tensor, list[str]]:
     """Tokens of some clips, the numbers of those that could be read, and why the others could not."""
     preprocess = model.config.preprocess
@@ -188,7 +197,7 @@ def _encode(
     way, resize = preprocess.interpolation, preprocess.resize
     reading = Reading(frames, preprocess.short_side, cut, "centre", views, way, resize)
     made, readable, causes = [], [], []
-    for row, result in read_in_order(clips, numbers, reading, workers=workers):
+    for row, result in read_in_order(clips, numbers, reading, **loading):
         on_clip(row)
         if isinstance(result, VideoError):
             causes.append(str(result))

@@ -102,7 +102,8 @@ class _Actions:
         assert self.recipe.videos is not None
         # Vectors of a text tower that learns are of no use to the next evaluation.
         recognizer = Recognizer(model, self.actions, cache=not _learns(model.text))
-        [result] = evaluate(recognizer, [self.test], workers=self.recipe.videos.workers)
+        videos = self.recipe.videos
+        [result] = evaluate(recognizer, [self.test], workers=videos.workers, decode_timeout=videos.decode_timeout)
         if result.failures:
             first = next(iter(result.failures.values()))
             logger.warning("%d test clips cannot be read and count as wrong, first %s", len(result.failures), first)
@@ -188,6 +189,7 @@ class VideosTask(_Actions):
             seed=self.recipe.seed,
             first_step=first_step,
             workers=videos.workers,
+            decode_timeout=videos.decode_timeout,
             ahead=videos.ahead,
             bad_share=videos.bad_share,
             places=self._places,
@@ -314,6 +316,7 @@ def make_task(
     logger.warning("with videos.cache clips are not varied: section augment has no effect, label smoothing has")
     _checked(train.manifest, None if test is None else test.manifest, actions)
     settings: dict[str, Any] = {"views": videos.cache_views, "workers": videos.workers, "bad_share": videos.bad_share}
+    settings["decode_timeout"] = videos.decode_timeout
     settings["verify"] = videos.cache_verify
     tokens = cache_clips(model, train, videos.cache, on_clip=on_cached, **settings)
     return CachedVideosTask(model, recipe, tokens, test, actions)

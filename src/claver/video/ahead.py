@@ -75,4 +75,6 @@ def _result(path: Item, future: Future[T | VideoError], timeout: float | None) -
     except WorkerDiedError:
         return VideoError(f"{path}: the process that read it was killed, by its decoder or for want of memory.")
     except TimeoutError:
-        return VideoError(f"{path}: it was not read within {timeout:g} s and was given up; allow more decode timeout.")
+        return VideoError(
+            f"{path}: it was not read within {timeout:g} s and was given up; a longer --decode-timeout lets it finish."
+        )
