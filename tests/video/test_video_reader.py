@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from claver.video import VideoReader, decoding, packets, read_video
+from claver.video import VideoReader, decoding, listing, read_video
 from claver.video import reader as reader_module
 from tests.video.video_files import decode_all, moving_pictures, pictures, write_video
 
@@ -59,7 +59,7 @@ def test_sound_files_are_read_sparsely(tmp_path: Path, name: str, monkeypatch: p
 
 
 def test_films_too_large_to_keep_are_demuxed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packets, "KEEP_BYTES", 1000)
+    monkeypatch.setattr(listing, "KEEP_BYTES", 1000)
     monkeypatch.setattr(reader_module, "decode_plainly", None)
     path = write_video(tmp_path / "film.mp4", 70, **KINDS["gops.mp4"])
     expected = pictures(path)

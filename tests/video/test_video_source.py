@@ -1,5 +1,6 @@
 """FFmpeg opens nothing that was not named: no playlist's files, no neighbours of a name with a pattern, no devices."""
 
+import gc
 import io
 import os
 import shutil
@@ -133,6 +134,7 @@ def test_reading_leaves_no_file_open(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.mp4", 5)
     bad = tmp_path / "bad.mp4"
     bad.write_text("This is not a video. " * 100)
+    gc.collect()  # what other tests left open
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         read_video(path)

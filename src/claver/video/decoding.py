@@ -3,7 +3,7 @@
 Frames are recognised by the number of their packet (see `tagged_packets`), never by counting.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from claver.video.damage import Signs
 from claver.video.library import decode
+from claver.video.listing import Recorder
 from claver.video.packets import Bools, Ints, tagged_packets
 
 # A jump empties the decoder's pipeline, which costs about as much as decoding this many packets.
@@ -23,6 +24,8 @@ SKIPPING_DECODERS = ("h264", "hevc")
 ONE_THREAD_DECODERS = ("ffv1",)
 # 16384 × 8192: a damaged header must not make the decoder ask for all memory.
 MAX_PIXELS = 2**27
+
+Since = Callable[[int], Iterator[tuple[int, Any]]]
 
 
 class InexactError(Exception):
@@ -61,15 +64,15 @@ def _entry(packet: int, keys: Ints, rank: Ints) -> int:
     return 0
 
 
-def decode_sparse(context: Any, packets: Iterable[Any], segments: Sequence[Segment]) -> Iterator[Any]:
+def decode_sparse(context: Any, since: Since, segments: Sequence[Segment]) -> Iterator[Any]:
     """Decode the segments, not spending time on unwanted frames that no other frame refers to.
 
-    Yields the wanted frames, in no particular order; `packets` come in their order, from 0. Raises `InexactError` at
-    any sign that the pixels might differ from those of a full decode.
+    Yields the wanted frames, in no particular order. `since(number)` gives packets with their numbers, from that number
+    or one before. Raises `InexactError` at any sign that the pixels might differ from those of a full decode.
     """
-    numbered = enumerate(packets)
     for segment in segments:
         missing = set(segment.wanted)
+        numbered = since(segment.start)
         for frame in _decode_segment(context, numbered, segment):
             if frame.is_corrupt or frame.pts is None:
                 raise InexactError
@@ -132,26 +135,26 @@ def sparse_context(stream: Any, threads: int) -> Any:
     return context
 
 
-def decode_plainly(container: Any, stream: Any, signs: Signs) -> Iterator[Any]:
+def decode_plainly(container: Any, stream: Any, signs: Signs, recorder: Recorder) -> Iterator[Any]:
     """Every frame a plain full decode delivers, in its order; damaged packets are passed over, damage is concealed.
 
     One thread: with more, FFmpeg's H.264 decoder leaves what was in memory before in the place of damaged parts.
-    What goes wrong is noted in `signs`.
+    What goes wrong is noted in `signs`, the packets in `recorder`.
     """
     context = stream.codec_context
     context.thread_count = 1
     context.options = {"max_pixels": str(MAX_PIXELS)}
     signs.demuxer = container.format.name
-    for packet in _until_error(tagged_packets(container, stream), signs):
+    for packet in _until_error(recorder.passing(tagged_packets(container, stream)), signs):
         yield from _tolerant(context, packet, signs)
     yield from _tolerant(context, None, signs)
 
 
-def _until_error(packets: Iterator[tuple[Any, int]], signs: Signs) -> Iterator[Any]:
+def _until_error(packets: Iterator[Any], signs: Signs) -> Iterator[Any]:
     try:
         while True:
             with signs.of_demuxing():
-                packet, _ = next(packets, (None, 0))
+                packet = next(packets, None)
             if packet is None:
                 return
             yield packet

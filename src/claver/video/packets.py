@@ -1,27 +1,24 @@
-"""The packets of a video stream, listed by one demuxing pass that decodes nothing."""
+"""The packets of a video stream and the frames they show."""
 
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
 from av.stream import Disposition
 
-from claver.video.ffmpeg_log import Messages, collected_errors
+from claver.video.ffmpeg_log import Messages
 from claver.video.library import demux
 from claver.video.source import Media
 from claver.video.times import MAX_REORDER, NO_TIME, FrameTimes, frame_times
 
-# The packets of a clip are kept for decoding; those of a film are demuxed again instead.
-KEEP_BYTES = 64 * 2**20
+# Two days at 24 frames per second; more are a flood that is meant to fill memory.
+MAX_PACKETS = 2**22
 # Containers that store the presentation time of every frame. For AVI, raw streams and others FFmpeg guesses it.
-TIMED_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+MP4, MATROSKA = TIMED_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 # Codecs of which every packet shows exactly one frame. (VP8 has packets that show none.)
 ONE_FRAME_CODECS = ("h264", "hevc", "av1", "libdav1d", "vp9", "mpeg4", "mjpeg", "ffv1", "prores")
-MOST_COMPLAINTS = 100  # of a file that FFmpeg has millions about
 DEFAULT_RATE = 25.0
 STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 
@@ -33,8 +30,16 @@ Bools = npt.NDArray[np.bool_]
 class PacketTable:
     """What the container says of its P packets, in decoding order.
 
-    `pts` [P] are ticks of `time_base` seconds, `key` and `shown` [P] flags, `packets` the packets themselves or None
-    when they are too many to keep. `trusted`: the table alone tells the frames and their order.
+    Attributes:
+        pts: [P] when each is shown, in ticks of `time_base` seconds from any beginning, `NO_TIME` for unknown.
+        key, shown: [P] flags.
+        time_base, rate: seconds, and frames per second.
+        codec: FFmpeg's name.
+        trusted: whether the table alone tells the frames and their order.
+        dts: [P] when each is decoded, as FFmpeg finds packets in MP4 files; None where it finds them by `pts`.
+        seekable: whether a packet can be found in the file without reading those before.
+        packets: the packets themselves, None where they are too many to keep, or are left in the file.
+        complaints: what FFmpeg wrote to its log when the packets were listed.
     """
 
     pts: Ints
@@ -43,9 +48,18 @@ class PacketTable:
     time_base: float
     rate: float
     codec: str
-    trusted: bool
-    packets: list[Any] | None
-    complaints: Messages
+    trusted: bool = False
+    dts: Ints | None = None
+    seekable: bool = False
+    packets: list[Any] | None = None
+    complaints: Messages = field(default_factory=list)
+
+    @classmethod
+    def of(cls, stream: Any, pts: Ints, key: Bools, shown: Bools, **more: Any) -> "PacketTable":
+        """The table of a stream, with what FFmpeg says of it as a whole."""
+        time_base = float(stream.time_base or 0) or 1 / DEFAULT_RATE
+        rate = float(stream.average_rate or stream.guessed_rate or 0) or DEFAULT_RATE
+        return cls(pts, key, shown, time_base, rate, stream.codec_context.codec.canonical_name, **more)
 
 
 @dataclass(frozen=True)
@@ -115,42 +129,7 @@ def tagged_packets(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:
         yield packet, pts
 
 
-def list_packets(container: Any, stream: Any) -> PacketTable:
-    """Demux the whole stream once. An error of the demuxer ends the list and makes it untrusted."""
-    rows: list[tuple[int, bool, bool]] = []
-    kept: list[Any] | None = []
-    ended, size, sound = (
-        False,
-        0,
-        container.format.name in TIMED_CONTAINERS and stream.codec_context.name in ONE_FRAME_CODECS,
-    )
-    with collected_errors() as complaints, suppress(av.FFmpegError):
-        for packet, pts in tagged_packets(container, stream):
-            rows.append((pts, packet.is_keyframe, not packet.is_discard))
-            sound = sound and not packet.is_corrupt
-            size += packet.size
-            if kept is not None:
-                kept.append(packet)
-            if size > KEEP_BYTES:
-                kept = None
-            del complaints[MOST_COMPLAINTS:]
-        ended = True
-    columns = np.array(rows, dtype=np.int64).reshape(-1, 3).T
-    pts_P, key_P, shown_P = columns[0], columns[1].astype(bool), columns[2].astype(bool)
-    return PacketTable(
-        pts=pts_P,
-        key=key_P,
-        shown=shown_P,
-        time_base=float(stream.time_base or 0) or 1 / DEFAULT_RATE,
-        rate=float(stream.average_rate or stream.guessed_rate or 0) or DEFAULT_RATE,
-        codec=stream.codec_context.codec.canonical_name,
-        trusted=sound and ended and _orderly(pts_P, key_P, shown_P, stream.codec_context.reorder_depth),
-        packets=kept,
-        complaints=complaints,
-    )
-
-
-def _orderly(pts: Ints, key: Bools, shown: Bools, reorder: int) -> bool:
+def orderly(pts: Ints, key: Bools, shown: Bools, reorder: int) -> bool:
     """Whether the times tell the order of the frames: each packet has its own, nothing is shown before the first key
     frame (it might not decode), and frames overtake others exactly where the codec says that they may.
 

@@ -1,7 +1,7 @@
 """Reading chosen frames of a video: exactly the pixels of a full decode, at a part of its cost."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from claver.errors import VideoError
 from claver.video.damage import Damage, Signs, judge, told_by
-from claver.video.decoding import InexactError, decode_plainly, decode_sparse, plan, sparse_context
+from claver.video.decoding import InexactError, decode_plainly, decode_sparse, plan
 from claver.video.ending import early_end
+from claver.video.feed import PacketFeed, UnseekableError
 from claver.video.ffmpeg_log import ErrorCount
 from claver.video.library import to_rgb
+from claver.video.listing import Recorder, list_packets
 from claver.video.orientation import Orientation, shown_width
-from claver.video.packets import FrameTable, list_packets, tagged_packets, video_stream
+from claver.video.packets import FrameTable, PacketTable, video_stream
 from claver.video.source import Media, Source
 
 # Frames decoded to count them are kept (as YUV) up to this size: the whole of a small AVI clip.
@@ -72,9 +74,10 @@ class VideoInfo:
 class VideoReader:
     """Frames of one video by index: `with VideoReader("clip.mp4") as video: video.read([0, 10, 20])`.
 
-    Frame i is the i-th that a full decode shows. Opening demuxes the file once and decodes one frame; `read` decodes
-    only what the asked frames need. Where the container cannot be trusted to list the frames (AVI, damaged
-    tables, ...), opening decodes the file once to count them.
+    Frame i is the i-th that a full decode shows. Opening lists the packets (MP4 and MOV by the file's own tables,
+    Matroska in a pass that decodes nothing) and decodes one frame; `read` decodes only what the asked frames need. Where
+    the container cannot be trusted to list the frames (AVI, streams, damaged tables, times of decoding, ...), opening
+    decodes the file once to count them.
 
     In a damaged file frames keep the index the container gives them, and reading one that does not decode raises
     `VideoError`. With `survey=True` every file is decoded once on opening: `info.frames` counts the frames that do
@@ -97,15 +100,9 @@ class VideoReader:
         self._kept: list[Any] | None = None
         self._signs = Signs()
         self._surveyed = False
-        self._container: Any = self._media.open()
+        self._feed: PacketFeed | None = None
         try:
-            stream = video_stream(self._media, self._container)
-            self._pixel_aspect = stream.sample_aspect_ratio
-            self._table = list_packets(self._container, stream)
-            self._complaint = told_by(self._container.format.name, self._table.complaints)
-            self._ending = early_end(self._media, self._container, stream, self._table)
-            self._frames = FrameTable.by_container(self._table)
-            first = self._first_frame() if self._table.trusted and not survey else None
+            first = None if survey else self._open_listed()
             first = first or self._survey()
             self._orientation = Orientation.of_frame(first)
             self._size = {"width": shown_width(first.width, self._pixel_aspect), "height": first.height}
@@ -127,17 +124,8 @@ class VideoReader:
     def close(self) -> None:
         """Release the file and the decoder. Reading again reopens them."""
         self._kept = None
-        self._stop_decoder()
-
-    def _stop_decoder(self) -> None:
-        if self._container is not None:
-            # The decoder's threads may be about to log an error, for which they wait for Python: they must not be
-            # waited for while Python waits.
-            for stream in self._container.streams.video:
-                if stream.codec_context is not None:
-                    stream.codec_context.flush_buffers()
-            self._container.close()
-            self._container = None
+        if self._feed is not None:
+            self._feed.close()
 
     @property
     def listed(self) -> int:
@@ -176,11 +164,13 @@ class VideoReader:
         """Decode into `out`; returns the tags that no way of decoding delivers."""
         if self._kept is not None:
             return self._take(self._tagged(self._kept), out, places)
-        if not self._frames.by_position and not self._table.complaints:
-            try:
+        try:
+            if not self._frames.by_position and not self._table.complaints and not self._signs.faults:
                 return self._fill_sparsely(out, places)
-            except InexactError:
-                self._stop_decoder()
+        except UnseekableError:
+            return self._fill(out, places)
+        except InexactError:
+            self.close()
         return self._take(self._tagged(self._everything()), out, places)
 
     def _fill_sparsely(self, out: Frames, places: dict[int, list[int]]) -> set[int]:
@@ -203,23 +193,30 @@ class VideoReader:
         return missing
 
     def _sparse(self, tags: Iterable[int]) -> Tagged:
-        if self._container is None or self._table.packets is None:
-            self._stop_decoder()
-            self._container = self._media.open()
-        stream = video_stream(self._media, self._container)
-        packets = self._table.packets or (packet for packet, _ in tagged_packets(self._container, stream))
+        assert self._feed is not None
         segments = plan(tags, self._table.key, self._frames.rank)
-        for frame in decode_sparse(sparse_context(stream, self._threads), packets, segments):
+        for frame in decode_sparse(self._feed.start(), self._feed.since, segments):
             yield frame.pts, frame
 
     def _tagged(self, frames: Iterable[Any]) -> Tagged:
         for position, frame in enumerate(frames):
             yield position if self._frames.by_position else frame.pts, frame
 
-    def _everything(self) -> Iterator[Any]:
+    def _everything(self, *, first_pass: bool = False) -> Iterator[Any]:
+        """All frames; what goes by in a first pass makes the file's table."""
         self._signs = Signs()
+        recorder = Recorder(self._media)
         with closing(self._media.open()) as container:
-            yield from decode_plainly(container, video_stream(self._media, container), self._signs)
+            stream = video_stream(self._media, container)
+            yield from decode_plainly(container, stream, self._signs, recorder)
+            if first_pass:
+                self._note(container, stream, recorder.table(container, stream))
+
+    def _note(self, container: Any, stream: Any, table: PacketTable) -> None:
+        self._table = table
+        self._pixel_aspect = stream.sample_aspect_ratio
+        self._complaint = told_by(container.format.name, table.complaints)
+        self._ending = early_end(self._media, container, stream, table)
 
     def _picture(self, frame: Any) -> Frames | None:
         """The upright RGB picture of a frame; None for one so damaged that it cannot be converted."""
@@ -227,6 +224,20 @@ class VideoReader:
             return self._orientation.apply(to_rgb(frame, **self._size))
         except (av.FFmpegError, MemoryError):
             return None
+
+    def _open_listed(self) -> Any:
+        """The first frame, where the container tells all; None where it is not to be trusted."""
+        with ExitStack() as unless_used:
+            container = unless_used.enter_context(closing(self._media.open()))
+            stream = video_stream(self._media, container)
+            table = list_packets(self._media, container, stream)
+            if table is None or not table.trusted:
+                return None
+            self._note(container, stream, table)
+            self._frames = FrameTable.by_container(table)
+            self._feed = PacketFeed(self._media, table, self._threads, container)
+            unless_used.pop_all()
+        return self._first_frame()
 
     def _first_frame(self) -> Any:
         """The first frame, or None when it does not decode, which tells that the container is not to be trusted."""
@@ -237,16 +248,15 @@ class VideoReader:
                 return first
             raise InexactError
         except InexactError:
-            self._stop_decoder()
+            self.close()
             return None
 
     def _survey(self) -> Any:
         """Count the frames that decode; returns the first."""
-        self._stop_decoder()
         tags: list[int | None] = []
         kept: list[Any] = []
         first, size = None, 0
-        for frame in self._everything():
+        for frame in self._everything(first_pass=True):
             first = first or frame
             tags.append(frame.pts)
             size += sum(plane.buffer_size for plane in frame.planes)
@@ -255,6 +265,7 @@ class VideoReader:
         if first is None:
             raise self._media.error(self._why_nothing_decodes())
         self._frames, self._surveyed = FrameTable.by_survey(self._table, tags), True
+        self._feed = PacketFeed(self._media, self._table, self._threads)
         self._kept = kept if len(kept) == len(tags) else None
         return first
 

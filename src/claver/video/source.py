@@ -61,9 +61,18 @@ class Media:
             on_failure.pop_all()
         return container
 
+    def stream(self) -> Any:
+        """A context in which the source is read as a binary stream of its own, from its start."""
+        return closing(self._stream())
+
+    def size(self) -> int:
+        """Bytes."""
+        with self.stream() as stream:
+            return int(stream.seek(0, os.SEEK_END))
+
     def tail(self, size: int) -> bytes:
         """The last bytes of the source, up to `size`."""
-        with closing(self._stream()) as stream:
+        with self.stream() as stream:
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - size))
             return stream.read(size)
 
@@ -73,11 +82,8 @@ class Media:
 
     def is_animated_webp(self) -> bool:
         """By the header: an extended WebP (`VP8X`) with the flag of animation."""
-        stream = self._stream()
-        try:
+        with self.stream() as stream:
             head = stream.head()
-        finally:
-            stream.close()
         return head[8:16] == b"WEBPVP8X" and len(head) > 20 and bool(head[20] & 2)
 
     def warn(self, odd: str) -> None:
@@ -99,7 +105,7 @@ class Media:
         if isinstance(self._data, bytes):
             return _Nameless(self, io.BytesIO(self._data), owned=True)
         if self._data is not None:
-            return _Nameless(self, self._data, owned=False)
+            return _Shared(self, self._data, owned=False)
         try:
             return _Nameless(self, open(self.name, "rb", buffering=0), owned=True)
         except OSError as error:
@@ -169,6 +175,30 @@ class _Nameless:
             self._stream.close()
 
     __del__ = close
+
+
+class _Shared(_Nameless):
+    """A stream of the user's, which several containers read in turns: each goes on where it was itself."""
+
+    def __init__(self, media: Media, stream: Any, *, owned: bool) -> None:
+        super().__init__(media, stream, owned=owned)
+        self.seek, self.tell, self._at = self._move, self._place, 0
+
+    def read(self, size: int) -> bytes:
+        if self._stream.tell() != self._at:
+            self._stream.seek(self._at)
+        data = super().read(size)
+        self._at += len(data)
+        return data
+
+    def _move(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_CUR:
+            offset, whence = self._at + offset, os.SEEK_SET
+        self._at = self._stream.seek(offset, whence)
+        return self._at
+
+    def _place(self) -> int:
+        return self._at
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,95 @@
+"""The sample tables of MP4 and MOV files: what FFmpeg knows of them but does not hand out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+# The boxes of one level; no writer makes more, but for fragments, which have no such tables.
+MOST_BOXES = 10_000
+CONTAINERS = (b"mdia", b"minf", b"stbl")
+
+
+class Readable(Protocol):
+    """A binary stream, whole in length."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int:
+        """Move to a place."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to `size` bytes."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The N samples of a track in decoding order: `sizes` [N] bytes, `offsets` [N] ticks from decoding to showing."""
+
+    sizes: Ints
+    offsets: Ints
+
+
+@dataclass(frozen=True)
+class _Box:
+    kind: bytes
+    start: int
+    end: int
+
+
+def samples(stream: Readable, track: int, count: int) -> Samples | None:
+    """The tables of the track with this number; None where they are absent, of another kind, or not `count` long."""
+    for movie in _boxes(stream, _Box(b"", 0, stream.seek(0, 2))):
+        for trak in _boxes(stream, movie) if movie.kind == b"moov" else ():
+            tables = dict(_tables(stream, trak)) if trak.kind == b"trak" else {}
+            if _track_number(tables.get(b"tkhd", b"")) == track and b"stsz" in tables:
+                return _samples(tables[b"stsz"], tables.get(b"ctts"), count)
+    return None
+
+
+def _tables(stream: Readable, parent: _Box) -> Iterator[tuple[bytes, bytes]]:
+    for box in _boxes(stream, parent):
+        if box.kind in CONTAINERS:
+            yield from _tables(stream, box)
+        elif box.kind in (b"tkhd", b"stsz", b"ctts"):
+            stream.seek(box.start)
+            yield box.kind, stream.read(box.end - box.start)
+
+
+def _boxes(stream: Readable, parent: _Box) -> Iterator[_Box]:
+    start = parent.start
+    for _ in range(MOST_BOXES):
+        stream.seek(start)
+        head = stream.read(16)
+        size, header = int.from_bytes(head[:4], "big"), 8
+        if size == 1:
+            size, header = int.from_bytes(head[8:16], "big"), 16
+        end = parent.end if size == 0 else start + size
+        if len(head) < header or end < start + header or end > parent.end:
+            return
+        yield _Box(head[4:8], start + header, end)
+        start = end
+
+
+def _track_number(header: bytes) -> int:
+    place = 20 if header[:1] == b"\1" else 12
+    return int.from_bytes(header[place : place + 4], "big")
+
+
+def _samples(sizes: bytes, offsets: bytes | None, count: int) -> Samples | None:
+    if int.from_bytes(sizes[8:12], "big") != count:
+        return None
+    each = int.from_bytes(sizes[4:8], "big")
+    sizes_N = np.full(count, each) if each else np.frombuffer(sizes[12 : 12 + 4 * count], dtype=">u4").astype(np.int64)
+    runs = np.zeros((0, 2), dtype=np.int64) if offsets is None else _pairs(offsets)
+    if len(sizes_N) != count or (runs[:, 0] < 0).any() or runs[:, 0].sum() != (0 if offsets is None else count):
+        return None
+    return Samples(sizes_N, runs[:, 1].repeat(runs[:, 0]) if len(runs) else np.zeros(count, dtype=np.int64))
+
+
+def _pairs(offsets: bytes) -> Ints:
+    """Rows of how many samples, and the offset of each of them."""
+    whole = min(int.from_bytes(offsets[4:8], "big"), (len(offsets) - 8) // 8)
+    return np.frombuffer(offsets[8 : 8 + 8 * max(whole, 0)], dtype=">i4").astype(np.int64).reshape(-1, 2)
