@@ -75,9 +75,9 @@ class VideoReader:
     """Frames of one video by index: `with VideoReader("clip.mp4") as video: video.read([0, 10, 20])`.
 
     Frame i is the i-th that a full decode shows. Opening lists the packets (MP4 and MOV by the file's own tables,
-    Matroska in a pass that decodes nothing) and decodes one frame; `read` decodes only what the asked frames need. Where
-    the container cannot be trusted to list the frames (AVI, streams, damaged tables, times of decoding, ...), opening
-    decodes the file once to count them.
+    Matroska in a pass that decodes nothing) and decodes one frame; `read` decodes only what the asked frames need.
+    Where the container cannot be trusted to list the frames (AVI, streams, damaged tables, times of decoding, ...),
+    opening decodes the file once to count them.
 
     In a damaged file frames keep the index the container gives them, and reading one that does not decode raises
     `VideoError`. With `survey=True` every file is decoded once on opening: `info.frames` counts the frames that do
