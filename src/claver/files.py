@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +35,14 @@ def read_bytes(path: Path, most: int = MOST_TEXT) -> bytes:
     if len(content) > most:
         raise ClaverError(f"{path} has more than {most:,} bytes, too many for a file of its kind")
     return content
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a file; no when it is longer than names may be, or none at all."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_text(path: Path, most: int = MOST_TEXT, *, keep_bytes: bool = False) -> str:
@@ -90,7 +97,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written.
     """
-    beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.writing")
+    beside = path.with_name(f".{path.name[:40]}.{os.urandom(6).hex()}.writing")
     os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666))
     mode = beside.stat().st_mode & 0o777
     try:

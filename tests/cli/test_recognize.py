@@ -15,6 +15,7 @@ import pytest
 from tests.tiny import talking_model
 from tests.videos import write_big_gif, write_video
 
+from claver.cli.formats import Format, form_for
 from claver.cli.journal import Journal
 from claver.errors import ClaverError
 from claver.files import only_writer
@@ -231,3 +232,65 @@ def test_a_journal_is_not_written_through_a_planted_link(tmp_path: Path) -> None
     with pytest.raises(ClaverError, match="is in the way"):
         Journal(tmp_path / "answers.jsonl", {})
     assert (tmp_path / "victim").read_text() == ""
+
+
+def test_the_suffix_of_the_output_chooses_the_format_unless_one_is_asked_for(tmp_path: Path) -> None:
+    assert form_for(None, tmp_path / "a.JSONL") is Format.jsonl
+    assert form_for(None, tmp_path / "a.csv") is Format.csv
+    assert form_for(None, tmp_path / "a.txt") is form_for(None, None) is Format.table
+    assert form_for(Format.json, tmp_path / "a.csv") is Format.json
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\0"])
+def test_a_dry_run_of_a_list_on_stdin_reads_no_weights_and_writes_nothing(
+    model: Path, videos: Path, tmp_path: Path, end: str
+) -> None:
+    bare = tmp_path / "model"
+    bare.mkdir()
+    (bare / "config.json").write_bytes((model / "config.json").read_bytes())  # and nothing else
+    names = f"{videos / '1.mp4'}{end}{end}{videos / '0.mp4'}{end}{tmp_path}/no\x1bne.mp4{end}"
+    asked = ("-", "--model", bare, "--actions", ACTIONS, "--output", tmp_path / "a.csv", "--dry-run")
+    done = claver(*asked, input=names)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"model    {bare}, kmct, 4 frames"
+    assert lines[1].startswith("actions  3, with ")
+    assert lines[2:5] == ["views    1x1 of each video", f"output   {tmp_path / 'a.csv'}, csv", "files    3"]
+    assert lines[5:7] == [f"  {videos / '1.mp4'}", f"  {videos / '0.mp4'}"]
+    assert lines[7] == rf"  {tmp_path}/no\x1bne.mp4  (there is no such file)"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_actions_on_stdin_a_failure_once_and_the_same_bytes_everywhere(
+    model: Path, videos: Path, tmp_path: Path
+) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/od\xff\x1b[2J\r.mp4"))
+    odd.write_bytes((videos / "0.mp4").read_bytes())
+    (tmp_path / "none").mkdir()
+    asked = (os.fsencode(odd), os.fsencode(tmp_path / "none.mp4"), "--model", model, "--actions", "-")
+    for form in ("csv", "json", "jsonl"):
+        output = tmp_path / f"out.{form}"
+        command = [sys.executable, "-m", "claver", "recognize", *asked]
+        said = {"input": b"waving\n\nbowing\n", "capture_output": True, "timeout": 120}
+        to_file = subprocess.run([*command, "--output", output], **said)
+        to_pipe = subprocess.run([*command, "--format", form], **said)
+        assert (to_file.returncode, to_pipe.returncode) == (1, 1), to_file.stderr
+        assert output.read_bytes() == to_pipe.stdout
+        assert b"bowing" in to_pipe.stdout
+    table = subprocess.run(command, **said)
+    assert table.stderr.count(b"none.mp4") == 1
+    assert b"none.mp4" not in table.stdout
+    assert rb"od\udcff\x1b[2J\r.mp4" in table.stdout
+    assert b"\x1b" not in table.stdout + table.stderr
+
+
+def test_stdin_is_read_for_one_thing_and_must_name_something(model: Path) -> None:
+    for asked, said in (
+        (("-", "--actions", "-"), "stdin holds either"),
+        (("-", "--actions", "a"), "names no file"),
+        (("clip.mp4", "--actions", "-"), "names no action"),
+    ):
+        done = claver(*asked, "--model", model, input="\n")
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1

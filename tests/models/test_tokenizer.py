@@ -178,3 +178,12 @@ def test_odd_vocab_and_merges(tmp_path: Path, vocabulary: str, merges: str, mess
     (tmp_path / "merges.txt").write_text(merges)
     with pytest.raises(CheckpointError, match=f"the tokenizer at .*{message}"):
         find_tokenizer(tmp_path, TextConfig())
+
+
+def test_many_texts_that_are_cut_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer = letter_tokenizer(8)
+    with caplog.at_level("WARNING", logger="claver"):
+        ids = tokenizer([f"{letter} longer text" for letter in "abcdefgh"] + ["short"])
+    assert ids.shape == (9, 8)
+    assert len(caplog.records) == 1
+    assert "8 texts cut to 8 tokens, the longest, of 15: 'h longer text'" in caplog.text

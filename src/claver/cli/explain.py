@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from claver.cli.inputs import given_actions
 from claver.cli.model import (
     DeviceOption,
     DtypeOption,
@@ -69,7 +70,7 @@ def explain(
     # Cheap mistakes first, before weights are read.
     named = check_actions(action, against)
     check_target(output)
-    competing = read_actions({name: [name] for name in named} if actions is None else actions)
+    competing = read_actions({name: [name] for name in named} if actions is None else given_actions(actions))
     loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
     explanation = explain_clip(Recognizer(loaded, competing, frames=frames), clip, action, against)
     path = explanation.save(output)

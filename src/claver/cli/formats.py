@@ -34,6 +34,12 @@ class Format(StrEnum):
     csv = "csv"
 
 
+def form_for(form: Format | None, output: Path | None) -> Format:
+    """The format asked for; else the one that the suffix of the output names, else a table."""
+    suffix = output.suffix.lower().removeprefix(".") if output is not None else ""
+    return form or (Format(suffix) if suffix in tuple(Format) else Format.table)
+
+
 def render(records: Sequence[Record], form: Format, *, csv_safe: bool = False) -> str:
     """All records in one of the formats; `csv_safe` as in `csv_text`."""
     writers: dict[Format, Callable[[Sequence[Record]], str]] = {

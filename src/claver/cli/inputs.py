@@ -1,34 +1,75 @@
-"""Which files a command is asked to work on."""
+"""Which files and actions a command is asked to work on."""
 
 from __future__ import annotations
 
 import glob
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from claver.data.tree import VIDEO_SUFFIXES, Tree
 from claver.errors import ClaverError
+from claver.files import MOST_TEXT
 
 
 def find_videos(inputs: Sequence[str]) -> list[str]:
     """Files, the video files below folders, and what patterns such as `clips/**/*.mp4` match; each once, in order.
 
+    `-` stands for a list on stdin: a name a line, or names that end in null characters.
+
     Raises:
         ClaverError: an input that names nothing.
     """
-    return list(dict.fromkeys(path for given in inputs for path in _expand(given)))
+    named = [name for given in inputs for name in (_listed() if given == "-" else [given])]
+    return list(dict.fromkeys(path for name in named for path in _expand(name)))
+
+
+def given_actions(given: str) -> str | tuple[str, ...]:
+    """What `--actions` says; `-` stands for an action a line on stdin.
+
+    Raises:
+        ClaverError: there is none, or it is not UTF-8.
+    """
+    if given != "-":
+        return given
+    try:
+        lines = _stdin().decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ClaverError(f"the actions on stdin are not UTF-8 text (byte {error.start})") from error
+    if not (names := tuple(line.strip() for line in lines if line.strip())):
+        raise ClaverError("stdin names no action; give one a line")
+    return names
+
+
+def _listed() -> list[str]:
+    content = _stdin()
+    names = content.split(b"\0") if b"\0" in content else [line.removesuffix(b"\r") for line in content.split(b"\n")]
+    if not any(names):
+        raise ClaverError("stdin names no file; give one a line, such as `find clips -name '*.mp4'` prints")
+    return [os.fsdecode(name) for name in names if name]
+
+
+def _stdin() -> bytes:
+    content = sys.stdin.buffer.read(MOST_TEXT + 1)
+    if len(content) > MOST_TEXT:
+        raise ClaverError(f"stdin has more than {MOST_TEXT:,} bytes, too many for a list")
+    return content
 
 
 def _expand(given: str) -> list[str]:
+    from claver.data.tree import VIDEO_SUFFIXES, Tree
+
     if not given:
         raise ClaverError("an empty name is no video; give files, folders or patterns")
     path = Path(given)
-    if path.is_dir():
+    if "\0" in given:
+        raise ClaverError(f"a name of a file holds no null character, as {given!r} does")
+    if os.path.isdir(path):
         found = [str(path / file) for file in Tree(path).videos]
         if not found:
             raise ClaverError(f"the folder {given} holds no video file ({' '.join(VIDEO_SUFFIXES)})")
         return found
-    if path.exists() or not glob.has_magic(given):
+    if os.path.exists(path) or not glob.has_magic(given):
         return [given]  # a missing file is reported where the others that cannot be read are
     matches = sorted(match for match in glob.glob(given, recursive=True) if Path(match).is_file())
     if not matches:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from claver.errors import ClaverError
+from claver.files import is_file, read_bytes
 
 if TYPE_CHECKING:
     from claver.models import Claver
@@ -105,9 +106,9 @@ def encoding_shown(*, hidden: bool = False) -> Iterator[Progress]:
 
 def text_identity(given: str | None) -> str | None:
     """What a list or a choice of texts is, not only what it is called: a file counts by its contents."""
-    if given is None or not Path(given).is_file():
+    if given is None or not is_file(given):
         return given
-    return f"{given} {sha256(Path(given).read_bytes()).hexdigest()[:12]}"
+    return f"{given} {sha256(read_bytes(Path(given))).hexdigest()[:12]}"
 
 
 def cached_default() -> str:

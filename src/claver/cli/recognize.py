@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import CsvSafeOption, Format, Record, check_output, render
-from claver.cli.inputs import find_videos
+from claver.cli.formats import CsvSafeOption, Format, Record, check_output, form_for, render
+from claver.cli.inputs import find_videos, given_actions
 from claver.cli.journal import Journal
 from claver.cli.model import (
     BatchOption,
@@ -31,6 +31,7 @@ from claver.cli.model import (
     open_model,
     text_identity,
 )
+from claver.errors import ClaverError
 from claver.files import write_whole
 from claver.terminal import complain, put, say, tell
 
@@ -45,17 +46,22 @@ EPILOG = """
 claver recognize clip.mp4 --model runs/quickstart/kmct --actions "moves left, moves right, grows"\n
 claver recognize clips/ --model openai/clip-vit-base-patch16 --actions kinetics400 --top 3\n
 claver recognize clips/ --model MODEL --actions ucf101 --texts decomposition,synonym\n
-claver recognize "clips/**/*.mp4" --model MODEL --actions my_actions.csv --format jsonl --output answers.jsonl
+claver recognize "clips/**/*.mp4" --model MODEL --actions my_actions.csv --output answers.jsonl\n
+find clips -name "*.mp4" -print0 | claver recognize - --model MODEL --dry-run
 """
 
 Videos = Annotated[
-    list[str], typer.Argument(metavar="FILE|FOLDER|GLOB…", show_default=False, help="What to recognise.")
+    list[str],
+    typer.Argument(
+        metavar="FILE|FOLDER|GLOB|-…", show_default=False, help="What to recognise; - reads names from stdin."
+    ),
 ]
 ActionsOption = Annotated[
     str,
     typer.Option(
         help="Words separated by commas, a .txt with an action a line, a .csv with a column 'action' (and perhaps "
-        "'text'), a manifest, a .jsonl of `claver prompts generate`, or kinetics400, kinetics600, ucf101, hmdb51."
+        "'text'), a manifest, a .jsonl of `claver prompts generate`, kinetics400, kinetics600, ucf101, hmdb51, or "
+        "- for an action a line on stdin."
     ),
 ]
 OutputOption = Annotated[
@@ -74,9 +80,13 @@ def recognize(
     views: ViewsOption = "1x1",
     frames: FramesOption = None,
     preprocess: PreprocessOption = None,
-    form: Annotated[Format, typer.Option("--format", help="How to write the answers.")] = Format.table,
+    form: Annotated[
+        Format | None,
+        typer.Option("--format", help="How to write the answers; by --output's suffix, or a table, if not given."),
+    ] = None,
     output: OutputOption = None,
     csv_safe: CsvSafeOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
     batch_size: BatchOption = 8,
@@ -89,15 +99,23 @@ def recognize(
     """
     if output is not None:
         check_output(output)
-    paths = find_videos(videos)
-    settings: dict[str, Any] = {"model": model_identity(model), "actions": text_identity(actions), "top": top}
+    if "-" in videos and actions == "-":
+        raise ClaverError("stdin holds either the names of files or the actions, not both")
+    paths, named, form = find_videos(videos), given_actions(actions), form_for(form, output)
+    if dry_run:
+        from claver.cli.plan import recognition_plan
+
+        say(recognition_plan(paths, model, named, texts, temporal, frames, views, form, output), end="")
+        return
+    given = text_identity(actions) if isinstance(named, str) else list(named)
+    settings: dict[str, Any] = {"model": model_identity(model), "actions": given, "top": top}
     settings |= {"texts": text_identity(texts), "temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
     settings |= {} if preprocess is None else {"preprocess": preprocess}
     workers = default_workers(len(paths)) if workers is None else workers
     loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
 
     def answer(wanted: Sequence[str]) -> Iterator[Record]:
-        recognizer = _recognizer(model, actions, texts, temporal, frames, views, device, dtype, preprocess)
+        recognizer = _recognizer(model, named, texts, temporal, frames, views, device, dtype, preprocess)
         return (_record(result, top) for result in recognizer.stream(wanted, **loading))
 
     write = partial(render, form=form, csv_safe=csv_safe)
@@ -169,7 +187,7 @@ def _report(failed: Sequence[Record], total: int) -> None:
 
 def _recognizer(
     model: str | None,
-    actions: str,
+    actions: str | tuple[str, ...],
     texts: str | None,
     temporal: str | None,
     frames: int | None,

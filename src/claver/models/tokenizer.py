@@ -14,7 +14,7 @@ from claver.errors import CheckpointError
 from claver.files import MOST_DOCUMENT, MOST_TEXT
 from claver.models.config import TextConfig
 from claver.models.files import read_json, read_text
-from claver.models.notice import say_once
+from claver.models.notice import logger, say_once
 
 CLIP_VOCABULARY = 49408
 CLIP_MERGES = 49152 - 256 - 2
@@ -50,17 +50,23 @@ class Tokenizer:
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Ids [C, L] of C texts, zeros after the end; a text longer than the context is cut, and that is said."""
-        rows = [self._fit(text, self.encode(text)) for text in texts]
+        rows = [self.encode(text) for text in texts]
+        self._tell_of_long([(len(row), text) for row, text in zip(rows, texts, strict=True) if len(row) > self.context])
+        rows = [row if len(row) <= self.context else row[: self.context - 1] + row[-1:] for row in rows]
         length = max((len(row) for row in rows), default=0)
         return torch.tensor([row + [0] * (length - len(row)) for row in rows], dtype=torch.int64).view(
             len(rows), length
         )
 
-    def _fit(self, text: str, ids: list[int]) -> list[int]:
-        if len(ids) <= self.context:
-            return ids
-        say_once(f"text of {len(ids)} tokens cut to {self.context}: {text[:60]!r}…")
-        return ids[: self.context - 1] + ids[-1:]
+    def _tell_of_long(self, cut: Sequence[tuple[int, str]]) -> None:
+        """One line, however many they are; each of them only to who asked for more."""
+        if len(cut) == 1:
+            say_once(f"text of {cut[0][0]} tokens cut to {self.context}: {cut[0][1][:60]!r}…")
+        elif cut:
+            longest, text = max(cut)
+            say_once(f"{len(cut)} texts cut to {self.context} tokens, the longest, of {longest}: {text[:60]!r}…")
+            for length, text in cut:
+                logger.debug("text of %d tokens cut to %d: %r", length, self.context, text)
 
     @classmethod
     def from_json(cls, text: str, context: int) -> Tokenizer:

@@ -1,0 +1,76 @@
+"""What a command would do: for `--dry-run`, from names and configs alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from claver.cli.formats import Format
+from claver.cli.model import cached_default
+from claver.errors import ClaverError
+from claver.terminal import shown
+
+
+def recognition_plan(
+    paths: Sequence[str],
+    model: str | None,
+    actions: str | tuple[str, ...],
+    texts: str | None,
+    temporal: str | None,
+    frames: int | None,
+    views: str,
+    form: Format,
+    output: Path | None,
+) -> str:
+    """What `claver recognize` would read, by what, and where the answers would go. No weights are read.
+
+    Raises:
+        ClaverError: what the command itself would refuse before it reads weights.
+    """
+    from claver.prompts import read_actions
+    from claver.recognizer import Views
+
+    competing, looks = read_actions(actions, texts=texts), Views.parse(views)
+    count = sum(map(len, competing.texts))
+    lines = [
+        f"model    {_model(model or cached_default(), temporal, frames)}",
+        f"actions  {len(competing.names)}, with {count} texts: {_some(competing.names)}",
+        f"views    {looks} of each video",
+        f"output   {_output(output, form)}",
+        f"files    {len(paths)}",
+        *(f"  {shown(path)}{'' if os.path.exists(path) else '  (there is no such file)'}" for path in paths),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _model(name: str, temporal: str | None, frames: int | None) -> str:
+    from claver.models.folder import CONFIG, read_config, weights_in
+
+    place = Path(name).expanduser()
+    if place.is_file():
+        return f"{shown(name)}, a file of weights"
+    if place.is_dir():
+        own = read_config(weights_in(place)).get("temporal") or {}
+        kind, count = temporal or own.get("kind", "kmt"), frames or own.get("frames", 8)
+        return f"{shown(str(weights_in(place)))}, {kind}, {count} frames"
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        cached = isinstance(try_to_load_from_cache(name, CONFIG), str)
+    except HFValidationError:
+        raise ClaverError(f"there is no file or folder {name}; a Hugging Face id looks like name/model") from None
+    return f"{shown(name)}, {'in the local cache' if cached else 'to be downloaded'}"
+
+
+def _output(output: Path | None, form: Format) -> str:
+    if output is None:
+        return f"stdout, {form}"
+    begun = output.with_name(f"{output.name}.partial").exists()
+    more = ", going on with what is done" if begun else ", which is replaced" if output.exists() else ""
+    return f"{shown(str(output))}, {form}{more}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(shown, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
