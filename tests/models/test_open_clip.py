@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 import claver
 from claver.errors import CheckpointError, ClaverError
 from claver.models.config import Activation, ClaverConfig
+from claver.models.hub import download
 from claver.models.inferred import infer_config
-from claver.models.load import CONFIGS, download
 from claver.models.open_clip import config_from_open_clip
 from claver.video.transforms import Preprocess
 from tests.models.random_clip import assert_same_features, open_clip_config, openai_names, random_clip, write_json
@@ -213,33 +213,51 @@ def test_model_state_dict_of_other_training_code(tmp_path: Path) -> None:
     assert_same_features(loaded, theirs)
 
 
+HF, OPEN_CLIP = "model.safetensors", "open_clip_model.safetensors"
+SHARDS = {"model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}
+
+
 @pytest.mark.parametrize(
-    ("files", "fetched"),
+    ("kind", "files", "fetched"),
     [
-        ({"model.safetensors", "open_clip_model.safetensors", "pytorch_model.bin"}, "model.safetensors"),
-        ({"open_clip_model.safetensors", "open_clip_pytorch_model.bin"}, "open_clip_model.safetensors"),
-        ({"open_clip_pytorch_model.bin", "tf_model.h5"}, "open_clip_pytorch_model.bin"),
-        ({"pytorch_model.bin"}, "pytorch_model.bin"),
-        ({"model.safetensors.index.json", "model-00001-of-00001.safetensors"}, "model-00001-of-00001.safetensors"),
+        ("clip", {HF, OPEN_CLIP, "pytorch_model.bin", "model_int8.safetensors"}, {HF}),
+        ("clip", {*SHARDS, "pytorch_model.bin", "tf_model.h5"}, SHARDS),
+        ("clip", {"pytorch_model.bin"}, {"pytorch_model.bin"}),
+        ("clip", {OPEN_CLIP}, {OPEN_CLIP}),
+        ("open_clip", {HF, OPEN_CLIP, "open_clip_pytorch_model.bin"}, {OPEN_CLIP}),
+        ("open_clip", {"open_clip_pytorch_model.bin", "model.onnx"}, {"open_clip_pytorch_model.bin"}),
+        ("claver", {HF, "optimizer.safetensors"}, {HF}),
     ],
 )
-def test_one_copy_of_the_weights_is_downloaded(tmp_path: Path, files: set[str], fetched: str) -> None:
+def test_one_copy_of_the_weights_is_downloaded(tmp_path: Path, kind: str, files: set[str], fetched: set[str]) -> None:
     """A faked hub: what a snapshot's patterns fit appears in the folder."""
-    remote = files | {"open_clip_config.json", "preprocessor_config.json", "tokenizer.json", "merges.txt", "README.md"}
+    configs = {"clip": "config.json", "open_clip": "open_clip_config.json", "claver": "config.json"}
+    contents = dict.fromkeys([*files, "preprocessor_config.json", "tokenizer.json", "merges.txt", "README.md"], "{}")
+    values = open_clip_config(random_clip()) if kind == "open_clip" else {"model_type": kind}
+    contents[configs[kind]] = json.dumps(values)
 
     def snapshot(patterns: list[str]) -> str:
-        for name in remote:
+        for name, text in contents.items():
             if any(Path(name).match(pattern) for pattern in patterns):
-                (tmp_path / name).touch()
+                (tmp_path / name).write_text(text)
         return str(tmp_path)
 
     assert download(snapshot) == tmp_path
     there = {path.name for path in tmp_path.iterdir()}
-    assert {"open_clip_config.json", "preprocessor_config.json", "tokenizer.json", "merges.txt"} <= there
-    weights = {name for name in there if name.endswith((".safetensors", ".bin", ".h5"))}
-    assert weights == {fetched}
-    assert "README.md" not in there
-    assert set(CONFIGS) >= {"config.json", "vocab.json"}
+    assert there == fetched | {configs[kind], "preprocessor_config.json", "tokenizer.json", "merges.txt"}
+
+
+def test_no_weights_are_downloaded_for_a_config_that_cannot_be_loaded(tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def snapshot(patterns: list[str]) -> str:
+        asked.append(patterns)
+        write_json(tmp_path / "open_clip_config.json", open_clip_config(random_clip(), multimodal_cfg={"width": 512}))
+        return str(tmp_path)
+
+    with pytest.raises(CheckpointError, match="this is a CoCa model"):
+        download(snapshot)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

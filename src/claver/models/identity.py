@@ -6,8 +6,8 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 
 from claver.errors import CheckpointError
+from claver.models.configs import CONFIGS, files_of
 from claver.models.folder import weights_in
-from claver.models.load import CONFIGS, files_of
 
 
 def weights_identity(source: str | Path) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,31 +13,20 @@ from torch.overrides import TorchFunctionMode
 from claver.errors import CheckpointError, ClaverError
 from claver.models.claver import Claver
 from claver.models.config import Activation, Aggregate, ClaverConfig, Temporal
-from claver.models.files import read_json, require_regular
-from claver.models.folder import CONFIG, TOKENIZER, read_config, weights_in
-from claver.models.hugging_face import PREPROCESSOR, PROCESSOR, config_from_hugging_face, read_preprocessor
+from claver.models.configs import config_of_folder, kind_of
+from claver.models.files import read_json
+from claver.models.folder import CONFIG
+from claver.models.hub import locate
 from claver.models.inferred import Heads, infer_config
 from claver.models.names import Layout, State, layout_of, own_names
 from claver.models.notice import logger
-from claver.models.open_clip import OPEN_CLIP_CONFIG, config_from_open_clip
+from claver.models.open_clip import OPEN_CLIP_CONFIG
 from claver.models.temporal import TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
 from claver.models.unpickle import is_torchscript
-from claver.models.weights import OPEN_CLIP_WEIGHTS, PICKLED, find_weights, read_tensors
+from claver.models.weights import Kind, find_weights, read_tensors
 from claver.video.transforms import Preprocess
 
-_HUB_ID = re.compile(r"[\w][\w.-]*/[\w.-]+")
-CONFIGS = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, "vocab.json", "merges.txt"]
-"""Files of a model besides its weights."""
-_HUB_WEIGHTS = [
-    ["model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"],
-    [name for name in OPEN_CLIP_WEIGHTS if name.endswith(".safetensors")],
-    [PICKLED, f"{PICKLED}.index.json", "pytorch_model-*-of-*.bin"],
-    [name for name in OPEN_CLIP_WEIGHTS if name.endswith(".bin")],
-]
-"""What to download of a repository, the first of these that it has: one copy of the weights, not four."""
-
-Kind = Literal["claver", "clip", "open_clip"]
 PreprocessChoice = Literal["paper", "checkpoint"]
 
 
@@ -90,7 +77,7 @@ def load(
     Raises:
         CheckpointError: nothing there, or not a model that fits.
     """
-    path = _locate(source, revision, token)
+    path = locate(source, revision, token)
     own = preprocess == "checkpoint"
     state, config = _read(path, heads, activation, own=own)
     if preprocess is not None and not own:
@@ -114,43 +101,10 @@ def load_weights(
     token: str | None = None,
 ) -> Weights:
     """The weights alone of whatever `load` takes, under our names; arguments and errors as there."""
-    state, config = _read(_locate(source, revision, token), heads, activation)
+    state, config = _read(locate(source, revision, token), heads, activation)
     weights = Weights(state)
     weights.config = config
     return weights
-
-
-def _locate(source: str | Path, revision: str | None, token: str | None) -> Path:
-    path = Path(source).expanduser()
-    if path.exists():
-        return weights_in(path) if path.is_dir() else require_regular(path)
-    if not _HUB_ID.fullmatch(str(source)) or path.suffix in (".pt", ".pth", ".bin", ".safetensors"):
-        raise CheckpointError(f"there is no file or folder {source}; a Hugging Face id looks like name/model")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return download(
-            lambda patterns: snapshot_download(str(source), revision=revision, token=token, allow_patterns=patterns)
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(
-            f"{source} is neither a local path nor in the Hugging Face cache and could not be downloaded: {reason}"
-        ) from error
-
-
-def download(snapshot: Callable[[list[str]], str]) -> Path:
-    """The local folder of a repository with its configs, its tokenizer and one copy of its weights.
-
-    Args:
-        snapshot: downloads what fits some patterns and returns the folder.
-    """
-    for patterns in _HUB_WEIGHTS:
-        folder = Path(snapshot([*CONFIGS, *patterns]))
-        if any(file.name not in CONFIGS for pattern in patterns for file in folder.glob(pattern)):
-            break
-    return folder
 
 
 def _chosen(preprocess: PreprocessChoice | Preprocess, config: ClaverConfig) -> Preprocess:
@@ -173,8 +127,8 @@ def _read(
     _check_options(heads, activation)
     openai = False
     if path.is_dir():
-        kind = _kind(path)
-        _config_of_folder(path, kind)  # nothing is read for a config that makes no sense
+        kind = kind_of(path)
+        config_of_folder(path, kind)  # nothing is read for a config that makes no sense
         files = find_weights(path, kind)
     elif path.suffix in (".safetensors", ".pt", ".pth", ".bin"):
         files, openai = [path], is_torchscript(path)
@@ -205,55 +159,17 @@ def _check_options(heads: Heads | None, activation: Activation | None) -> None:
         raise CheckpointError(f"heads must be a whole number, or one for images and one for texts, not {heads!r}")
 
 
-def _kind(folder: Path) -> Kind:
-    """Whose config a folder has."""
-    open_clip = (folder / OPEN_CLIP_CONFIG).is_file()
-    if open_clip and not (folder / CONFIG).is_file():
-        return "open_clip"
-    kind = read_config(folder).get("model_type")
-    if kind == "claver" or kind == "clip":
-        return kind
-    if open_clip:
-        return "open_clip"
-    raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; only 'claver' and 'clip' can be loaded")
-
-
-def files_of(folder: Path) -> list[Path]:
-    """The files that hold the weights of a model folder.
-
-    Raises:
-        CheckpointError: it is none.
-    """
-    return find_weights(folder, _kind(folder))
-
-
-def _config_of_folder(folder: Path, kind: Kind, *, own: bool = False) -> ClaverConfig:
-    """A folder's config; what is wrong with it is said of its file."""
-    name = OPEN_CLIP_CONFIG if kind == "open_clip" else CONFIG
-    values = read_json(folder / name)
-    try:
-        if kind == "claver":
-            return ClaverConfig.from_dict(values)
-        if kind == "open_clip":
-            return config_from_open_clip(values, own=own)
-        return config_from_hugging_face(values, read_preprocessor(folder), own=own)
-    except ClaverError as error:
-        told = str(error)
-        place = "" if str(folder) in told else f"{folder}: " if told.startswith(PREPROCESSOR) else f"{folder / name}: "
-        raise CheckpointError(place + told) from error
-
-
 def _config_beside(folder: Path, layout: Layout, state: State, *, own: bool = False) -> ClaverConfig | None:
     """The config that lies beside weights of a layout; None if nothing there is about them."""
     if layout == "openai":
         if "temporal.embedding" in state:
             return None
         if (folder / OPEN_CLIP_CONFIG).is_file():
-            return _config_of_folder(folder, "open_clip", own=own)
+            return config_of_folder(folder, "open_clip", own=own)
     kind: Kind = "claver" if layout == "claver" else "clip"
     found = read_json(folder / CONFIG).get("model_type") if (folder / CONFIG).is_file() else None
     if found == kind:
-        config = _config_of_folder(folder, kind, own=own)
+        config = config_of_folder(folder, kind, own=own)
         return config if layout != "openai" or _misfit(config, state) is None else None
     if layout == "openai":
         return None

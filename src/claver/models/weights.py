@@ -23,6 +23,8 @@ OPEN_CLIP_WEIGHTS = (
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
+Kind = Literal["claver", "clip", "open_clip"]
+"""Whose config a model folder has."""
 _INDEXED = (f"{WEIGHTS}.index.json", WEIGHTS, f"{PICKLED}.index.json", PICKLED)
 _NAMES = {
     "claver": (WEIGHTS, PICKLED),
@@ -31,7 +33,7 @@ _NAMES = {
 }
 
 
-def find_weights(folder: Path, kind: Literal["claver", "clip", "open_clip"]) -> list[Path]:
+def find_weights(folder: Path, kind: Kind) -> list[Path]:
     """The files that hold a folder's weights: one, or the shards of an index; nothing else beside them counts.
 
     Args:
@@ -45,6 +47,12 @@ def find_weights(folder: Path, kind: Literal["claver", "clip", "open_clip"]) -> 
     if found is None:
         raise CheckpointError(f"{folder} has no weights: none of {', '.join(_NAMES[kind])}")
     return _shards(found) if found.name.endswith(".index.json") else [found]
+
+
+def patterns_of(kind: Kind) -> list[list[str]]:
+    """Patterns for the names of the files that may hold a folder's weights, in the order of `find_weights`."""
+    shards = {f"{WEIGHTS}.index.json": "model-*-of-*.safetensors", f"{PICKLED}.index.json": "pytorch_model-*-of-*.bin"}
+    return [[name, shards[name]] if name in shards else [name] for name in _NAMES[kind]]
 
 
 def _shards(index: Path) -> list[Path]:
