@@ -108,8 +108,8 @@ def read_clips(folder: Path, frames: int, views: int, pixels: int) -> tuple[npt.
         if name is None:
             raise ClaverError(f"{path} should be named set1_NUMBER_SEQUENCE_CLASS")
         sequences.append(int(name[1]))
-        seen, places = sample_frames(path, frames=frames, temporal_views=views)
-        clips.append(_squeezed(torch.as_tensor(seen), pixels)[places])
+        seen = sample_frames(path, frames=frames, temporal_views=views)
+        clips.append(_squeezed(torch.as_tensor(seen.pixels), pixels)[seen.indices])
     return np.stack(clips), torch.from_numpy(manifest.labels), torch.tensor(sequences)
 
 
