@@ -13,7 +13,7 @@ from claver.models import Claver, class_scores, similarity, video_embedding
 from claver.recognizer import Failure, Prediction, Recognizer, Views
 from claver.video import load_views, read_video
 from tests.tiny import talking_model
-from tests.videos import write_video
+from tests.videos import write_ffv1, write_video
 
 ACTIONS = ["waving", "bowing", "running", "sitting down"]
 
@@ -106,6 +106,55 @@ def test_the_released_arithmetic_gives_a_distribution(videos: list[Path]) -> Non
     prediction = recognizer(videos[0])
     assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(prediction.scores.sum(), 2, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Half a file that is sound as far as it goes, and files with wrong checksums in all frames and in 4 and 5 of 8."""
+    folder = tmp_path_factory.mktemp("damaged")
+    whole = write_ffv1(folder / "whole.avi", frames=20)
+    cut = folder / "cut.avi"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    return [cut, write_ffv1(folder / "torn.mkv", range(8)), write_ffv1(folder / "partly.mkv", range(4, 6))]
+
+
+def test_an_answer_from_damaged_frames_is_marked_or_refused(model: Claver, damaged: list[Path]) -> None:
+    recognizer = Recognizer(model, ACTIONS)
+    cut, torn, partly = recognizer.stream(damaged)
+    assert isinstance(cut, Prediction)
+    assert cut.damaged is not None
+    assert cut.damaged.present is not None
+    assert 0.2 < cut.damaged.present < 0.8
+    assert cut.to_dict()["damaged"] == cut.damaged.to_dict()
+    assert "damaged: truncated at" in str(cut)
+    assert isinstance(torn, Failure), "nothing but damaged frames"
+    assert "100 % of the frames used damaged" in torn.error
+    assert "error" in torn.to_dict()
+    assert isinstance(partly, Prediction)
+    assert partly.damaged is not None
+    assert partly.damaged.share == 0.25  # of frames 1, 3, 5 and 7
+    assert partly.damaged.present is None
+
+
+def test_damaged_files_can_be_skipped_or_failed(model: Claver, videos: list[Path], damaged: list[Path]) -> None:
+    files = [videos[0], *damaged]
+    recognizer = Recognizer(model, ACTIONS, damaged="skip")
+    sound, *rest = recognizer.stream(files, workers=1)
+    assert isinstance(sound, Prediction)
+    assert sound.damaged is None
+    for result in rest:
+        assert isinstance(result, Failure)
+        assert result.skipped
+        assert result.damaged is not None
+        assert set(result.to_dict()) == {"path", "skipped", "damaged"}
+    for result in list(recognizer.stream(files, damaged="fail"))[1:]:
+        assert isinstance(result, Failure)
+        assert not result.skipped
+        assert result.error.startswith(f"{result.source}: it is damaged (")
+    with pytest.raises(VideoError, match="is damaged"):
+        recognizer(damaged[0])
+    with pytest.raises(ClaverError, match="damaged is one of answer, skip, fail"):
+        Recognizer(model, ACTIONS, damaged="never")  # type: ignore[arg-type]
 
 
 def test_from_a_saved_folder_and_a_picture(model: Claver, videos: list[Path], tmp_path: Path) -> None:

@@ -68,8 +68,11 @@ class Prediction:
         return self.top(1)[0].action
 
     def to_dict(self, k: int = 5) -> dict[str, Any]:
-        """Plain values: the source and its k best actions."""
-        return {"path": self.source, "top": [answer._asdict() for answer in self.top(k)]}
+        """Plain values: the source, when the frames used are shown, what is damaged, and the k best actions."""
+        seconds = None if self.seconds is None else np.unique(self.seconds.round(3)).tolist()
+        damaged = None if self.damaged is None else self.damaged.to_dict()
+        top = [answer._asdict() for answer in self.top(k)]
+        return {"path": self.source, "seconds": seconds, "damaged": damaged, "top": top}
 
     def plot(self, k: int = 5, path: str | Path | None = None) -> Figure:
         """The frames the model saw above bars of the k best actions (extra `explain`).
@@ -110,7 +113,8 @@ class Prediction:
 
     def __str__(self) -> str:
         lines = [f"{answer.probability:6.1%}  {answer.action}" for answer in self.top()]
-        return "\n".join([self.source, *lines])
+        marked = [] if self.damaged is None else [f"damaged: {self.damaged}"]
+        return "\n".join([self.source, *marked, *lines])
 
 
 def percent(share: float) -> str:

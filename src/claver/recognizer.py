@@ -26,12 +26,10 @@ from claver.prompts.templates import DEFAULT_TEMPLATES
 from claver.prompts.text_bank import TextBank
 from claver.video import Damage, Preprocess, VideoViews, read_views
 from claver.video.ahead import DECODE_TIMEOUT, load_ahead
+from claver.video.damage import ON_DAMAGE, OnDamage
 from claver.video.transforms import normalize
 
 __all__ = ["Answer", "Failure", "Prediction", "Recognizer", "Views"]
-
-
-Loaded = tuple[str, VideoViews | VideoError]
 
 
 @dataclass(frozen=True)
@@ -59,11 +57,29 @@ class Views:
 
 @dataclass(frozen=True)
 class Failure:
-    """A video without an answer: it could not be read, or, `by_model`, the model's scores for it are not finite."""
+    """A video without an answer.
+
+    Attributes:
+        source: a path or a word for what it was.
+        error: why there is no answer, in a sentence.
+        by_model: the model's scores for it are not finite; otherwise the video could not be read, or is damaged.
+        damaged: what is wrong with it, where it was damage that forbade an answer.
+        skipped: it was left out as was asked for, and counts as no error.
+    """
 
     source: str
     error: str
     by_model: bool = False
+    damaged: Damage | None = None
+    skipped: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        damaged = {} if self.damaged is None else {"damaged": self.damaged.to_dict()}
+        return {"path": self.source, "skipped" if self.skipped else "error": self.error, **damaged}
+
+
+Loaded = tuple[str, VideoViews | Failure]
 
 
 class Recognizer:
@@ -85,6 +101,7 @@ class Recognizer:
         views: Views | str = Views(),
         frames: int | None = None,
         preprocess: PreprocessChoice | Preprocess | None = None,
+        damaged: OnDamage = "answer",
         cache: Path | bool | None = True,
         progress: Progress = lambda done, total: None,
     ) -> None:
@@ -99,6 +116,8 @@ class Recognizer:
             views: `4x3` is the paper's test; `1x1` a twelfth of its cost.
             frames: T, frames of each view; the model's own number if None.
             preprocess: what is done to the pixels, as in `claver.load`; of a model that is loaded already, settings.
+            damaged: what to do with a damaged video: `answer`, and mark the answer; `skip` it; or `fail`. One of which
+                all frames used are damaged is never answered.
             cache: where the texts' vectors are kept: True the usual folder, or another, or False for nowhere.
             progress: called with the number of texts encoded so far, and of all that are to be.
         """
@@ -110,6 +129,7 @@ class Recognizer:
             raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
         self.views = views if isinstance(views, Views) else Views.parse(views)
         self.frames = frames or self.model.config.temporal.frames
+        self.damaged = _checked(damaged)
         chosen = read_actions(actions, texts=texts, templates=templates)
         self.bank = TextBank.encode(self.model, chosen, cache=cache, progress=progress)
 
@@ -126,10 +146,13 @@ class Recognizer:
                 [T, H, W, 1], RGBA [T, H, W, 4], whose alpha is left out, or a list of frames or PIL images of one size.
 
         Raises:
-            VideoError: it cannot be read, or the model's scores for it are not finite.
+            VideoError: it cannot be read, it is damaged and not to be answered, or the model's scores for it are not
+                finite.
         """
         name = str(source) if isinstance(source, str | Path) else str(getattr(source, "name", type(source).__name__))
-        views = self._load(source)
+        views = self._admitted(name, self._load(source), self.damaged)
+        if isinstance(views, Failure):
+            raise VideoError(views.error)
         return self._predict(name, views, self._encode(views.pixels, len(views.pixels)))
 
     def stream(
@@ -139,6 +162,7 @@ class Recognizer:
         batch_size: int = 8,
         workers: int = 0,
         decode_timeout: float | None = DECODE_TIMEOUT,
+        damaged: OnDamage | None = None,
     ) -> Iterator[Prediction | Failure]:
         """Recognise many files, in order, going on past those that cannot be read.
 
@@ -150,11 +174,13 @@ class Recognizer:
             decode_timeout: seconds after which a worker gives a file up, None for never; it needs workers.
         """
         waiting: list[Loaded] = []
+        on_damage = _checked(damaged or self.damaged)
         preprocess, threads = self.preprocess, 1 if workers else 0
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
         places = (path if isinstance(path, Place) else Place(str(path), str(path)) for path in paths)
         for place, result in load_ahead(places, load_one, workers=workers, timeout=decode_timeout):
-            waiting.append((place.name, result if isinstance(result, VideoError) else result.unpacked()))
+            loaded = result if isinstance(result, VideoError) else result.unpacked()
+            waiting.append((place.name, self._admitted(place.name, loaded, on_damage)))
             if sum(len(views.pixels) for _, views in waiting if isinstance(views, VideoViews)) >= batch_size:
                 yield from self._answer(waiting, batch_size)
                 waiting = []
@@ -166,8 +192,8 @@ class Recognizer:
         if loaded:
             encoded = iter(self._encode(torch.cat(loaded), batch_size).split([len(pixels) for pixels in loaded]))
         for path, views in waiting:
-            if isinstance(views, VideoError):
-                yield Failure(path, str(views))
+            if isinstance(views, Failure):
+                yield views
                 continue
             frames = next(encoded)
             try:
@@ -176,6 +202,17 @@ class Recognizer:
                 yield Failure(path, str(error), by_model=True)
             else:
                 yield prediction
+
+    @staticmethod
+    def _admitted(name: str, views: VideoViews | VideoError, on_damage: OnDamage) -> VideoViews | Failure:
+        """The views, if there may be an answer."""
+        if isinstance(views, VideoError):
+            return Failure(name, str(views))
+        if views.damage is None or not views.damage.forbids(on_damage):
+            return views
+        skipped = on_damage == "skip"
+        why = f"{name}: it is damaged ({views.damage}) and {'was skipped' if skipped else 'not answered'}."
+        return Failure(name, why, damaged=views.damage, skipped=skipped)
 
     def _load(self, source: Any) -> VideoViews:
         return read_views(
@@ -211,6 +248,13 @@ class Recognizer:
 
     def __repr__(self) -> str:
         return f"Recognizer({len(self.actions)} actions, {self.frames} frames, views {self.views})"
+
+
+def _checked(damaged: str) -> OnDamage:
+    for allowed in ON_DAMAGE:
+        if damaged == allowed:
+            return allowed
+    raise ClaverError(f"damaged is one of {', '.join(ON_DAMAGE)}, not {damaged!r}")
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,16 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from claver.video.ffmpeg_log import Messages, collected_errors
 
 # Streams that are cut out of a broadcast begin anywhere; what comes before their first key frame is not missed.
 JOINED_ANYWHERE = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")
+
+OnDamage = Literal["answer", "skip", "fail"]
+"""What to do with a damaged video: answer and mark it, leave it out, or count it as an error."""
+ON_DAMAGE: tuple[OnDamage, ...] = ("answer", "skip", "fail")
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,10 @@ class Damage:
     share: float = 0.0
     present: float | None = None
     cause: str = ""
+
+    def forbids(self, on_damage: OnDamage) -> bool:
+        """Whether there is to be no answer: there is none from damaged frames alone, whatever was asked for."""
+        return on_damage != "answer" or self.share == 1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
