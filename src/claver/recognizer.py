@@ -26,7 +26,7 @@ from claver.prompts.templates import DEFAULT_TEMPLATES
 from claver.prompts.text_bank import TextBank
 from claver.video import Damage, Preprocess, VideoViews, read_views
 from claver.video.ahead import DECODE_TIMEOUT, load_ahead
-from claver.video.damage import ON_DAMAGE, OnDamage
+from claver.video.damage import OnDamage, checked_on_damage
 from claver.video.transforms import normalize
 
 __all__ = ["Answer", "Failure", "Prediction", "Recognizer", "Views"]
@@ -129,7 +129,7 @@ class Recognizer:
             raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
         self.views = views if isinstance(views, Views) else Views.parse(views)
         self.frames = frames or self.model.config.temporal.frames
-        self.damaged = _checked(damaged)
+        self.damaged = checked_on_damage(damaged)
         chosen = read_actions(actions, texts=texts, templates=templates)
         self.bank = TextBank.encode(self.model, chosen, cache=cache, progress=progress)
 
@@ -174,7 +174,7 @@ class Recognizer:
             decode_timeout: seconds after which a worker gives a file up, None for never; it needs workers.
         """
         waiting: list[Loaded] = []
-        on_damage = _checked(damaged or self.damaged)
+        on_damage = checked_on_damage(damaged or self.damaged)
         preprocess, threads = self.preprocess, 1 if workers else 0
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
         places = (path if isinstance(path, Place) else Place(str(path), str(path)) for path in paths)
@@ -248,13 +248,6 @@ class Recognizer:
 
     def __repr__(self) -> str:
         return f"Recognizer({len(self.actions)} actions, {self.frames} frames, views {self.views})"
-
-
-def _checked(damaged: str) -> OnDamage:
-    for allowed in ON_DAMAGE:
-        if damaged == allowed:
-            return allowed
-    raise ClaverError(f"damaged is one of {', '.join(ON_DAMAGE)}, not {damaged!r}")
 
 
 @dataclass(frozen=True)

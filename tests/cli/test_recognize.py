@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.tiny import talking_model
-from tests.videos import write_big_gif, write_video
+from tests.videos import write_big_gif, write_ffv1, write_video
 
 from claver.cli.formats import Format, form_for
 from claver.cli.journal import Journal
@@ -93,6 +93,41 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_others_go_on(model: Path
     )
 
 
+def test_damaged_files_are_marked_skipped_or_failed(model: Path, videos: Path, tmp_path: Path) -> None:
+    """In every format and in the summary; the exit code tells of errors alone."""
+    sound, torn = write_ffv1(tmp_path / "sound.mkv"), write_ffv1(tmp_path / "torn.mkv", [4, 5])
+    options = (sound, torn, "--model", model, "--actions", ACTIONS)
+    text = "25 % of the frames used damaged, in packet 4: slice CRC mismatch"
+    done = claver(*options, "--format", "json")
+    assert done.returncode == 0
+    first, second = json.loads(done.stdout)
+    assert first["damaged"] is None
+    assert first["seconds"] == second["seconds"] == [0.1, 0.3, 0.5, 0.7]
+    assert second["damaged"]["share"] == 0.25
+    assert second["damaged"]["cause"].startswith("in packet 4: slice CRC mismatch")
+    assert "claver: 1 of 2 files are damaged; their answers are marked:" in done.stderr
+    assert f"claver: {torn}: damaged: {text}" in done.stderr
+    rows = list(csv.DictReader(io.StringIO(claver(*options, "--format", "csv", "--top", 1).stdout)))
+    assert [row["damaged"][: len(text)] for row in rows] == ["", text]
+    assert [row["seconds"] for row in rows] == ["0.1 0.3 0.5 0.7"] * 2
+    table = claver(*options).stdout
+    assert f"  damaged: {text}" in table
+    assert table.count("4 frames, 0.10 … 0.70 s") == 2
+    assert table.count("damaged:") == 1
+
+    output = ("--format", "jsonl", "--output", tmp_path / "out.jsonl")
+    done = claver(*options, "--damaged", "skip", *output)
+    assert done.returncode == 0
+    first, second = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert "top" in first
+    assert set(second) == {"path", "skipped", "damaged"}
+    assert "claver: 1 of 2 files are damaged and were skipped:" in done.stderr
+    done = claver(*options, "--damaged", "fail")
+    assert done.returncode == 1
+    assert f"{torn}: it is damaged ({text}" in done.stderr
+    assert str(torn) not in done.stdout, "what has no answer is named once, at the end"
+
+
 def test_interrupted_and_resumed_it_loses_and_repeats_nothing(model: Path, tmp_path: Path) -> None:
     """Stopped by Ctrl-C in mid-run; the second run skips what is done and ends as an unbroken one does."""
     for seed in range(16):
@@ -136,6 +171,7 @@ def test_interrupted_and_resumed_it_loses_and_repeats_nothing(model: Path, tmp_p
         (["x.mp4", "--model", "MODEL", "--actions", "nowhere.csv"], "claver: there is no file of actions nowhere.csv"),
         (["x.mp4", "--model", "MODEL", "--views", "3"], "claver: views must be clips x crops"),
         (["x.mp4", "--model", "MODEL", "--temporal", "kmta"], "claver: temporal must be one of kmt, kmct"),
+        (["x.mp4", "--model", "MODEL", "--damaged", "no"], "claver: damaged is one of answer, skip, fail, not 'no'"),
         (["x.mp4", "--model", "MODEL", "--dtype", "half"], "claver: dtype must be float32"),
         (["x.mp4", "--model", "MODEL", "--device", "abacus"], "claver: device 'abacus' cannot be used here"),
         (

@@ -16,7 +16,8 @@ from claver.json_text import to_json
 from claver.terminal import shown
 
 Record = dict[str, Any]
-"""`{"path": …, "top": [{"action", "probability", "score"}, …]}`, or `{"path": …, "error": …}`."""
+"""`{"path", "seconds": […], "damaged": null, "top": [{"action", "probability", "score"}, …]}`, or path and `error`, or
+path and `skipped`. Where there is damage, `damaged` is `{"share", "present", "cause"}`, see `claver.video.Damage`."""
 
 
 CsvSafeOption = Annotated[
@@ -53,13 +54,16 @@ def render(records: Sequence[Record], form: Format, *, csv_safe: bool = False) -
 
 def _csv(records: Sequence[Record], csv_safe: bool) -> str:
     """One row per answer, and one per file that failed."""
-    rows: list[list[object]] = [["path", "rank", "action", "probability", "score", "error"]]
+    columns = ("path", "rank", "action", "probability", "score", "error", "seconds", "damaged")
+    rows: list[list[object]] = [list(columns)]
     for record in records:
-        if "error" in record:
-            rows.append([record["path"], "", "", "", "", record["error"]])
+        damaged = damage_text(record)
+        if "top" not in record:
+            rows.append([record["path"], "", "", "", "", record.get("error", ""), "", damaged])
+        seconds = " ".join(f"{moment:g}" for moment in record.get("seconds") or ())
         for rank, answer in enumerate(record.get("top", ()), start=1):
             numbers = (f"{answer['probability']:.6f}", f"{answer['score']:.6f}")
-            rows.append([record["path"], rank, answer["action"], *numbers, ""])
+            rows.append([record["path"], rank, answer["action"], *numbers, "", seconds, damaged])
     return csv_text(rows, safe=csv_safe)
 
 
@@ -70,16 +74,38 @@ def _table(records: Sequence[Record]) -> str:
     console = Screen(file=file, width=max(60, min(120, Screen(stderr=True).width)))
     for record in records:
         console.print(shown(record["path"]), style="bold", markup=False, highlight=False, soft_wrap=True)
-        console.print(_answers(record), highlight=False, soft_wrap="error" in record)
+        for line in _about(record):
+            console.print(f"  {shown(line)}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        console.print(_answers(record), highlight=False, soft_wrap="top" not in record)
     return file.getvalue()
+
+
+def damage_text(record: Record) -> str:
+    """What is damaged about the video of a record, in words; empty for a sound one."""
+    from claver.video.damage import Damage
+
+    return str(Damage(**record["damaged"])) if record.get("damaged") else ""
+
+
+def damage_line(record: Record) -> str:
+    """The file and its damage."""
+    return f"{record['path']}: damaged: {damage_text(record)}"
+
+
+def _about(record: Record) -> list[str]:
+    """When the frames used are shown, and what is damaged."""
+    moments: list[float] = record.get("seconds") or []
+    frames = f"{len(moments)} frames, {moments[0]:.2f} … {moments[-1]:.2f} s" if len(moments) > 1 else ""
+    damaged = damage_text(record) if "top" in record else ""
+    return [line for line in (frames, damaged and f"damaged: {damaged}") if line]
 
 
 def _answers(record: Record) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    if "error" in record:
-        return f"  ✗ {escape(shown(record['error']))}\n"
+    if "top" not in record:
+        return f"  ✗ {escape(shown(record.get('error') or record['skipped']))}\n"
     table = Table(box=None, padding=(0, 1), show_header=False)
     for rank, answer in enumerate(record["top"], start=1):
         bar = "█" * round(24 * answer["probability"])

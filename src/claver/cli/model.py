@@ -38,6 +38,14 @@ WorkersOption = Annotated[
 DecodeTimeoutOption = Annotated[
     float, typer.Option(min=0.1, help="Seconds after which a worker gives up a file that it cannot finish.")
 ]
+DamagedOption = Annotated[
+    str,
+    typer.Option(
+        metavar="answer|skip|fail",
+        help="What to do with damaged and truncated videos: answer and mark them, leave them out, or count them as "
+        "errors. One of which all frames used are damaged is never answered.",
+    ),
+]
 FramesOption = Annotated[int | None, typer.Option(min=1, help="Frames per view; the model's own if not given.")]
 PreprocessOption = Annotated[
     str | None,
@@ -58,6 +66,13 @@ TextsOption = Annotated[
         "what comes with the actions: for a benchmark everything, else templates.",
     ),
 ]
+
+
+def check_damaged(damaged: str) -> None:
+    """Raise `ClaverError` if it is nothing that can be done with damaged videos."""
+    from claver.video.damage import checked_on_damage
+
+    checked_on_damage(damaged)
 
 
 def default_workers(files: int) -> int:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import CsvSafeOption, Format, Record, check_output, form_for, render
+from claver.cli.formats import CsvSafeOption, Format, Record, check_output, damage_line, form_for, render
 from claver.cli.inputs import find_videos, given_actions
 from claver.cli.journal import Journal
 from claver.cli.model import (
     BatchOption,
+    DamagedOption,
     DecodeTimeoutOption,
     DeviceOption,
     DtypeOption,
@@ -25,6 +26,7 @@ from claver.cli.model import (
     TextsOption,
     ViewsOption,
     WorkersOption,
+    check_damaged,
     default_workers,
     encoding_shown,
     model_identity,
@@ -46,6 +48,7 @@ EPILOG = """
 claver recognize clip.mp4 --model runs/quickstart/kmct --actions "moves left, moves right, grows"\n
 claver recognize clips/ --model openai/clip-vit-base-patch16 --actions kinetics400 --top 3\n
 claver recognize clips/ --model MODEL --actions ucf101 --texts decomposition,synonym\n
+claver recognize clips/ --model MODEL --actions ucf101 --damaged skip\n
 claver recognize "clips/**/*.mp4" --model MODEL --actions my_actions.csv --output answers.jsonl\n
 find clips -name "*.mp4" -print0 | claver recognize - --model MODEL --dry-run
 """
@@ -87,6 +90,7 @@ def recognize(
     output: OutputOption = None,
     csv_safe: CsvSafeOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    damaged: DamagedOption = "answer",
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
     batch_size: BatchOption = 8,
@@ -95,8 +99,10 @@ def recognize(
 ) -> None:
     """Name the actions in videos: the ranked actions of a list, for every file.
 
-    Files that cannot be read are reported at the end, and the exit code is then 1.
+    Files that cannot be read are reported at the end, and the exit code is then 1. Answers from damaged files are
+    marked, and reported too.
     """
+    check_damaged(damaged)
     if output is not None:
         check_output(output)
     if "-" in videos and actions == "-":
@@ -111,8 +117,10 @@ def recognize(
     settings: dict[str, Any] = {"model": model_identity(model), "actions": given, "top": top}
     settings |= {"texts": text_identity(texts), "temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
     settings |= {} if preprocess is None else {"preprocess": preprocess}
+    settings |= {} if damaged == "answer" else {"damaged": damaged}
     workers = default_workers(len(paths)) if workers is None else workers
     loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
+    loading |= {"damaged": damaged}
 
     def answer(wanted: Sequence[str]) -> Iterator[Record]:
         recognizer = _recognizer(model, named, texts, temporal, frames, views, device, dtype, preprocess)
@@ -128,7 +136,7 @@ def recognize(
         hint = "" if output is None else "; the same command goes on where it stopped"
         complain(f"interrupted{hint}")
         raise typer.Exit(130) from None
-    _report([record for record in records if "error" in record], len(records))
+    _report(records)
 
 
 def _to_stdout(paths: Sequence[str], answer: Answerer, form: Format, write: Writer) -> list[Record]:
@@ -139,8 +147,8 @@ def _to_stdout(paths: Sequence[str], answer: Answerer, form: Format, write: Writ
         records.append(record)
         if flowing:
             put(write([record]))
-    if form is Format.table:  # what failed is reported at the end, once
-        say(write([record for record in records if "error" not in record]), end="")
+    if form is Format.table:  # what has no answer is reported at the end, once
+        say(write([record for record in records if "top" in record]), end="")
     elif not flowing:
         put(write(records))
     return records
@@ -151,7 +159,7 @@ def _to_file(
 ) -> list[Record]:
     """Through a journal, so that nothing is lost; files that failed in an earlier run are tried again."""
     with Journal(output, settings) as journal:
-        missing = [path for path in paths if "top" not in journal.done.get(path, ())]
+        missing = [path for path in paths if not {"top", "skipped"} & set(journal.done.get(path, ()))]
         if len(missing) < len(paths):
             tell(f"{len(paths) - len(missing)} of {len(paths)} files done before, going on")
         for record in _with_progress(answer(missing) if missing else iter(()), len(missing)):
@@ -172,17 +180,27 @@ def _with_progress(records: Iterator[Record], total: int, *, hidden: bool = Fals
 def _record(result: Prediction | Failure, top: int) -> Record:
     from claver.recognizer import Failure
 
-    return {"path": result.source, "error": result.error} if isinstance(result, Failure) else result.to_dict(top)
+    return result.to_dict() if isinstance(result, Failure) else result.to_dict(top)
 
 
-def _report(failed: Sequence[Record], total: int) -> None:
-    if not failed:
-        return
-    if total > 1:
-        complain(f"{len(failed)} of {total} files could not be read:")
-    for record in failed:
-        complain(record["error"])
-    raise typer.Exit(1)
+def _report(records: Sequence[Record]) -> None:
+    """What is to be known of the files beside the answers; exit code 1 if some have none for an error."""
+    failed = [record for record in records if "error" in record]
+    skipped = [record for record in records if "skipped" in record]
+    marked = [record for record in records if "top" in record and record.get("damaged")]
+    total = len(records)
+    _list(marked, total, "are damaged; their answers are marked", damage_line)
+    _list(skipped, total, "are damaged and were skipped", damage_line)
+    _list(failed, total, "could not be read", lambda record: str(record["error"]))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _list(records: Sequence[Record], total: int, what: str, line: Callable[[Record], str]) -> None:
+    if records and total > 1:
+        complain(f"{len(records)} of {total} files {what}:")
+    for record in records:
+        complain(line(record))
 
 
 def _recognizer(

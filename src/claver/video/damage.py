@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from claver.errors import ClaverError
 from claver.video.ffmpeg_log import Messages, collected_errors
 
 # Streams that are cut out of a broadcast begin anywhere; what comes before their first key frame is not missed.
@@ -160,6 +161,18 @@ def judge(signs: Signs, share: float, ending: Ending | None, complaint: str = ""
     causes += [gap] if gap else []
     present = ending.present if ending else None
     return Damage(share, present, causes[0]) if causes else None
+
+
+def checked_on_damage(text: str) -> OnDamage:
+    """A text as what to do with damaged videos.
+
+    Raises:
+        ClaverError: it is none of those.
+    """
+    for allowed in ON_DAMAGE:
+        if text == allowed:
+            return allowed
+    raise ClaverError(f"damaged is one of {', '.join(ON_DAMAGE)}, not {text!r}")
 
 
 def told_by(name: str, messages: Messages) -> str:
