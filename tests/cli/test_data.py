@@ -242,3 +242,33 @@ def test_sizes() -> None:
     for text in ("", "MB", "-1MB", "1TB", "0", "1 MB 2"):
         with pytest.raises(ClaverError, match="a size should be like"):
             parse_size(text)
+
+
+def test_a_test_split_by_share_and_groups(quick: Claver, tmp_path: Path) -> None:
+    rows = [
+        f"{name}/{person}_{n}.mp4,{name},{person}" for name in ("bow", "wave") for person in "abcde" for n in (0, 1)
+    ]
+    listed, made = tmp_path / "m.csv", tmp_path / "s.csv"
+    listed.write_text("\n".join(["path,label,person", *rows, "alone/x.mp4,alone,f"]) + "\n")
+    done = quick("split", listed, "--test", "0.2", "--group", "person", "--output", made)
+    assert done.returncode == 0, done.stderr
+    assert "21 clips of 3 classes in" in done.stdout
+    assert "17 train, 4 test" in done.stdout
+    assert "1 classes have no test clip, such as 'alone'" in done.stderr
+    manifest = read_manifest(made)
+    people = {split: {s.path[-7] for s in manifest.select(split).samples} for split in ("train", "test")}
+    assert len(people["test"]) == 1
+    assert not people["test"] & people["train"]
+    by_pattern = tmp_path / "p.csv"
+    assert quick("split", listed, "--test", "0.2", "--group", r"(\w)_?\d?\.mp4", "--output", by_pattern).returncode == 0
+    refused = quick("split", made, "--test", "0.2", "--output", by_pattern).stderr
+    assert "s.csv has splits already (train, test); to split the clips of one of them alone, add --split" in refused
+    assert quick("split", made, "--test", "0.5", "--split", "train", "--output", by_pattern).returncode == 0
+    assert len(read_manifest(by_pattern)) == 17
+    for wrong, message in (
+        (["--test", "2"], "above 0 and below 1"),
+        (["--group", "person"], "give either --few-shot K or --k600-draw 1, 2 or 3, or --test SHARE"),
+        (["--few-shot", "1", "--group", "person"], "--group goes with --test"),
+    ):
+        done = quick("split", listed, *wrong, "--output", by_pattern)
+        assert (done.returncode, message in done.stderr) == (1, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -44,6 +45,8 @@ claver data check shards/
 SPLIT_EXAMPLES = """
 [bold]Examples[/]
 
+claver data split my_clips.csv --test 0.2 --output my_split.csv\n
+claver data split my_clips.csv --test 0.2 --group person --output my_split.csv\n
 claver data split ucf101.csv --few-shot 4 --seed 1 --output ucf101_4shot.csv\n
 claver data split k600_val.csv --k600-draw 1 --output k600_draw1.csv
 """
@@ -172,6 +175,17 @@ def check(
 def split(
     manifest: ManifestArgument,
     output: OutputOption,
+    test: Annotated[
+        float | None,
+        typer.Option(help="Set this share of each class apart for testing, the rest for training: a column split."),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN|PATTERN",
+            help="With --test: clips that stay together, by a column or by a regular expression on their paths.",
+        ),
+    ] = None,
     few_shot: Annotated[
         int | None, typer.Option(min=1, help="Exactly K training clips of each class; 2, 4, 8 and 16 are nested.")
     ] = None,
@@ -182,19 +196,54 @@ def split(
     only: Annotated[str | None, typer.Option("--split", help="Only clips of this split: train, val or test.")] = None,
     root: RootOption = None,
 ) -> None:
-    """Take a part of a dataset: K clips of each class, or a draw of Kinetics-600's classes."""
+    """Set clips apart for testing, or take a part: K clips of each class, or a draw of Kinetics-600's classes.
+
+    Clips are drawn by the names of their files: the same wherever the files lie, and in whatever order they are listed.
+    """
     from claver.data import split as parts
     from claver.data.manifest_file import read_manifest, write_manifest
 
-    if (few_shot is None) == (k600_draw is None):
-        raise ClaverError("give either --few-shot K or --k600-draw 1, 2 or 3")
+    if (test, few_shot, k600_draw).count(None) != 2:
+        raise ClaverError("give either --few-shot K or --k600-draw 1, 2 or 3, or --test SHARE")
+    if group is not None and test is None:
+        raise ClaverError("--group goes with --test: it says which clips stay together")
     _require_folder(output)
-    whole = read_manifest(manifest, root=root, split=only)
-    part = parts.few_shot(whole, few_shot, seed=seed) if few_shot else parts.k600_draw(whole, k600_draw or 1)
+    whole = read_manifest(manifest, root=root)
+    if test is not None:
+        part = _set_apart(manifest, whole, test, group, seed, only)
+    elif few_shot is not None:
+        part = parts.few_shot(whole.select(only), few_shot, seed=seed, split=only)
+    else:
+        part = parts.k600_draw(whole.select(only), k600_draw or 1)
     write_manifest(part, output, root=root)
-    say(f"{len(part)} clips of {len(part.classes)} classes in {shown(str(output))}")
+    each = Counter(sample.split for sample in part.samples) if test is not None else {}
+    counts = f": {', '.join(f'{count} {name}' for name, count in sorted(each.items(), reverse=True))}" if each else ""
+    say(f"{len(part)} clips of {len(part.classes)} classes in {shown(str(output))}{counts}")
     if empty := part.empty_classes():
         _warn([f"{len(empty)} classes have no clip, such as {empty[0]!r}"])
+    if test is not None and (untested := part.select("test").only_present().classes) != part.only_present().classes:
+        without = [name for name in part.only_present().classes if name not in set(untested)]
+        _warn([f"{len(without)} classes have no test clip, such as {without[0]!r}: they have one clip, or one group"])
+
+
+def _set_apart(path: Path, whole: Manifest, share: float, group: str | None, seed: int, only: str | None) -> Manifest:
+    from claver.data.manifest_file import csv_rows
+    from claver.data.split import groups_by, train_test
+
+    if only is None and (known := [name for name in whole.splits if name]):
+        raise ClaverError(
+            f"{path} has splits already ({', '.join(known)}); to split the clips of one of them alone, add "
+            f"--split {known[0]}"
+        )
+    columns, rows = csv_rows(path)
+    chosen = whole.select(only)
+    if group is None or group.strip().lower() not in columns:
+        return train_test(chosen, share, seed=seed, groups=None if group is None else groups_by(chosen, group))
+    values = [(row[group.strip().lower()].strip(), line) for row, line in rows]
+    if empty := [line for value, line in values if not value]:
+        raise ClaverError(f"{path}, line {empty[0]}: the column {group!r} is empty; it should name the clip's group")
+    kept = [value for (value, _), sample in zip(values, whole.samples, strict=True) if sample.split in chosen.splits]
+    return train_test(chosen, share, seed=seed, groups=kept)
 
 
 @data_app.command(epilog=SHARD_EXAMPLES)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from claver.data.manifest import Manifest, Sample, overlap
     from claver.data.manifest_file import read_manifest, write_manifest
     from claver.data.shards import open_shards, verify_shards, write_shards
-    from claver.data.split import few_shot, k600_draw
+    from claver.data.split import few_shot, groups_by, k600_draw, train_test
     from claver.data.stream import ClipStream
 
 _HOME = {
@@ -32,6 +32,7 @@ _HOME = {
     "dataset_classes": "classes",
     "detect_layout": "layouts",
     "few_shot": "split",
+    "groups_by": "split",
     "index_folder": "layouts",
     "k600_draw": "split",
     "open_clips": "clips",
@@ -39,6 +40,7 @@ _HOME = {
     "overlap": "manifest",
     "read_in_order": "loading",
     "read_manifest": "manifest_file",
+    "train_test": "split",
     "verify_shards": "shards",
     "write_manifest": "manifest_file",
     "write_shards": "shards",
@@ -59,6 +61,7 @@ __all__ = [
     "dataset_classes",
     "detect_layout",
     "few_shot",
+    "groups_by",
     "index_folder",
     "k600_draw",
     "open_clips",
@@ -66,6 +69,7 @@ __all__ = [
     "overlap",
     "read_in_order",
     "read_manifest",
+    "train_test",
     "verify_shards",
     "write_manifest",
     "write_shards",

@@ -7,11 +7,13 @@ say nothing.
 from __future__ import annotations
 
 import logging
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from claver.data.clips import Clips
 from claver.data.manifest import Manifest, normal_split
 from claver.errors import ClaverError
+
+if TYPE_CHECKING:
+    from claver.data.clips import Clips
 
 logger = logging.getLogger("claver")
 Purpose = Literal["training", "testing"]
@@ -19,7 +21,9 @@ _TAKEN = {"training": ("train",), "testing": ("test", "val")}
 _KEPT_OUT = {"training": ("test", "val"), "testing": ("train",)}
 
 
-def part_for(manifest: Manifest, purpose: Purpose, split: str | None = None, *, name: str = "the manifest") -> str:
+def part_for(
+    manifest: Manifest, purpose: Purpose, split: str | None = None, *, name: str = "the manifest", told: bool = True
+) -> str:
     """The split that serves a purpose; empty for all clips of a list without splits.
 
     For testing it is `test`, or else `val`; for training `train`. What is taken of several is logged with its count.
@@ -29,6 +33,7 @@ def part_for(manifest: Manifest, purpose: Purpose, split: str | None = None, *, 
         purpose: what for.
         split: the one that was asked for, which is taken whatever the purpose.
         name: what messages call the list.
+        told: whether what is taken of several splits is logged.
 
     Raises:
         ClaverError: no clip of the split asked for, none for the purpose, or several splits of which none is known.
@@ -43,7 +48,7 @@ def part_for(manifest: Manifest, purpose: Purpose, split: str | None = None, *, 
     taken = next((known for known in _TAKEN[purpose] if known in there), "")
     if not taken and (len(there) > 1 or there[0] in _KEPT_OUT[purpose]):
         raise ClaverError(_none_fits(there, purpose, name))
-    if len(there) > 1:
+    if len(there) > 1 and told:
         count = sum(sample.split == taken for sample in manifest.samples)
         others = ", ".join(repr(other) if other else "no split" for other in there if other != taken)
         what = "%s: %d of %d clips are taken, split %r; left out: %s"
