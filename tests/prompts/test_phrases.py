@@ -114,6 +114,10 @@ def test_any_name_gets_as_many_texts_the_bare_name_first(name: str) -> None:
     assert texts[0] == name
 
 
+def test_braces_of_a_name_are_its_own() -> None:
+    assert fill("a {doing} {} b", ["{}!", "see {activity}"]) == ("a {doing} {} b!", "see a {doing} {} b")
+
+
 def test_the_quickstart_learns_from_the_texts_it_was_measured_with() -> None:
     texts = verb_class_texts()["grows"]
     assert texts[-8:] == (

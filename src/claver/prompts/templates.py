@@ -64,8 +64,6 @@ def fill(action: str, templates: Sequence[str] = DEFAULT_TEMPLATES) -> tuple[str
 
 
 def _fill(template: str, action: str, form: Phrase) -> str:
-    if "{}" in template:
-        return template.replace("{}", action)
     if form.finite:
         template = _FINITE.get(template, template)
     elif not form.doing:
@@ -73,4 +71,6 @@ def _fill(template: str, action: str, form: Phrase) -> str:
     elif form.who and "{doing}" in template:
         template = _SUBJECTS.sub(form.who, template, count=1)
         template = template.replace("people is", "people are")
-    return template.replace("{activity}", form.activity).replace("{doing}", form.doing or form.activity)
+    forms = {"": action, "activity": form.activity, "doing": form.doing or form.activity}
+    # At once, for a name may hold braces itself.
+    return _PLACE.sub(lambda place: forms[place[1] or ""], template)
