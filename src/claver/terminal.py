@@ -14,6 +14,8 @@ from claver.files import as_bytes
 _ACTING = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _IN_TEXT, _IN_LINE = re.compile(f"[{_ACTING}]"), re.compile(f"[{_ACTING}\t\n]")
 
+_LONGEST = 1500
+
 
 class Loudness(IntEnum):
     """How much is said besides results and errors."""
@@ -70,8 +72,11 @@ def tell(sentence: str) -> None:
 
 
 def complain(sentence: str) -> None:
-    """Print a sentence about what is wrong, in one line, to stderr."""
-    _print(f"claver: {shown(sentence)}\n", sys.stderr)
+    """Print a sentence about what is wrong, in one line, to stderr; of what is endless the beginning and the end."""
+    sentence = shown(sentence)
+    if len(sentence) > _LONGEST:
+        sentence = f"{sentence[: _LONGEST * 2 // 3]} … {sentence[-_LONGEST // 3 :]}"
+    _print(f"claver: {sentence}\n", sys.stderr)
 
 
 def put(text: str) -> None:
@@ -103,6 +108,15 @@ class Escaping(logging.Formatter):
 
 def show_warnings() -> None:
     """Let the loggers of this process speak to stderr, with `Escaping`."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(Escaping())
-    logging.getLogger().addHandler(handler)
+    root = logging.getLogger()
+    if not any(isinstance(handler, _ToStderr) for handler in root.handlers):
+        handler = _ToStderr()
+        handler.setFormatter(Escaping())
+        root.addHandler(handler)
+
+
+class _ToStderr(logging.Handler):
+    """Writes to what is stderr by then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _print(f"{self.format(record)}\n", sys.stderr)

@@ -18,7 +18,7 @@ from claver.cli.formats import CsvSafeOption, Record
 from claver.cli.journal import Journal
 from claver.cli.model import DecodeTimeoutOption
 from claver.errors import ClaverError
-from claver.files import write_whole
+from claver.files import only_writer, write_whole
 from claver.terminal import complain, put, say, shown, tell
 
 if TYPE_CHECKING:
@@ -112,10 +112,11 @@ def index(
     _require_folder(output)
     options: dict[str, Any] = {"videos": videos, "fold": fold, "split": split, "dataset": dataset}
     options |= {"classes": classes or (), "first_label": first_label, "ignore": [output]}
-    found = index_folder(folder, layout, **options)
-    if only_present:
-        found = replace(found, manifest=found.manifest.only_present())
-    write_manifest(found.manifest, output, root=root)
+    with only_writer(output):
+        found = index_folder(folder, layout, **options)
+        if only_present:
+            found = replace(found, manifest=found.manifest.only_present())
+        write_manifest(found.manifest, output, root=root)
     if report is not None:
         write_whole(report, index_json(found))
     say(index_report(found), end="")
@@ -208,14 +209,15 @@ def split(
     if group is not None and test is None:
         raise ClaverError("--group goes with --test: it says which clips stay together")
     _require_folder(output)
-    whole = read_manifest(manifest, root=root)
-    if test is not None:
-        part = _set_apart(manifest, whole, test, group, seed, only)
-    elif few_shot is not None:
-        part = parts.few_shot(whole.select(only), few_shot, seed=seed, split=only)
-    else:
-        part = parts.k600_draw(whole.select(only), k600_draw or 1)
-    write_manifest(part, output, root=root)
+    with only_writer(output):
+        whole = read_manifest(manifest, root=root)
+        if test is not None:
+            part = _set_apart(manifest, whole, test, group, seed, only)
+        elif few_shot is not None:
+            part = parts.few_shot(whole.select(only), few_shot, seed=seed, split=only)
+        else:
+            part = parts.k600_draw(whole.select(only), k600_draw or 1)
+        write_manifest(part, output, root=root)
     each = Counter(sample.split for sample in part.samples) if test is not None else {}
     counts = f": {', '.join(f'{count} {name}' for name, count in sorted(each.items(), reverse=True))}" if each else ""
     say(f"{len(part)} clips of {len(part.classes)} classes in {shown(str(output))}{counts}")
@@ -265,7 +267,7 @@ def shard(
     limit = parse_size(size)
     listed = read_manifest(manifest, root=root, split=split)
     _warn(listed.warnings)
-    with _resumable(), _progress("packing", len(listed)) as advance:
+    with only_writer(output), _resumable(), _progress("packing", len(listed)) as advance:
         index = write_shards(listed, output, size=limit, seed=seed, on_shard=lambda done, _: advance(done))
     say(f"{len(listed)} clips in {len(list(output.glob('shard-*.tar')))} shards, listed in {shown(str(index))}")
 
@@ -276,10 +278,11 @@ def parse_size(text: str) -> int:
     Raises:
         ClaverError: not a number with a unit.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?I?B?)", text.strip().upper())
-    if found is None or found[2] not in _UNITS or not (size := int(float(found[1]) * _UNITS[found[2]])):
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([KMG]?I?B?)", text.strip().upper())
+    size = float(found[1]) * _UNITS[found[2]] if found is not None and found[2] in _UNITS else 0
+    if not 1 <= size < 2**63:
         raise ClaverError(f"a size should be like 512MB or 1GiB, not {text!r}")
-    return size
+    return int(size)
 
 
 def _checked(listed: Manifest, journal: Journal, workers: int | None, decode_timeout: float) -> list[Record]:

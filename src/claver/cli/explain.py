@@ -17,6 +17,7 @@ from claver.cli.model import (
     TemporalOption,
     open_model,
 )
+from claver.files import only_writer
 from claver.terminal import say, shown
 
 EPILOG = """
@@ -72,6 +73,7 @@ def explain(
     check_target(output)
     competing = read_actions({name: [name] for name in named} if actions is None else given_actions(actions))
     loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
-    explanation = explain_clip(Recognizer(loaded, competing, frames=frames), clip, action, against)
-    path = explanation.save(output)
+    with only_writer(output):
+        explanation = explain_clip(Recognizer(loaded, competing, frames=frames), clip, action, against)
+        path = explanation.save(output)
     say(f"{summary(explanation)}\n{shown(str(path))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -81,15 +82,28 @@ def _run() -> None:
     except ClaverError as error:
         _end(str(error))
     except BrokenPipeError:
-        # Whoever read our output has had enough; Python would complain once more while closing it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()  # whoever read our output has had enough
         sys.exit(1)
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         _end(f"{error.strerror or error}{where}")
-    except MemoryError:
-        _end("not enough memory for what was asked; fewer frames or views, or a smaller --batch-size, need less")
+    except Exception as error:
+        _end(_unforeseen(error))
+
+
+def _print_no_more() -> None:
+    """Python would complain once more while it closes an output that cannot be written."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unforeseen(error: Exception) -> str:
+    """One sentence for what nobody thought of; all of it with --verbose."""
+    told = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "out of memory" in told or "t allocate memory" in told:
+        return "not enough memory for what was asked; fewer frames or views, or a smaller --batch-size, need less"
+    return f"this should not have happened, --verbose says where: {type(error).__name__}: {told}"
 
 
 def _end(sentence: str) -> NoReturn:

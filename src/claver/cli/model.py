@@ -149,9 +149,10 @@ def open_device(name: str | None) -> str:
     if name is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ClaverError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+        torch.zeros(1, device=name).item()  # the device named meta has tensors, but no values
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError) as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        raise ClaverError(f"device {name!r} cannot be used here: {reason}") from error
     return name
 
 

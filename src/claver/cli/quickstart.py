@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from claver.errors import ClaverError
+from claver.files import only_writer
 
 EPILOG = """
 [bold]Examples[/]
@@ -36,7 +37,9 @@ def quickstart(
     from claver.quickstart import run_quickstart
     from claver.screen import Screen
 
-    run_quickstart(output, seed=seed, changes=changes or [], resume=resume, console=Screen())
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with only_writer(output):
+        run_quickstart(output, seed=seed, changes=changes or [], resume=resume, console=Screen())
 
 
 def _check_extras() -> None:

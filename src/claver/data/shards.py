@@ -108,10 +108,9 @@ def write_shards(
 def _size(path: str) -> int:
     try:
         size = os.stat(path).st_size
-    except OSError as error:
-        raise ClaverError(
-            f"{path}: {error.strerror}; `claver data check --write-good` leaves such clips out"
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        reason = getattr(error, "strerror", None) or error
+        raise ClaverError(f"{path}: {reason}; `claver data check --write-good` leaves such clips out") from error
     if not size:
         raise ClaverError(f"{path} is empty; `claver data check --write-good` leaves such clips out")
     return size

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from claver.errors import ClaverError
-from claver.files import write_whole
+from claver.files import only_writer, write_whole
 from claver.processes import WorkerDiedError, WorkerPool
 from claver.studies import find_study
 from claver.studies.journal import Journal
@@ -45,15 +45,17 @@ def run_study(
     study.check(options)
     runs = study.runs(options)
     output.mkdir(parents=True, exist_ok=True)
-    journal = Journal(output / "data.jsonl")
-    write_whole(output / "command.txt", command + "\n")
-    missing = journal.missing(runs)
-    with _progress(console) as progress, closing(_finished(study, missing, output.parent / "bench", workers)) as done:
-        bar = progress.add_task(study.name, total=len(runs), completed=len(runs) - len(missing))
-        for record in done:
-            journal.add(record)
-            progress.advance(bar)
-    return _write(study, journal.records(runs), output)
+    with only_writer(output):
+        journal = Journal(output / "data.jsonl")
+        write_whole(output / "command.txt", command + "\n")
+        missing = journal.missing(runs)
+        running = closing(_finished(study, missing, output.parent / "bench", workers))
+        with _progress(console) as progress, running as done:
+            bar = progress.add_task(study.name, total=len(runs), completed=len(runs) - len(missing))
+            for record in done:
+                journal.add(record)
+                progress.advance(bar)
+        return _write(study, journal.records(runs), output)
 
 
 def _finished(study: Study, runs: Sequence[Settings], cache: Path, workers: int) -> Generator[Record, None, None]:

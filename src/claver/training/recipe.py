@@ -20,7 +20,7 @@ from claver.yaml_text import parse_yaml
 class Section(BaseModel):
     """A part of a recipe; a key it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NewModel(Section):

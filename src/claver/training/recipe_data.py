@@ -12,7 +12,7 @@ from claver.training.mirror import mirrored_pairs
 class DataSection(BaseModel):
     """A part of a recipe; a key it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Augment(DataSection):
