@@ -7,11 +7,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.video.video_files import write_video as write_timed
 from tests.videos import write_big_gif, write_video
 
 from claver.data import Manifest, Sample
 from claver.data.check import check_clip, check_clips, judged
-from claver.data.report import find_duplicates
+from claver.data.report import check_report, find_duplicates
 from claver.video import VideoReader
 
 
@@ -105,3 +106,17 @@ def test_a_file_that_takes_too_long_is_broken_and_the_others_go_on(tmp_path: Pat
     records = list(check_clips([str(slow), str(sound)], workers=1, decode_timeout=1))
     assert [record["status"] for record in records] == ["broken", "ok"]
     assert records[0]["cause"].startswith(f"{slow}: it was not read within 1 s and was given up")
+
+
+def test_a_jump_in_the_time_stamps_is_told_and_no_fault(tmp_path: Path) -> None:
+    ticks = [40 * i + 3_600_000 * (i >= 6) for i in range(12)]
+    path = write_timed(tmp_path / "jump.mkv", 12, ticks=ticks)
+    record = check_clip(str(path))
+    assert record["status"] == "irregular"
+    assert record["seconds"] == pytest.approx(0.48)
+    assert record["cause"] == f"{path}: its time stamps jump once, first before frame 6; a jump counts as one frame."
+    assert judged(record, 12) == record
+    assert judged(record, 13)["status"] == "short"
+    text = check_report([record], [], "table")
+    assert text.startswith("1 clips: 0 sound, 1 irregular\n")
+    assert "jump once" in text

@@ -142,6 +142,8 @@ def check(
 ) -> None:
     """Decode every frame of every clip; report what is missing, broken, damaged or short. Exit code 1 if anything is.
 
+    Clips whose time stamps jump are irregular, which is told but no fault: a jump counts as one frame.
+
     Interrupted, the same command goes on where it stopped. Of shards the checksums are compared.
     """
     if manifest.is_dir():
@@ -290,7 +292,7 @@ def _checked(listed: Manifest, journal: Journal, workers: int | None, decode_tim
     from claver.data.check import check_clips
 
     paths = list(dict.fromkeys(listed.paths()))
-    left = [path for path in paths if journal.done.get(path, {}).get("status") not in ("ok", "damaged")]
+    left = [path for path in paths if journal.done.get(path, {}).get("status") not in ("ok", "irregular", "damaged")]
     if len(left) < len(paths):
         tell(f"{len(paths) - len(left)} of {len(paths)} clips checked before, going on")
     processes = min(len(left), (os.cpu_count() or 1) if workers is None else workers)

@@ -14,8 +14,9 @@ from claver.video.reader import VideoReader
 Record = dict[str, Any]
 """`{"path", "status", "frames", "listed", "seconds", "height", "width", "codec", "sha256", "cause"}`.
 
-The status is `ok`, `missing`, `broken` (nothing of it decodes) or `damaged` (some of it does not); `short` comes in by
-`judged`. `frames` is the number that decode, `listed` that of the container.
+The status is `ok`, `irregular` (all of it decodes, but its time stamps jump), `missing`, `broken` (nothing of it
+decodes) or `damaged` (some of it does not); `short` comes in by `judged`. `frames` is the number that decode, `listed`
+that of the container.
 """
 
 
@@ -40,13 +41,16 @@ def check_clip(path: str) -> Record:
     try:
         with VideoReader(path, survey=True, threads=1) as video:
             about, damage = _about(video), video.damage(range(video.info.frames))
+            odd = video.info.irregular
         about["sha256"] = file_digest(path)
     except VideoError as error:
         return {"path": path, "status": "broken", "cause": str(error)}
     except OSError as error:
         return {"path": path, "status": "broken", "cause": f"{path}: it cannot be read ({error.strerror})."}
     if damage is None:
-        return {"path": path, "status": "ok", **about}
+        return {"path": path, "status": "ok", **about} | (
+            {"status": "irregular", "cause": f"{path}: {odd}."} if odd else {}
+        )
     cause = f"{path}: {damage.describe('its frames')}; {about['frames']} frames decode."
     return {"path": path, "status": "damaged", **about, "cause": cause}
 
@@ -59,7 +63,7 @@ def _about(video: VideoReader) -> Record:
 
 def judged(record: Record, frames: int) -> Record:
     """The record, `short` if all of the file decodes but it has fewer than `frames` frames."""
-    if record["status"] != "ok" or record["frames"] >= frames:
+    if record["status"] not in ("ok", "irregular") or record["frames"] >= frames:
         return record
     cause = f"{record['path']}: it has {record['frames']} frames, fewer than {frames}."
     return record | {"status": "short", "cause": cause}

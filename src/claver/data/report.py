@@ -14,22 +14,23 @@ from claver.terminal import shown
 
 Record = dict[str, Any]
 BAD = ("missing", "broken", "damaged", "short")
+TOLD = (*BAD, "irregular")  # which is told of clips that can be used
 SHOWN = 10  # of a long list, on a screen
 _COLUMNS = ("path", "status", "frames", "listed", "seconds", "height", "width", "codec", "cause")
 
 
 def check_report(records: Sequence[Record], duplicates: Sequence[str], form: str, *, csv_safe: bool = False) -> str:
-    """A check as `table`, `json` (with the duplicates) or `csv`: counts, and each file that is not sound."""
-    bad = [record for record in records if record["status"] in BAD]
+    """A check as `table`, `json` (with the duplicates) or `csv`: counts, and each file of which there is to tell."""
+    told = [record for record in records if record["status"] in TOLD]
     counts = Counter(record["status"] for record in records)
     if form == "json":
-        tally = {"clips": len(records)} | {status: counts[status] for status in ("ok", *BAD)}
-        return json.dumps(tally | {"duplicates": list(duplicates), "files": bad}, indent=2) + "\n"
+        tally = {"clips": len(records)} | {status: counts[status] for status in ("ok", *TOLD)}
+        return json.dumps(tally | {"duplicates": list(duplicates), "files": told}, indent=2) + "\n"
     if form == "csv":
-        return csv_text([_COLUMNS, *([record.get(name) for name in _COLUMNS] for record in bad)], safe=csv_safe)
-    tallies = ", ".join(f"{counts[status]} {status}" for status in BAD if counts[status])
+        return csv_text([_COLUMNS, *([record.get(name) for name in _COLUMNS] for record in told)], safe=csv_safe)
+    tallies = ", ".join(f"{counts[status]} {status}" for status in TOLD if counts[status])
     lines = [f"{len(records)} clips: {counts['ok']} sound{', ' + tallies if tallies else ''}"]
-    lines += [f"  {record['status']:8} {shown(record['cause'])}" for record in bad]
+    lines += [f"  {record['status']:9} {shown(record['cause'])}" for record in told]
     return "\n".join(lines) + "\n"
 
 
