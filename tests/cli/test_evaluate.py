@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.tiny import talking_model
-from tests.videos import write_video
+from tests.videos import write_ffv1, write_video
 from typer.testing import CliRunner, Result
 
 from claver.cli.journal import Journal
@@ -47,7 +47,7 @@ def run(place: Path, *arguments: str, processes: int = 1, model: str = "model") 
 def test_splits_beside_the_paper(place: Path) -> None:
     done = run(place, "one.csv", "two.csv", "--workers", "0", "--setting", "zero-shot", "--output", "result.json")
     assert done.returncode == 1, done.stderr
-    assert "claver: 1 of 7 clips could not be read:\n  ./6.mp4: " in done.stderr
+    assert "claver: 1 of 7 clips could not be read:\nclaver: ./6.mp4: " in done.stderr
     result = json.loads((place / "result.json").read_text())
     assert [entry["clips"] for entry in result["sets"]] == [4, 4]
     assert result["top5"]["mean"] == pytest.approx((1 + 3 / 4) / 2)  # of three classes: all but the broken clip
@@ -56,6 +56,34 @@ def test_splits_beside_the_paper(place: Path) -> None:
     assert "1 could not be read and count as wrong" in done.stdout
     assert "3 classes compete" in done.stdout
     assert sorted(file.name for file in place.glob("result*")) == ["result.json"]
+
+
+def test_damaged_clips_are_told_skipped_or_failed(tmp_path: Path) -> None:
+    talking_model().save_pretrained(tmp_path / "model")
+    write_ffv1(tmp_path / "torn.mkv", [4, 5])
+    write_video(tmp_path / "sound.mp4")
+    (tmp_path / "test.csv").write_text("path,label\ntorn.mkv,waving\nsound.mp4,bowing\n")
+    mark = "25 % of the frames used damaged, in packet 4: slice CRC mismatch"
+    arguments = ("test.csv", "--workers", "0", "--output", "result.json", "--predictions", "all.csv")
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "claver: ./torn.mkv: damaged: " + mark in done.stderr
+    assert "1 clips are damaged and have an answer" in done.stdout
+    [one] = json.loads((tmp_path / "result.json").read_text())["sets"]
+    assert one["clips"] == 2
+    assert one["damaged"]["./torn.mkv"].startswith(mark)
+    with (tmp_path / "all.csv").open(newline="") as file:
+        assert [row["damaged"][: len(mark)] for row in csv.DictReader(file)] == [mark, ""]
+
+    done = run(tmp_path, *arguments, "--damaged", "skip")
+    assert done.returncode == 0, done.stderr
+    [one] = json.loads((tmp_path / "result.json").read_text())["sets"]
+    assert (one["clips"], list(one["skipped"]), one["damaged"]) == (1, ["./torn.mkv"], {})
+    done = run(tmp_path, *arguments, "--damaged", "fail")
+    assert done.returncode == 1
+    [one] = json.loads((tmp_path / "result.json").read_text())["sets"]
+    assert (one["clips"], list(one["unreadable"])) == (2, ["./torn.mkv"])
+    assert "claver: 1 of 2 clips could not be read:" in done.stderr
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from claver.cli.formats import CsvSafeOption, check_output
 from claver.cli.journal import Journal
 from claver.cli.model import (
     BatchOption,
+    DamagedOption,
     DecodeTimeoutOption,
     DeviceOption,
     DtypeOption,
@@ -22,6 +23,7 @@ from claver.cli.model import (
     TemporalOption,
     TextsOption,
     WorkersOption,
+    check_damaged,
     default_workers,
     encoding_shown,
     model_identity,
@@ -82,6 +84,7 @@ def evaluate(
         Path | None, typer.Option(help="Write each clip's label and 5 best answers here, .csv or .jsonl.")
     ] = None,
     csv_safe: CsvSafeOption = False,
+    damaged: DamagedOption = "answer",
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
     batch_size: BatchOption = 8,
@@ -92,12 +95,14 @@ def evaluate(
 
     Only the classes of a test set compete in it. Every clip is counted once, in any number of processes; one that
     cannot be read counts as wrong, is named at the end, and the exit code is then 1. Training clips are measured on
-    only where --split train asks for them.
+    only where --split train asks for them. Damaged clips are listed, whether answered or skipped (then they do not
+    count).
     """
     from claver.evaluation.predictions import check_suffix
     from claver.evaluation.report import check_setting
 
     check_setting(setting)
+    check_damaged(damaged)
     for path in (output, predictions):
         if path is not None:
             check_output(path)
@@ -116,8 +121,9 @@ def evaluate(
         settings |= {"texts": text_identity(texts), "clips": _digest(tests)}
         settings |= {"actions": _digest([recognizer.bank.actions for recognizer in recognizers])}
         settings |= {} if preprocess is None else {"preprocess": preprocess}
+        settings |= {} if damaged == "answer" else {"damaged": damaged}
         journal = _journal(stack, output, settings, rank)
-        loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout}
+        loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout, "damaged": damaged}
         loading["workers"] = default_workers(2) if workers is None else workers
         evaluations = _evaluate(recognizers, tests, loading, journal, rank)
         if rank == 0:
@@ -146,13 +152,17 @@ def _write(
 
 
 def _report(evaluations: Sequence[Evaluation], settings: dict[str, Any]) -> None:
-    """Tables on stdout; then the clips that could not be read, if any, and exit code 1."""
-    from claver.evaluation.report import print_report
+    """Tables on stdout; then damaged clips, and those that could not be read, for which the exit code is 1."""
+    from claver.evaluation.report import damaged_clips, print_report, skipped_clips
     from claver.screen import Screen
 
     name = f"{Path(settings['model'].split(' ')[0]).name} ({settings['temporal']})"
     known = {key: settings[key] for key in ("setting", "frames", "views")}
     print_report(Screen(), evaluations, name=name, **known)
+    for path, damage in damaged_clips(evaluations).items():
+        complain(f"{path}: damaged: {damage}")
+    for why in skipped_clips(evaluations).values():
+        complain(why)
     failures = {path: cause for evaluation in evaluations for path, cause in evaluation.failures.items()}
     if failures:
         total = len({path for evaluation in evaluations for path in evaluation.test.paths})
@@ -232,6 +242,7 @@ def _evaluate(
     groups = by_benchmark(tests)
     # Clips that could not be read in an earlier run are tried again.
     done: list[dict[str, Result]] = [{} for _ in groups]
+    marks = {path: record["damaged"] for path, record in journal.done.items() if "damaged" in record} if journal else {}
     for record in journal.done.values() if journal else ():
         for number, result in record["results"].items():
             if not isinstance(result, str) and int(number) < len(groups):
@@ -246,9 +257,11 @@ def _evaluate(
                 progress.advance(task, _processes())
                 if journal is not None:
                     earlier = journal.done.get(path, {}).get("results", {})
-                    journal.add({"path": path, "results": {**earlier, str(number): result}})
+                    mark = {"damaged": marks[path]} if path in marks else {}
+                    journal.add({"path": path, "results": {**earlier, str(number): result}, **mark})
 
-            results = score(recognizer, group, known=done[number], on_result=note, **loading)
+            known: dict[str, Any] = {"known": done[number], "known_damage": marks}
+            results = score(recognizer, group, on_result=note, on_damage=marks.__setitem__, **known, **loading)
             found |= {id(test): result for test, result in zip(group, results, strict=True)}
     return [found[id(test)] for test in tests]
 

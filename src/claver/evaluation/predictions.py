@@ -23,7 +23,10 @@ def check_suffix(path: Path) -> None:
 
 
 def prediction_records(evaluations: Sequence[Evaluation], top: int = TOP) -> list[dict[str, Any]]:
-    """For each clip of each set `set`, `path`, `label`, and `top` with `action` and `score`, or `error`."""
+    """For each clip of each set `set`, `path`, `label`, and `top` with `action` and `score`, or `error`.
+
+    `damaged` says what is wrong with a clip that was answered all the same; skipped clips are left out.
+    """
     return [record for evaluation in evaluations for record in _records(evaluation, top)]
 
 
@@ -34,11 +37,20 @@ def predictions_text(evaluations: Sequence[Evaluation], path: Path, top: int = T
     if path.suffix.lower() == ".jsonl":
         return "".join(map(to_json, records))
     answers = [f"{name}_{place}" for place in range(1, top + 1) for name in ("action", "score")]
-    rows: list[list[object]] = [["set", "path", "label", *answers, "error"]]
+    rows: list[list[object]] = [["set", "path", "label", *answers, "error", "damaged"]]
     for record in records:
         cells: list[object] = [cell for answer in record.get("top", ()) for cell in (answer["action"], answer["score"])]
         cells += [""] * (2 * top - len(cells))
-        rows.append([record["set"], record["path"], record["label"], *cells, record.get("error", "")])
+        rows.append(
+            [
+                record["set"],
+                record["path"],
+                record["label"],
+                *cells,
+                record.get("error", ""),
+                record.get("damaged") or "",
+            ]
+        )
     return csv_text(rows, safe=csv_safe)
 
 
@@ -51,6 +63,7 @@ def _records(evaluation: Evaluation, top: int) -> list[dict[str, Any]]:
             record["error"] = evaluation.failures[path]
         else:
             scores = evaluation.scores[row].tolist()
+            record["damaged"] = evaluation.damaged.get(path)
             record["top"] = [{"action": test.classes[c], "score": scores[c]} for c in best[row]]
         records.append(record)
     return records

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from claver.video.ahead import DECODE_TIMEOUT
 
 if TYPE_CHECKING:
     from claver.recognizer import Recognizer
+    from claver.video.damage import OnDamage
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,15 @@ class Evaluation:
         test: what it was tested on.
         scores: [B, C]; a clip that could not be read has −∞ everywhere and counts as wrong.
         failures: the clips that could not be read, with the cause.
+        damaged: the clips with an answer that are damaged, with what is known of it.
+        skipped: the damaged clips that were left out, and are not in `test`.
     """
 
     test: TestSet
     scores: Tensor
     failures: Mapping[str, str]
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     def top(self, k: int = 1) -> float:
         """Top-k accuracy over all clips, unreadable ones included; ties as `claver.evaluation.metrics` has them."""
@@ -135,6 +142,10 @@ Known = Mapping[str, Result | Sequence[float]]
 _Row = Sequence[float] | str
 
 
+class _Skipped(str):
+    """Why a clip was left out: it counts neither as right nor as wrong."""
+
+
 def evaluate(
     recognizer: Recognizer,
     tests: Sequence[TestSet],
@@ -142,8 +153,11 @@ def evaluate(
     batch_size: int = 8,
     workers: int = 0,
     decode_timeout: float | None = DECODE_TIMEOUT,
+    damaged: OnDamage | None = None,
     known: Known | None = None,
+    known_damage: Mapping[str, str] | None = None,
     on_result: Callable[[str, Result], None] = lambda path, result: None,
+    on_damage: Callable[[str, str], None] = lambda path, damage: None,
 ) -> list[Evaluation]:
     """Score every clip of the test sets.
 
@@ -159,12 +173,16 @@ def evaluate(
         batch_size: views computed at once.
         workers: processes that decode ahead.
         decode_timeout: seconds after which a worker gives a clip up, None for never.
+        damaged: what to do with damaged clips: `answer` them and say so; `skip` them, so that they do not count; or
+            `fail`, so that they count as wrong. The recogniser's own setting if None.
         known: results of an earlier run of the same model and texts, not computed again where they have every action.
+        known_damage: what that run knew of damage, by path.
         on_result: called with each new result of this process.
+        on_damage: called before it for a damaged clip with an answer.
 
     Raises:
-        ClaverError: a class the recogniser does not know, unlike classes with the released arithmetic, or scores that
-            are not finite.
+        ClaverError: nothing but skipped clips in a set, a class the recogniser does not know, unlike classes with the
+            released arithmetic, or scores that are not finite.
     """
     _check(recognizer, tests)
     paths: dict[str, str | Place] = {}
@@ -172,12 +190,17 @@ def evaluate(
         paths |= zip(test.paths, test.places or test.paths, strict=True)
     results = _rows(recognizer, known or {})
     mine = [paths[path] for path in _share(list(paths)) if path not in results]
-    for path, result in _run(recognizer, mine, batch_size, workers, decode_timeout):
+    marks = dict(known_damage or {})
+    loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
+    for path, result, damage in _run(recognizer, mine, damaged=damaged, **loading):
         results[path] = result
+        if damage:
+            marks[path] = damage
+            on_damage(path, damage)
         on_result(path, result if isinstance(result, str) else dict(zip(recognizer.actions, result, strict=True)))
-    results = _gather(results)
+    results, marks = _gather(results), _gather(marks)
     place = {name: column for column, name in enumerate(recognizer.actions)}
-    return [_pick(test, results, [place[name] for name in test.classes]) for test in tests]
+    return [_pick(test, results, marks, [place[name] for name in test.classes]) for test in tests]
 
 
 def _check(recognizer: Recognizer, tests: Sequence[TestSet]) -> None:
@@ -203,18 +226,22 @@ def _rows(recognizer: Recognizer, known: Known) -> dict[str, _Row]:
     return rows
 
 
-def _run(
-    recognizer: Recognizer, paths: Sequence[str | Place], batch_size: int, workers: int, decode_timeout: float | None
-) -> Iterator[tuple[str, _Row]]:
+def _run(recognizer: Recognizer, paths: Sequence[str | Place], **settings: Any) -> Iterator[tuple[str, _Row, str]]:
+    """Path, scores or why there are none, and what is damaged of a clip with scores."""
     from claver.recognizer import Failure
 
-    for result in recognizer.stream(paths, batch_size=batch_size, workers=workers, decode_timeout=decode_timeout):
-        if isinstance(result, Failure) and result.by_model:
+    for result in recognizer.stream(paths, **settings):
+        if not isinstance(result, Failure):
+            yield result.source, result.scores.tolist(), "" if result.damaged is None else str(result.damaged)
+        elif result.by_model:
             raise ClaverError(result.error)
-        yield result.source, result.error if isinstance(result, Failure) else result.scores.tolist()
+        else:
+            yield result.source, _Skipped(result.error) if result.skipped else result.error, ""
 
 
-def _pick(test: TestSet, results: Mapping[str, _Row], columns: list[int]) -> Evaluation:
+def _pick(test: TestSet, results: Mapping[str, _Row], marks: Mapping[str, str], columns: list[int]) -> Evaluation:
+    skipped = {path: str(result) for path in test.paths if isinstance(result := results[path], _Skipped)}
+    test = _without(test, skipped)
     scores = np.full((len(test.paths), len(columns)), -np.inf, dtype=np.float32)
     failures = {}
     for row, path in enumerate(test.paths):
@@ -223,7 +250,19 @@ def _pick(test: TestSet, results: Mapping[str, _Row], columns: list[int]) -> Eva
             failures[path] = result
         else:
             scores[row] = np.asarray(result, dtype=np.float32)[columns]
-    return Evaluation(test, torch.from_numpy(scores), failures)
+    damaged = {path: marks[path] for path in test.paths if path in marks and path not in failures}
+    return Evaluation(test, torch.from_numpy(scores), failures, damaged, skipped)
+
+
+def _without(test: TestSet, skipped: Mapping[str, str]) -> TestSet:
+    if not skipped:
+        return test
+    rows = [row for row, path in enumerate(test.paths) if path not in skipped]
+    if not rows:
+        raise ClaverError(f"all {len(test.paths)} clips of {test.name} are damaged and were skipped")
+    places = tuple(test.places[row] for row in rows) if test.places else ()
+    paths, labels = tuple(test.paths[row] for row in rows), tuple(test.labels[row] for row in rows)
+    return replace(test, paths=paths, labels=labels, places=places)
 
 
 def _share(paths: Sequence[str]) -> Sequence[str]:
@@ -234,10 +273,10 @@ def _share(paths: Sequence[str]) -> Sequence[str]:
     return paths[distributed.get_rank() :: distributed.get_world_size()]
 
 
-def _gather(results: dict[str, _Row]) -> dict[str, _Row]:
+def _gather(results: dict[str, T]) -> dict[str, T]:
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_initialized()):
         return results
-    shares: list[dict[str, _Row]] = [{} for _ in range(distributed.get_world_size())]
+    shares: list[dict[str, T]] = [{} for _ in range(distributed.get_world_size())]
     distributed.all_gather_object(shares, results)
     return {path: result for share in shares for path, result in share.items()}

@@ -91,6 +91,8 @@ def _set(evaluation: Evaluation) -> dict[str, Any]:
         "per_class": evaluation.per_class(),
         "confusions": [list(pair) for pair in evaluation.confusions()],
         "unreadable": dict(evaluation.failures),
+        "damaged": dict(evaluation.damaged),
+        "skipped": dict(evaluation.skipped),
     }
 
 
@@ -116,6 +118,16 @@ def _print_group(
     _print_notes(console, evaluations)
 
 
+def damaged_clips(evaluations: Sequence[Evaluation]) -> dict[str, str]:
+    """The damaged clips with an answer, of all sets, with what is known of the damage."""
+    return {path: what for evaluation in evaluations for path, what in evaluation.damaged.items()}
+
+
+def skipped_clips(evaluations: Sequence[Evaluation]) -> dict[str, str]:
+    """The damaged clips that were left out, of all sets, with the reason."""
+    return {path: why for evaluation in evaluations for path, why in evaluation.skipped.items()}
+
+
 def _add_paper_row(table: Table, row: PaperRow) -> None:
     style = "cyan" if row.is_claver else ""
     top5 = "" if row.top5 is None else _percent(row.top5, row.top5_std)
@@ -132,6 +144,9 @@ def _print_notes(console: Console, evaluations: Sequence[Evaluation]) -> None:
     failures = {path: cause for evaluation in evaluations for path, cause in evaluation.failures.items()}
     competing = sorted({len(evaluation.test.classes) for evaluation in evaluations})
     console.print(f"{clips} clips, each counted once; {len(failures)} could not be read and count as wrong.")
+    for many, what in ((damaged_clips(evaluations), "have an answer"), (skipped_clips(evaluations), "were skipped")):
+        if many:
+            console.print(f"{len(many)} clips are damaged and {what}.")
     console.print(f"{' or '.join(map(str, competing))} classes compete.", highlight=False)
     for own, taken, times in evaluations[0].confusions(5):
         console.print(f"  {escape(own)} → {escape(taken)}: {times} times", highlight=False)
