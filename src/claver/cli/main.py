@@ -12,6 +12,8 @@ import typer
 from claver import __version__
 from claver.cli.blend import EPILOG as BLEND_EXAMPLES
 from claver.cli.blend import blend
+from claver.cli.convert import EPILOG as CONVERT_EXAMPLES
+from claver.cli.convert import convert
 from claver.cli.data import data_app
 from claver.cli.evaluate import EPILOG as EVALUATE_EXAMPLES
 from claver.cli.evaluate import evaluate
@@ -45,6 +47,7 @@ app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
 app.command(epilog=EXPLAIN_EXAMPLES)(explain)
 app.command(epilog=TRAIN_EXAMPLES)(train)
 app.command(epilog=BLEND_EXAMPLES)(blend)
+app.command(epilog=CONVERT_EXAMPLES)(convert)
 app.command(epilog=QUICKSTART_EXAMPLES)(quickstart)
 app.command(epilog=STUDY_EXAMPLES)(study)
 app.command(epilog=PROFILE_EXAMPLES)(profile)

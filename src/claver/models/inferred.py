@@ -52,8 +52,8 @@ def infer_config(
     activation = activation or _activation(image, notes, certain)
     if notes:
         logger.warning(
-            "the weights do not tell %s; if that is wrong, so is every feature: say it (heads=, activation=), or put "
-            "the model's %s beside the weights",
+            "the weights do not tell %s; if that is wrong, so is every feature: say it (heads=, activation=, or "
+            "claver convert), or put the model's %s beside the weights",
             ", nor ".join(notes),
             OPEN_CLIP_CONFIG,
         )
