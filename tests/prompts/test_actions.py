@@ -133,6 +133,10 @@ def test_a_manifest_s_classes_are_actions(tmp_path: Path) -> None:
     assert read_actions(tmp_path / "m.csv").names == ("bow", "wave")
     (tmp_path / "k.csv").write_text("path,label,dataset\na.mp4,brush hair,hmdb51\n")
     assert read_actions(str(tmp_path / "k.csv")) == read_actions("hmdb51")
+    (tmp_path / "q.csv").write_text('"path","label"\n"a.mp4","wave, twice"\n')
+    assert read_actions(tmp_path / "q.csv").names == ("wave, twice",)
+    with pytest.raises(ClaverError, match="is a manifest, and holds no texts"):
+        read_actions(["bow"], texts=tmp_path / "m.csv")
 
 
 def test_other_bad_lists(tmp_path: Path) -> None:

@@ -52,7 +52,10 @@ def study(
     data: Annotated[
         Path | None, typer.Option(help="A manifest of real clips: prints the training commands of the same study.")
     ] = None,
-    test: Annotated[Path | None, typer.Option(help="With --data: a manifest of clips to be measured on.")] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(help="With --data: a manifest of clips to be measured on; the same, if it has both splits."),
+    ] = None,
 ) -> None:
     """Rerun an analysis of the paper: a table and a figure beside the paper's own, their data, and the command.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import re
 from collections.abc import Mapping, Sequence
@@ -169,16 +170,17 @@ def _from_file(path: Path) -> _Named:
         read = PromptBank.read(path).prompts
         bank = PromptBank(tuple(replace(prompt, action=composed(prompt.action)) for prompt in read)).with_templates()
         return _Named(bank.names, bank=bank)
-    if path.suffix.lower() == ".csv" and _is_manifest(path):
+    if _is_manifest(path):
         return _classes_of(path)
     own = read_action_file(path)
     return _Named(tuple(own), own if any(own.values()) else {})
 
 
 def _is_manifest(path: Path) -> bool:
-    if not path.is_file():
+    if path.suffix.lower() != ".csv" or not path.is_file():
         return False
-    columns = {name.strip().casefold() for name in text_lines(read_text(path, keep_bytes=True))[0].split(",")}
+    header = next(csv.reader(text_lines(read_text(path, keep_bytes=True))[:1]), [])
+    columns = {name.strip().casefold() for name in header}
     return {"path", "label"} <= columns and not columns & {"action", "name"}
 
 
@@ -230,6 +232,8 @@ def _texts_at(texts: str | Path, unknown: str, templates: Sequence[str]) -> dict
             f"texts are names, templates, {_PLAIN}, {INTERPRETIVE}, some of {', '.join(KINDS)}, a benchmark, or a file "
             f".csv or .jsonl, not {unknown!r}{hint}"
         )
+    if str(texts) not in BENCHMARKS and _is_manifest(Path(texts)):
+        raise ClaverError(f"{texts} is a manifest, and holds no texts; a file of texts has columns action and text")
     every = read_actions(texts, templates=templates)
     return dict(zip(every.names, every.texts, strict=True))
 
