@@ -20,7 +20,7 @@ from claver.models import Claver, load
 from claver.models.load import PreprocessChoice
 from claver.prediction import Answer, Prediction
 from claver.prompts.actions import Actions
-from claver.prompts.choice import Named, read_actions
+from claver.prompts.choice import Named, own_actions, read_actions
 from claver.prompts.encoding import Progress
 from claver.prompts.templates import DEFAULT_TEMPLATES
 from claver.prompts.text_bank import TextBank
@@ -94,11 +94,11 @@ class Recognizer:
     def __init__(
         self,
         model: Claver | str | Path,
-        actions: str | Path | Sequence[Named] | Mapping[str, Sequence[str]] | Actions,
+        actions: str | Path | Sequence[Named] | Mapping[str, Sequence[str]] | Actions | None = None,
         *,
         texts: str | Path | None = None,
         templates: Sequence[str] = DEFAULT_TEMPLATES,
-        views: Views | str = Views(),
+        views: Views | str | None = None,
         frames: int | None = None,
         preprocess: PreprocessChoice | Preprocess | None = None,
         damaged: OnDamage = "answer",
@@ -110,16 +110,20 @@ class Recognizer:
         Args:
             model: a model, or what `claver.load` takes.
             actions: what `claver.prompts.read_actions` takes: a benchmark's name, a file, a list of names or
-                of pairs `(name, texts)`, a mapping to texts.
+                of pairs `(name, texts)`, a mapping to texts; if None, those that the model was trained on, with their
+                texts, frames and views.
             texts: which texts, as in `claver.prompts.texts_for`; if None, those that come with the actions.
             templates: forms for actions that come without texts.
-            views: `4x3` is the paper's test; `1x1` a twelfth of its cost.
+            views: `4x3` is the paper's test; `1x1`, the usual, a twelfth of its cost.
             frames: T, frames of each view; the model's own number if None.
             preprocess: what is done to the pixels, as in `claver.load`; of a model that is loaded already, settings.
             damaged: what to do with a damaged video: `answer`, and mark the answer; `skip` it; or `fail`. One of which
                 all frames used are damaged is never answered.
             cache: where the texts' vectors are kept: True the usual folder, or another, or False for nowhere.
             progress: called with the number of texts encoded so far, and of all that are to be.
+
+        Raises:
+            ClaverError: no actions, neither given nor the model's own; or as `read_actions`.
         """
         if isinstance(model, Claver) and isinstance(preprocess, str):
             raise ClaverError(f"the model is loaded already: give preprocess={preprocess!r} to claver.load")
@@ -127,10 +131,12 @@ class Recognizer:
         self.preprocess = preprocess if isinstance(preprocess, Preprocess) else self.model.config.preprocess
         if self.preprocess.size != (size := self.model.config.image.size):
             raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
-        self.views = views if isinstance(views, Views) else Views.parse(views)
-        self.frames = frames or self.model.config.temporal.frames
+        learned = self.model.learned if actions is None else None
+        looks = views or (learned.views if learned else Views())
+        self.views = looks if isinstance(looks, Views) else Views.parse(looks)
+        self.frames = frames or (learned.frames if learned else self.model.config.temporal.frames)
         self.damaged = checked_on_damage(damaged)
-        chosen = read_actions(actions, texts=texts, templates=templates)
+        chosen = read_actions(own_actions(self.model) if actions is None else actions, texts=texts, templates=templates)
         self.bank = TextBank.encode(self.model, chosen, cache=cache, progress=progress)
 
     @property

@@ -36,8 +36,9 @@ from claver.terminal import complain
 
 if TYPE_CHECKING:
     from claver.evaluation.protocols import Evaluation, TestSet
+    from claver.models import Claver
     from claver.prompts import Actions
-    from claver.recognizer import Recognizer
+    from claver.recognizer import Recognizer, Views
 
 EPILOG = """
 [bold]Examples[/]
@@ -93,13 +94,15 @@ def evaluate(
 ) -> None:
     """Evaluate a model on labelled clips: top-1, top-5, per class, confusions, beside the paper's rows.
 
-    Only the classes of a test set compete in it. Every clip is counted once, in any number of processes; one that
+    Only the classes of a test set compete in it; of own clips all classes that the model was trained on, by the texts
+    it was trained on. Every clip is counted once, in any number of processes; one that
     cannot be read counts as wrong, is named at the end, and the exit code is then 1. Training clips are measured on
     only where --split train asks for them. Damaged clips are listed, whether answered or skipped (then they do not
     count).
     """
     from claver.evaluation.predictions import check_suffix
     from claver.evaluation.report import check_setting
+    from claver.recognizer import Views
 
     check_setting(setting)
     check_damaged(damaged)
@@ -111,7 +114,11 @@ def evaluate(
     with ExitStack() as stack:
         rank = _join_processes(stack)
         tests = _read_tests(manifests, split)
-        recognizers = _recognizers(tests, texts, model, temporal, frames, views, device, dtype, preprocess)
+        looks = Views.parse(views)
+        own: dict[str, Any] = {"temporal": temporal, "frames": frames, "preprocess": preprocess}
+        loaded = open_model(model, device=device, dtype=dtype, **own)
+        tests = [_among_learned(test, loaded) for test in tests]
+        recognizers = _recognizers(tests, texts, loaded, looks, frames)
         settings: dict[str, Any] = {
             "model": model_identity(model),
             "temporal": recognizers[0].model.config.temporal.kind,
@@ -193,27 +200,34 @@ def _read_tests(manifests: Sequence[Path], split: str | None) -> list[TestSet]:
     return tests
 
 
+def _among_learned(test: TestSet, loaded: Claver) -> TestSet:
+    """With all classes that the model has learned as competitors, if the clips' are among them, as while it learned.
+
+    The classes of a benchmark are its protocol: they stay what they are.
+    """
+    learned = () if loaded.learned is None else loaded.learned.names
+    return test.among(learned) if not test.dataset and set(test.classes) <= set(learned) else test
+
+
 def _recognizers(
-    tests: Sequence[TestSet],
-    texts: str | None,
-    model: str | None,
-    temporal: str | None,
-    frames: int | None,
-    views: str,
-    device: str | None,
-    dtype: str,
-    preprocess: str | None,
+    tests: Sequence[TestSet], texts: str | None, loaded: Claver, looks: Views, frames: int | None
 ) -> list[Recognizer]:
-    """One for each benchmark, in the order of `by_benchmark`: each has its own classes, and its own texts for them."""
+    """One for each benchmark, in the order of `by_benchmark`: each has its own classes, and its own texts for them.
+
+    Classes that the model was trained on have the texts that it learned them by, unless others are asked for.
+    """
     from claver.evaluation.protocols import by_benchmark
     from claver.prompts import texts_for
-    from claver.recognizer import Recognizer, Views
+    from claver.prompts.choice import own_actions
+    from claver.recognizer import Recognizer
 
-    looks, competing = Views.parse(views), []
+    competing = []
     for group in by_benchmark(tests):
         classes = list(dict.fromkeys(name for test in group for name in test.classes))
-        competing.append(texts_for(classes, texts, dataset=group[0].benchmark))
-    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
+        if texts is None and loaded.learned is not None and set(classes) <= set(loaded.learned.names):
+            competing.append(own_actions(loaded).select(classes))
+        else:
+            competing.append(texts_for(classes, texts, dataset=group[0].benchmark))
     with encoding_shown(hidden=_processes() > 1) as progress:
         settings: dict[str, Any] = {"views": looks, "frames": frames, "progress": progress}
         return [Recognizer(loaded, actions, **settings) for actions in competing]

@@ -36,7 +36,7 @@ ActionsOption = Annotated[
     str | None,
     typer.Option(
         help="The actions that compete, as in claver recognize: words, a .txt, a .csv, a manifest, or a benchmark's "
-        "name. Without it only what is explained."
+        "name. If not given, those that the model was trained on; where it has none, only what is explained."
     ),
 ]
 OutputOption = Annotated[
@@ -71,8 +71,10 @@ def explain(
     # Cheap mistakes first, before weights are read.
     named = check_actions(action, against)
     check_target(output)
-    competing = read_actions({name: [name] for name in named} if actions is None else given_actions(actions))
+    competing = None if actions is None else read_actions(given_actions(actions))
     loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
+    if competing is None and loaded.learned is None:
+        competing = read_actions({name: [name] for name in named})
     with only_writer(output):
         explanation = explain_clip(Recognizer(loaded, competing, frames=frames), clip, action, against)
         path = explanation.save(output)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from claver.models import Claver
     from claver.prompts.encoding import Progress
 
+DEFAULT_ACTIONS = "kinetics400"
 DEFAULT_MODEL = "openai/clip-vit-base-patch16"
 
 ModelOption = Annotated[
@@ -32,6 +33,10 @@ TemporalOption = Annotated[
     str | None, typer.Option(help="kmt, kmct, joint, pipeline, class or mean; the model's own if not given.")
 ]
 ViewsOption = Annotated[str, typer.Option(help="Clips x crops looked at per video; 4x3 is the paper's test.")]
+OwnViewsOption = Annotated[
+    str | None,
+    typer.Option(help="Clips x crops looked at per video; 4x3 is the paper's test, 1x1 the usual."),
+]
 WorkersOption = Annotated[
     int | None, typer.Option(min=0, help="Processes that decode ahead; by default one for two cores, at most 8.")
 ]

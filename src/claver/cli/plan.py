@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from claver.cli.formats import Format
-from claver.cli.model import cached_default
+from claver.cli.model import DEFAULT_ACTIONS, cached_default
 from claver.errors import ClaverError
 from claver.terminal import shown
+
+if TYPE_CHECKING:
+    from claver.models import Learned
 
 
 def recognition_plan(
     paths: Sequence[str],
     model: str | None,
-    actions: str | tuple[str, ...],
+    actions: str | tuple[str, ...] | None,
     texts: str | None,
     temporal: str | None,
     frames: int | None,
-    views: str,
+    views: str | None,
     form: Format,
     output: Path | None,
 ) -> str:
@@ -28,10 +32,13 @@ def recognition_plan(
     Raises:
         ClaverError: what the command itself would refuse before it reads weights.
     """
-    from claver.prompts import read_actions
+    from claver.prompts import Actions, read_actions
     from claver.recognizer import Views
 
-    competing, looks = read_actions(actions, texts=texts), Views.parse(views)
+    own = None if actions is not None else _learned(model)
+    named = actions if actions is not None else (Actions(own.names, own.texts) if own else DEFAULT_ACTIONS)
+    competing = read_actions(named, texts=texts)
+    looks = Views.parse(views or (own.views if own else "1x1"))
     count = sum(map(len, competing.texts))
     lines = [
         f"model    {_model(model or cached_default(), temporal, frames)}",
@@ -42,6 +49,15 @@ def recognition_plan(
         *(f"  {shown(path)}{'' if os.path.exists(path) else '  (there is no such file)'}" for path in paths),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _learned(model: str | None) -> Learned | None:
+    """What a model was trained on, if it is a folder that says so."""
+    from claver.models.folder import weights_in
+    from claver.models.learned import read_learned
+
+    place = None if model is None else Path(model).expanduser()
+    return read_learned(weights_in(place)) if place is not None and place.is_dir() else None
 
 
 def _model(name: str, temporal: str | None, frames: int | None) -> str:

@@ -14,6 +14,7 @@ from claver.cli.formats import CsvSafeOption, Format, Record, check_output, dama
 from claver.cli.inputs import find_videos, given_actions
 from claver.cli.journal import Journal
 from claver.cli.model import (
+    DEFAULT_ACTIONS,
     BatchOption,
     DamagedOption,
     DecodeTimeoutOption,
@@ -21,10 +22,10 @@ from claver.cli.model import (
     DtypeOption,
     FramesOption,
     ModelOption,
+    OwnViewsOption,
     PreprocessOption,
     TemporalOption,
     TextsOption,
-    ViewsOption,
     WorkersOption,
     check_damaged,
     default_workers,
@@ -45,6 +46,7 @@ Writer = Callable[[Sequence[Record]], str]
 EPILOG = """
 [bold]Examples[/]
 
+claver recognize clip.mp4 --model runs/quickstart/kmct\n
 claver recognize clip.mp4 --model runs/quickstart/kmct --actions "moves left, moves right, grows"\n
 claver recognize clips/ --model openai/clip-vit-base-patch16 --actions kinetics400 --top 3\n
 claver recognize clips/ --model MODEL --actions ucf101 --texts decomposition,synonym\n
@@ -60,11 +62,13 @@ Videos = Annotated[
     ),
 ]
 ActionsOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="Words separated by commas, a .txt with an action a line, a .csv with a column 'action' (and perhaps "
         "'text'), a manifest, a .jsonl of `claver prompts generate`, kinetics400, kinetics600, ucf101, hmdb51, or "
-        "- for an action a line on stdin."
+        "- for an action a line on stdin. If not given, those that the model was trained on, or kinetics400 where it has "
+        "none of its own.",
+        show_default=False,
     ),
 ]
 OutputOption = Annotated[
@@ -75,12 +79,12 @@ OutputOption = Annotated[
 
 def recognize(
     videos: Videos,
-    actions: ActionsOption = "kinetics400",
+    actions: ActionsOption = None,
     texts: TextsOption = None,
     model: ModelOption = None,
     temporal: TemporalOption = None,
     top: Annotated[int, typer.Option(min=1, help="Answers per video.")] = 5,
-    views: ViewsOption = "1x1",
+    views: OwnViewsOption = None,
     frames: FramesOption = None,
     preprocess: PreprocessOption = None,
     form: Annotated[
@@ -107,13 +111,14 @@ def recognize(
         check_output(output)
     if "-" in videos and actions == "-":
         raise ClaverError("stdin holds either the names of files or the actions, not both")
-    paths, named, form = find_videos(videos), given_actions(actions), form_for(form, output)
+    paths, form = find_videos(videos), form_for(form, output)
+    named = None if actions is None else given_actions(actions)
     if dry_run:
         from claver.cli.plan import recognition_plan
 
         say(recognition_plan(paths, model, named, texts, temporal, frames, views, form, output), end="")
         return
-    given = text_identity(actions) if isinstance(named, str) else list(named)
+    given = list(named) if isinstance(named, tuple) else text_identity(actions)
     settings: dict[str, Any] = {"model": model_identity(model), "actions": given, "top": top}
     settings |= {"texts": text_identity(texts), "temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
     settings |= {} if preprocess is None else {"preprocess": preprocess}
@@ -205,11 +210,11 @@ def _list(records: Sequence[Record], total: int, what: str, line: Callable[[Reco
 
 def _recognizer(
     model: str | None,
-    actions: str | tuple[str, ...],
+    actions: str | tuple[str, ...] | None,
     texts: str | None,
     temporal: str | None,
     frames: int | None,
-    views: str,
+    views: str | None,
     device: str | None,
     dtype: str,
     preprocess: str | None,
@@ -218,7 +223,13 @@ def _recognizer(
     from claver.recognizer import Recognizer, Views
 
     # Cheap mistakes first, before weights are read.
-    competing, looks = read_actions(actions, texts=texts), Views.parse(views)
+    looks = None if views is None else Views.parse(views)
+    competing = None if actions is None else read_actions(actions, texts=texts)
     loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
+    if competing is None and loaded.learned is None:
+        competing = read_actions(DEFAULT_ACTIONS, texts=texts)
+    elif competing is None and loaded.learned is not None:
+        tell(f"of the {len(loaded.learned.names)} actions that the model was trained on")
     with encoding_shown() as progress:
-        return Recognizer(loaded, competing, views=looks, frames=frames, progress=progress)
+        settings: dict[str, Any] = {"views": looks, "frames": frames, "progress": progress}
+        return Recognizer(loaded, competing, texts=texts if competing is None else None, **settings)

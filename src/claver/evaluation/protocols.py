@@ -72,6 +72,11 @@ class TestSet:
         labels = tuple(manifest.labels.tolist())
         return cls(name, manifest.classes, tuple(manifest.paths()), labels, tuple(places), manifest.dataset, taken)
 
+    def among(self, classes: Sequence[str]) -> TestSet:
+        """The same clips with these competitors, at least the classes there are."""
+        place = {name: row for row, name in enumerate(classes)}
+        return replace(self, classes=tuple(classes), labels=tuple(place[self.classes[label]] for label in self.labels))
+
     @property
     def benchmark(self) -> str:
         """The dataset it is a split or draw of, or empty."""

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from claver.errors import ClaverError
 from claver.explain.relevance import VideoRelevance, text_relevance, video_relevance
 from claver.explain.words import Word, weigh_words
-from claver.models import Claver
+from claver.models import Claver, load
 from claver.models.config import Temporal
 from claver.models.objective import video_embedding
 from claver.names import composed
@@ -145,7 +145,7 @@ def explain(
 
     Args:
         recognizer: its actions compete, and their texts are what is compared; or a model (or what `claver.load`
-            takes), for which the names themselves are the texts.
+            takes), whose own actions do so, or, if it has none, the names alone, which are their own texts.
         video: what a `Recognizer` takes.
         action: one of the recogniser's actions, or any text, which then competes as well.
         against: another; then the difference of the two scores is explained.
@@ -156,7 +156,8 @@ def explain(
     """
     chosen = check_actions(action, against)
     if not isinstance(recognizer, Recognizer):
-        recognizer = Recognizer(recognizer, {name: [name] for name in chosen})
+        loaded = recognizer if isinstance(recognizer, Claver) else load(recognizer)
+        recognizer = Recognizer(loaded, None if loaded.learned else {name: [name] for name in chosen})
     model, bank = recognizer.model, _with_actions(recognizer, chosen)
     views = read_views(video, frames=recognizer.frames, preprocess=recognizer.preprocess, normalized=False)
     seen = views.pixels[0]

@@ -2,6 +2,7 @@
 
 from claver.models.claver import Claver, ClaverOutput
 from claver.models.config import SIZES, ClaverConfig, ImageConfig, TemporalConfig, TextConfig, named_config
+from claver.models.learned import Learned
 from claver.models.load import load
 from claver.models.objective import class_scores, interpretive_loss, similarity, video_embedding
 from claver.models.tokenizer import Tokenizer
@@ -12,6 +13,7 @@ __all__ = [
     "ClaverConfig",
     "ClaverOutput",
     "ImageConfig",
+    "Learned",
     "TemporalConfig",
     "TextConfig",
     "Tokenizer",

@@ -20,7 +20,7 @@ def blend(start: Mapping[str, Tensor], trained: Claver, weight: float) -> Claver
     Args:
         start: weights (`load_weights`) such as those of the CLIP that training began with; those of a temporal tower,
             if any, play no part. Where they come with a config, it must compute as the trained model's does.
-        trained: gives the temporal tower, the settings and the tokenizer.
+        trained: gives the temporal tower, the settings, the tokenizer and the actions.
         weight: from 0, image and text tower of `start`, to 1, `trained` itself; both ends are exact.
 
     Raises:
@@ -43,6 +43,7 @@ def blend(start: Mapping[str, Tensor], trained: Claver, weight: float) -> Claver
     blended = {key: torch.lerp(first[key].to(second[key]), second[key], weight) for key in shared}
     made = Claver(trained.config, trained.tokenizer).to(device=trained.device, dtype=trained.dtype)
     made.load_state_dict(second | blended)
+    made.learned = trained.learned
     return made.eval()
 
 

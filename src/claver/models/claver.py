@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from claver.models.block import Run, run_block
 from claver.models.config import Aggregate, ClaverConfig
 from claver.models.image import ImageTower
+from claver.models.learned import Learned
 from claver.models.objective import similarity, video_embedding
 from claver.models.temporal import TemporalTower
 from claver.models.text import TextTower
@@ -62,12 +63,14 @@ class Claver(nn.Module):
     Attributes:
         config: every size.
         tokenizer: the checkpoint's own; None for a model made from a config alone.
+        learned: the actions it was trained on, and how it looked at clips; None for one that was not trained here.
     """
 
     def __init__(self, config: ClaverConfig, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
         self.config = config
         self.tokenizer = tokenizer
+        self.learned: Learned | None = None
         self.image = ImageTower(config)
         self.temporal = TemporalTower(config)
         self.readout = Readout(config)
@@ -130,7 +133,10 @@ class Claver(nn.Module):
         return self.text(tokens.flatten(0, -2)).unflatten(0, tokens.shape[:-1])
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `config.json`, `model.safetensors` and `tokenizer.json`, each of which appears whole or not at all."""
+        """Write `config.json`, `model.safetensors`, `tokenizer.json` and, of a trained model, `actions.json`.
+
+        Each appears whole or not at all.
+        """
         from claver.models.folder import write_folder
 
         write_folder(self, Path(folder))

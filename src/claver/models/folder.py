@@ -1,4 +1,4 @@
-"""Our own model folder: `config.json`, `model.safetensors`, `tokenizer.json`."""
+"""Our own model folder: `config.json`, `model.safetensors`, `tokenizer.json`, `actions.json`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from claver.errors import CheckpointError
 from claver.files import replacing, sync
 from claver.models.files import read_json
+from claver.models.learned import ACTIONS
 from claver.models.weights import WEIGHTS
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ def write_folder(model: Claver, folder: Path) -> None:
         if model.tokenizer is not None and model.tokenizer.json is not None:
             (made / TOKENIZER).write_text(model.tokenizer.json, encoding="utf-8")
         (made / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=2) + "\n", encoding="utf-8")
+        if model.learned is not None:
+            (made / ACTIONS).write_text(model.learned.json(), encoding="utf-8")
+        else:  # those of a model that was here before
+            (folder / ACTIONS).unlink(missing_ok=True)
         for file in sorted(made.iterdir(), key=lambda file: file.name == CONFIG):
             sync(file)
             os.replace(file, folder / file.name)

@@ -18,6 +18,7 @@ from claver.models.files import read_json
 from claver.models.folder import CONFIG
 from claver.models.hub import locate
 from claver.models.inferred import Heads, infer_config
+from claver.models.learned import read_learned
 from claver.models.names import Layout, State, layout_of, own_names
 from claver.models.notice import logger
 from claver.models.open_clip import OPEN_CLIP_CONFIG
@@ -72,7 +73,7 @@ def load(
         token: access token of a Hugging Face id.
 
     Returns:
-        The model in evaluation mode, with its tokenizer.
+        The model in evaluation mode, with its tokenizer and, if it was trained here, what it has learned.
 
     Raises:
         CheckpointError: nothing there, or not a model that fits.
@@ -84,7 +85,10 @@ def load(
         config = replace(config, preprocess=_chosen(preprocess, config))
     config = _adapt(config, state, temporal, frames, aggregate, own=own)
     model = _filled(config, state, source)
-    model.tokenizer = find_tokenizer(path if path.is_dir() else path.parent, config.text, tokenizer)
+    folder = path if path.is_dir() else path.parent
+    model.tokenizer = find_tokenizer(folder, config.text, tokenizer)
+    if (folder / CONFIG).is_file():
+        model.learned = read_learned(folder)
     model.clamp_scale()
     scale = model.logit_scale.detach().clone()
     model.to(device=device, dtype=dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -34,6 +35,11 @@ class Actions:
             raise ClaverError(f"action {repeated[0]!r} is listed more than once")
         if bare := [name for name, texts in zip(self.names, self.texts, strict=True) if not texts]:
             raise ClaverError(f"action {bare[0]!r} has no text")
+
+    def select(self, names: Sequence[str]) -> Actions:
+        """These actions, in this order; each must be there."""
+        own = dict(zip(self.names, self.texts, strict=True))
+        return Actions(tuple(names), tuple(own[name] for name in names))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from claver.errors import ClaverError
 from claver.files import read_text
@@ -17,6 +18,9 @@ from claver.prompts.actions import BENCHMARKS, Actions, benchmark_classes
 from claver.prompts.bank import PromptBank, first_named, say_templates_stand_in, shipped_banks, shipped_names
 from claver.prompts.record import KINDS
 from claver.prompts.templates import DEFAULT_TEMPLATES, NAME_ONLY, PLAIN_TEMPLATES, fill
+
+if TYPE_CHECKING:
+    from claver.models import Claver
 
 INTERPRETIVE = "interpretive"
 """Names, templates and every text of the bank: what the paper learns from and recognises by (Sec. 3.3)."""
@@ -124,6 +128,17 @@ def texts_for(
     bank = bank if usual else bank.of_kinds(set(KINDS) - {"template"}).with_templates(templates)
     found = bank.actions(names, kinds=kinds, templates=templates)
     return _with_names(found) if _NAMES in parts else found
+
+
+def own_actions(model: Claver) -> Actions:
+    """The actions that a model was trained on, with the texts that were said of them.
+
+    Raises:
+        ClaverError: it was not trained, or by a version that did not keep them.
+    """
+    if model.learned is None:
+        raise ClaverError("the model was not trained on actions that it keeps; give the actions to recognise")
+    return Actions(model.learned.names, model.learned.texts)
 
 
 def _named(source: str | Path | Sequence[Named] | Mapping[str, Sequence[str]]) -> _Named:

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from claver.errors import CheckpointError, ClaverError
 from claver.files import replacing
-from claver.models import Claver
+from claver.models import Claver, Learned
 from claver.models.folder import EMA_FOLDER
+from claver.models.learned import read_learned
 from claver.models.weights import WEIGHTS, read_safetensors
 from claver.training.ema import Ema
 from claver.training.lora import has_lora, plain_model
@@ -137,6 +138,11 @@ def load_checkpoint(
     try:
         state = _read_state(path)
         _check_recipe(path, state.recipe, recipe.model_dump(mode="json"))
+        if (earlier := read_learned(path)) not in (None, model.learned):
+            raise CheckpointError(
+                f"{path} belongs to a run on other actions or texts: {_difference(earlier, model.learned)}; give "
+                "another output folder, or begin anew with --resume never"
+            )
         _restore_weights(path, model)
         _restore_optimizer(model, optimizer, read_safetensors(path / OPTIMIZER))
         if ema is not None:
@@ -184,6 +190,13 @@ def _check_recipe(path: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> N
                 f"{path} belongs to a run with {key} {theirs.get(key)!r}, but the recipe now says {ours.get(key)!r}; "
                 "give another output folder, or begin anew with --resume never"
             )
+
+
+def _difference(theirs: Learned | None, ours: Learned | None) -> str:
+    """The first action that only one of them has, or of which they say other things."""
+    said = [{} if one is None else dict(zip(one.names, one.texts, strict=True)) for one in (theirs, ours)]
+    names = [name for name in said[0] | said[1] if said[0].get(name) != said[1].get(name)]
+    return f"{names[0]!r}" if names else "their order"
 
 
 def _keyed(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from claver.errors import ClaverError
 from claver.evaluation.metrics import top_k_accuracy
-from claver.models import Claver, Tokenizer, class_scores, interpretive_loss, similarity, video_embedding
+from claver.models import Claver, Learned, Tokenizer, class_scores, interpretive_loss, similarity, video_embedding
 from claver.training.distributed import encode_text_shared
 from claver.training.objectives import smooth_labels
 from claver.training.sampling import Rows
@@ -32,6 +32,7 @@ class ClipsTask:
         texts_per_step: K'; all K where there are fewer.
         label_smoothing: see `smooth_labels`.
         encode: the part of the model above what the clips are kept as; their image tokens if not given.
+        said: the classes and their texts, which the model keeps.
     """
 
     train: TokenClips
@@ -40,6 +41,7 @@ class ClipsTask:
     texts_per_step: int = 5
     label_smoothing: float = 0.0
     encode: Encode = Claver.encode_tokens
+    said: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.train)
@@ -53,6 +55,12 @@ class ClipsTask:
         logits = similarity(video, texts, model.scale, model.config.aggregate)
         soft = smooth_labels(labels, self.texts.shape[1], self.label_smoothing)
         return interpretive_loss(logits, soft.to(model.device))
+
+    def learned(self, model: Claver) -> Learned | None:
+        """The classes and their texts."""
+        if not self.said:
+            return None
+        return Learned(tuple(self.said), tuple(map(tuple, self.said.values())), model.config.temporal.frames)
 
     def inputs(self, rows: Rows) -> tuple[dict[str, Tensor], dict[str, list[int]]]:
         """Image tokens and labels of some samples, for inspection."""

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from claver.errors import ClaverError
-from claver.models import Claver
+from claver.models import Claver, Learned
 from claver.training import distributed
 from claver.training.checkpoint import (
     State,
@@ -80,6 +80,14 @@ class Ordered(Protocol):
 
     def rows_at(self, step: int) -> Rows:
         """The samples this process computes at a step, a function of the step and of nothing else."""
+
+
+@runtime_checkable
+class Teaches(Protocol):
+    """A task after which a model knows actions."""
+
+    def learned(self, model: Claver) -> Learned | None:
+        """Which, what was said of them, and how clips were looked at: the model keeps it."""
 
 
 @dataclass
@@ -167,6 +175,8 @@ class Trainer:
         if self.folder is not None and _first():
             prepare_folder(self.folder)
             stack.enter_context(held(self.folder))
+        # Not what the model that training starts from knew.
+        self.model.learned = self.task.learned(self.model) if isinstance(self.task, Teaches) else None
         freeze(self.model, recipe.freeze)
         if recipe.lora is not None:
             add_lora(self.model, recipe.lora)

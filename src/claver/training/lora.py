@@ -53,6 +53,7 @@ def plain_model(model: Claver) -> Claver:
     """A model without adapters that computes the same, sharing the memory of all weights that are no sum."""
     with torch.device("meta"):
         plain = Claver(model.config, model.tokenizer)
+    plain.learned = model.learned
     plain.load_state_dict({key: value.detach() for key, value in plain_state(model).items()}, assign=True)
     return plain.eval()
 

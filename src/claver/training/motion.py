@@ -127,5 +127,6 @@ def pixels_task(recipe: Recipe, model: Claver) -> ClipsTask:
 
 def _task(recipe: Recipe, model: Claver, clips: tuple[TokenClips, TokenClips], encode: Encode) -> ClipsTask:
     assert model.tokenizer is not None
-    texts = tokenize_classes(model.tokenizer, verb_class_texts())
-    return ClipsTask(*clips, texts, recipe.texts_per_step, recipe.label_smoothing, encode)
+    said = verb_class_texts()
+    texts = tokenize_classes(model.tokenizer, said)
+    return ClipsTask(*clips, texts, recipe.texts_per_step, recipe.label_smoothing, encode, said)

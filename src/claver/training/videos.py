@@ -22,7 +22,7 @@ from claver.data.split import few_shot
 from claver.data.stream import ClipStream
 from claver.errors import ClaverError
 from claver.evaluation.protocols import TestSet, evaluate
-from claver.models import Claver, interpretive_loss, similarity, video_embedding
+from claver.models import Claver, Learned, interpretive_loss, similarity, video_embedding
 from claver.prompts.actions import Actions
 from claver.prompts.choice import texts_for
 from claver.prompts.encoding import encode_texts
@@ -108,6 +108,10 @@ class _Actions:
             first = next(iter(result.failures.values()))
             logger.warning("%d test clips cannot be read and count as wrong, first %s", len(result.failures), first)
         return {"top-1": result.top(1), "top-5": result.top(5)}
+
+    def learned(self, model: Claver) -> Learned:
+        """The actions and their texts."""
+        return Learned(self.actions.names, self.actions.texts, model.config.temporal.frames)
 
     def _loss(self, model: Claver, tokens: Tensor, soft: Tensor, chance: np.random.Generator) -> Tensor:
         """Eq. 9 from the image tower's tokens [B, T, N, D] and distributions over the classes [B, C]."""
