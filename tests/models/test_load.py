@@ -324,3 +324,21 @@ def test_a_full_disk_is_an_os_error_and_leaves_what_was_there(tmp_path: Path) ->
         signal.signal(signal.SIGXFSZ, previous)
     assert (tmp_path / "model.safetensors").read_bytes() == before
     assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+@pytest.mark.parametrize("kind", ["kmt", "kmct", "joint", "class", "pipeline"])
+def test_what_is_said_of_a_new_temporal_tower_is_true(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tiny_model("mean").save_pretrained(tmp_path)
+    video = torch.randn(2, 4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    plain, made = claver.load(tmp_path, temporal="mean"), claver.load(tmp_path, temporal=kind)  # type: ignore[arg-type]
+    with torch.no_grad():
+        close = torch.cosine_similarity(plain.encode_video(video).mean(1), made.encode_video(video).mean(1))
+    [said] = [record.getMessage() for record in caplog.records if "temporal tower is new" in record.getMessage()]
+    if kind == "pipeline":
+        assert (close < 0.95).all()
+        assert "answers are not those of CLIP" in said
+    else:
+        assert (close > 1 - 1e-6).all()
+        assert "answers are those of CLIP by the mean of raw frame embeddings" in said

@@ -45,7 +45,7 @@ def test_there_is_no_recipe_without_a_row():
 
 
 def test_the_recipe_for_own_clips_is_valid():
-    recipe = load_recipe("own_clips", ["videos.cache=tokens", "videos.test=null"])
+    recipe = load_recipe("own_clips", ["videos.cache=true", "videos.test=null"])
     assert recipe.videos is not None
     assert "claver train own_clips\n" in find_recipe("own_clips").read_text(encoding="utf-8")
 

@@ -66,8 +66,8 @@ ActionsOption = Annotated[
     typer.Option(
         help="Words separated by commas, a .txt with an action a line, a .csv with a column 'action' (and perhaps "
         "'text'), a manifest, a .jsonl of `claver prompts generate`, kinetics400, kinetics600, ucf101, hmdb51, or "
-        "- for an action a line on stdin. If not given, those that the model was trained on, or kinetics400 where it has "
-        "none of its own.",
+        "- for an action a line on stdin. If not given, those that the model was trained on, or kinetics400 where it "
+        "has none of its own.",
         show_default=False,
     ),
 ]

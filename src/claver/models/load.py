@@ -28,6 +28,10 @@ from claver.models.unpickle import is_torchscript
 from claver.models.weights import Kind, find_weights, read_tensors
 from claver.video.transforms import Preprocess
 
+_UNTRAINED = (
+    "those of CLIP by the mean of raw frame embeddings",
+    "not those of CLIP (pipeline reads the mean of all tokens of a frame, CLIP the class token; mean gives CLIP's)",
+)
 PreprocessChoice = Literal["paper", "checkpoint"]
 
 
@@ -222,8 +226,8 @@ def _adapt(
         _check_new_tower(config)
         pixels = "its own preprocessing" if own else "the paper's preprocessing (preprocess='checkpoint' is CLIP's own)"
         logger.warning(
-            "the temporal tower is new: until it is trained, answers are those of CLIP by the mean of raw frame "
-            "embeddings, with %s",
+            "the temporal tower is new: until it is trained, answers are %s, with %s",
+            _UNTRAINED[kind == "pipeline"],
             pixels,
         )
     elif frames is not None and frames != len(state["temporal.embedding"]):

@@ -53,7 +53,8 @@ class TemporalTower(nn.Module):
         """Set the starting point of training.
 
         Args:
-            how: `zero` starts as the identity with no temporal embedding, so that step 0 *is* CLIP with mean pooling.
+            how: `zero` starts as the identity with no temporal embedding, so that step 0 *is* CLIP with mean pooling;
+                not so `pipeline`, which is read from all tokens (see `reads_patches`) and begins far from CLIP.
                 `random` is the paper's: CLIP's own initialisation and a temporal embedding of deviation 0.02.
                 `waves` has identity blocks and `time_waves` as embedding: a model that starts from little learns the
                 order of frames with it at once, and without it late or never.
@@ -72,6 +73,7 @@ class TemporalTower(nn.Module):
         """Whether the read-out averages all tokens of a frame.
 
         So it is for `pipeline`, whose class token never meets a patch: read from the class token it would be `class`.
+        CLIP was not trained to be read so: without training this kind does not answer as CLIP does.
         """
         return self.kind == "pipeline"
 
