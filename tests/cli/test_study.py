@@ -6,6 +6,8 @@ from typer.testing import CliRunner
 from claver.cli.main import app
 from claver.errors import ClaverError
 from claver.studies import STUDIES, find_study
+from claver.training import videos as training
+from claver.training.recipe import load_recipe
 
 
 def run(*arguments: object) -> str:
@@ -45,6 +47,22 @@ def test_real_clips_give_commands_to_paste():
     for change in ("init_from=openai/clip-vit-base-patch32", "videos.train=train.csv", "temporal.kind=mean", "seed=3"):
         assert change in first
     assert lines[1][:3] == ["claver", "evaluate", "val.csv"]
+
+
+def test_one_list_for_both_is_learned_from_by_its_training_clips_and_measured_on_its_test_clips(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{n}.mp4,{('a', 'b')[n % 2]},{'test' if n > 5 else 'train'}" for n in range(8)]
+    (tmp_path / "clips.csv").write_text("\n".join(["path,label,split", *rows]) + "\n")
+    given = ["--model", "m", "--data", "clips.csv", "--test", "clips.csv", "--seeds", "0"]
+    learn, measure = (shlex.split(line) for line in run("temporal", *given).splitlines()[:2])
+    videos = load_recipe(learn[2], learn[3 : learn.index("--output")]).videos
+    assert sorted(sample.split for sample in training._train_clips(videos).manifest.samples) == ["train"] * 6
+    assert sorted(sample.split for sample in training._test_clips(videos).manifest.samples) == ["test"] * 2
+    assert measure[2] == "clips.csv"
+    assert "--split" not in measure  # without it the test clips alone are taken
+    (tmp_path / "clips.csv").write_text("path,label\n0.mp4,a\n1.mp4,b\n")
+    with pytest.raises(ClaverError, match=r"clips\.csv has no splits, and results on clips that were learned from say"):
+        run("temporal", *given)
 
 
 def test_a_study_from_the_command_line(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from tests.studies.small import SMALL
 from claver.errors import ClaverError
 from claver.models import Claver
 from claver.studies import bench
+from claver.studies.bench import written
 from claver.training.motion import pixels_task
 
 
@@ -71,8 +72,28 @@ def test_a_setting_no_recipe_takes_is_said(tmp_path):
         bench.recipes(SMALL | {"motion.stesp": 3})
 
 
-def test_models_made_by_another_recipe_are_not_used():
-    short, long = (
-        bench._written(*bench.recipes({"seed": 0, "motion.steps": steps, "motion.warmup": 1})) for steps in (3, 4)
-    )
-    assert short != long
+def test_models_made_by_another_recipe_are_not_used(monkeypatch):
+    settings = {"seed": 0, "motion.steps": 3, "motion.warmup": 1}
+    known = written(settings)
+    assert known == written(settings | {"clips": 5})  # of the study alone
+    assert known != written(settings | {"motion.steps": 4})
+    assert written(settings, stills_alone=True) == written(settings | {"motion.steps": 4}, stills_alone=True)
+    assert written(settings, stills_alone=True) != written(settings | {"stills.lr": 1e-5}, stills_alone=True)
+    monkeypatch.setattr(bench, "verb_class_texts", lambda: {"grows": ["it becomes large"]})
+    assert known != written(settings)
+
+
+def test_a_recipe_that_was_changed_makes_new_stills_tokens_and_models(tmp_path, monkeypatch):
+    """The settings of a run are the same; the recipes that come with the package say something else."""
+    before = bench.verbs(SMALL, tmp_path)
+    tokens = bench.tokens(SMALL, tmp_path)[0].tokens
+    plain = bench.motion_recipes
+
+    def changed(seed, changes=()):
+        stills, motion = plain(seed, changes)
+        return stills.model_copy(update={"lr": stills.lr * 10}), motion
+
+    monkeypatch.setattr(bench, "motion_recipes", changed)
+    assert not torch.equal(bench.tokens(SMALL, tmp_path)[0].tokens, tokens)
+    after = bench.verbs(SMALL, tmp_path)
+    assert not torch.equal(after.model.image.position, before.model.image.position)

@@ -6,7 +6,7 @@ import torch
 from claver.data.motion import VERBS
 from claver.data.motion_prompts import aspect_texts
 from claver.data.motion_unseen import UNSEEN_VERBS
-from claver.studies import described
+from claver.studies import bench, described
 from claver.studies.bench import stills
 from claver.studies.described import encode_aspects, fresh, learned, measure, settings_of, unseen
 from claver.studies.study import Options
@@ -43,6 +43,27 @@ def test_all_but_the_image_tower_learns_and_is_kept(tiny_bench, monkeypatch):
 def test_other_texts_make_another_model(tiny_bench):
     by_name, by_two = learned(tiny(), tiny_bench), learned(tiny(texts=("name", "decomposition")), tiny_bench)
     assert not torch.equal(by_name.text.projection, by_two.text.projection)
+
+
+def test_another_recipe_or_other_texts_make_another_model_and_other_tokens(tmp_path, monkeypatch):
+    first, tokens = learned(tiny(), tmp_path), unseen(tiny(), tmp_path, "test", 24).tokens
+    texts = described.aspect_texts
+
+    def longer(aspects, verbs):
+        return {name: [f"{text} now" for text in own] for name, own in texts(aspects, verbs).items()}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(described, "aspect_texts", longer)
+        assert not torch.equal(learned(tiny(), tmp_path).text.projection, first.text.projection)
+    plain = bench.motion_recipes
+
+    def changed(seed, changes=()):
+        stills, motion = plain(seed, changes)
+        return stills.model_copy(update={"lr": stills.lr * 10}), motion
+
+    monkeypatch.setattr(bench, "motion_recipes", changed)
+    assert not torch.equal(unseen(tiny(), tmp_path, "test", 24).tokens, tokens)
+    assert not torch.equal(learned(tiny(), tmp_path).image.position, first.image.position)
 
 
 def test_unseen_clips_come_verb_after_verb_and_a_pair_is_one_clip_both_ways(tiny_bench):

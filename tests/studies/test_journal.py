@@ -16,6 +16,27 @@ def test_what_is_done_is_known_to_the_next_command(tmp_path):
     assert later.records(RUNS) == [Record(RUNS[1], {"top1": 0.5})]
 
 
+def test_runs_of_another_recipe_or_of_none_that_is_known_are_done_again(tmp_path, caplog):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"settings": {"seed": 0, "kind": "kmt"}, "figures": {"top1": 0.1}}\n')  # by an earlier version
+    Journal(path, lambda settings: "old").add(Record(RUNS[1], {"top1": 0.2}))
+    journal = Journal(path, lambda settings: "new")
+    assert journal.missing(RUNS) == RUNS
+    assert journal.records(RUNS) == []
+    assert caplog.messages == [f"2 runs in {path} were made by other recipes or texts and are done again"]
+    journal.add(Record(RUNS[1], {"top1": 0.3}))
+    assert Journal(path, lambda settings: "new").records(RUNS) == [Record(RUNS[1], {"top1": 0.3})]
+    assert Journal(path, lambda settings: "old").records(RUNS) == [Record(RUNS[1], {"top1": 0.2})]
+
+
+def test_settings_that_no_recipe_takes_any_more_are_not_done(tmp_path):
+    def refuse(settings):
+        raise ClaverError("unknown key")
+
+    Journal(tmp_path / "data.jsonl").add(Record(RUNS[0], {"top1": 0.5}))
+    assert Journal(tmp_path / "data.jsonl", refuse).missing(RUNS[:1]) == RUNS[:1]
+
+
 def test_a_line_cut_short_is_dropped_and_the_next_one_is_whole(tmp_path):
     path = tmp_path / "data.jsonl"
     Journal(path).add(Record(RUNS[0], {"top1": 0.5}))

@@ -50,11 +50,15 @@ def study(
         str | None, typer.Option(help="What the study texts ranks by; with --data: weights to begin with.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="A manifest of real clips: prints the training commands of the same study.")
+        Path | None,
+        typer.Option(
+            help="A manifest of real clips: prints the training commands of the same study. Of one with splits the "
+            "training clips are taken."
+        ),
     ] = None,
     test: Annotated[
         Path | None,
-        typer.Option(help="With --data: a manifest of clips to be measured on; the same, if it has both splits."),
+        typer.Option(help="With --data: a manifest of clips to be measured on. Of one with splits test, or else val."),
     ] = None,
 ) -> None:
     """Rerun an analysis of the paper: a table and a figure beside the paper's own, their data, and the command.
@@ -100,8 +104,22 @@ def _print_commands(chosen: Study, options: Options) -> None:
         raise ClaverError(
             "--data goes with --model, the weights to begin with, and --test, the clips to be measured on"
         )
+    _check_apart(options.data, options.test)
     for line in chosen.commands(options):
         say(line)
+
+
+def _check_apart(data: Path | None, test: Path | None) -> None:
+    """Raise `ClaverError` if one list without splits is to be learned from and measured on."""
+    from claver.data.clips import open_clips
+
+    if data is None or test is None or not data.exists() or not test.exists() or not data.samefile(test):
+        return
+    if not any(open_clips(data).manifest.splits):
+        raise ClaverError(
+            f"{data} has no splits, and results on clips that were learned from say nothing: give another --test, or "
+            f"set some apart with `claver data split {data} --test 0.2 --output FILE.csv`"
+        )
 
 
 def _seeds(given: str, quick: bool) -> tuple[int, ...]:

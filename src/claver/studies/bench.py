@@ -16,12 +16,14 @@ from pathlib import Path
 
 from torch import Tensor
 
+from claver.data.motion import STATES
+from claver.data.motion_vocabulary import still_caption
 from claver.models import Claver, load
 from claver.quickstart.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs, train_verbs
 from claver.studies.study import Figures, Options, Settings, key_of
 from claver.training.beginning import with_temporal
 from claver.training.engine import training_progress
-from claver.training.motion import PARTNER, motion_recipes, pixels_task
+from claver.training.motion import PARTNER, motion_recipes, pixels_task, verb_class_texts
 from claver.training.recipe import Recipe
 from claver.training.tokens import TokenClips
 
@@ -79,7 +81,9 @@ def stills(settings: Settings, cache: Path) -> Claver:
         model.save_pretrained(folder)
         _write_json(folder / "figures.json", dict(words))
 
-    return load(kept(cache, "stills", _of_stills(settings) | _written(recipes(settings)[0]), make), temporal="mean")
+    return load(
+        kept(cache, "stills", _of_stills(settings) | _of_recipe(settings, stills_alone=True), make), temporal="mean"
+    )
 
 
 def tokens(settings: Settings, cache: Path) -> tuple[TokenClips, TokenClips]:
@@ -98,7 +102,7 @@ def tokens(settings: Settings, cache: Path) -> tuple[TokenClips, TokenClips]:
         save_file(kept, folder / "tokens.safetensors")
 
     found = load_file(
-        kept(cache, "tokens", _of_stills(settings) | _written(recipes(settings)[0]) | drawn, make)
+        kept(cache, "tokens", _of_stills(settings) | _of_recipe(settings, stills_alone=True) | drawn, make)
         / "tokens.safetensors"
     )
     train = TokenClips(found["train.tokens"], found["train.labels"], PARTNER)
@@ -114,7 +118,7 @@ def verbs(settings: Settings, cache: Path) -> Trained:
         figures = {"top1": result.top1, "top_pair": result.top_pair, "within_pair": result.within_pair}
         _write_json(folder / "figures.json", figures | {"seconds": result.seconds})
 
-    folder = kept(cache, "verbs", settings | _written(*recipes(settings)), make)
+    folder = kept(cache, "verbs", settings | _of_recipe(settings), make)
     return Trained(load(folder).eval(), json.loads((folder / "figures.json").read_text(encoding="utf-8")))
 
 
@@ -126,14 +130,26 @@ def _learn(settings: Settings, cache: Path) -> VerbResult:
     return train_verbs(motion, model, pixels_task(motion, model), _quiet())
 
 
+def _of_recipe(settings: Settings, *, stills_alone: bool = False) -> Settings:
+    return {"recipe": written(settings, stills_alone=stills_alone)}
+
+
 def _of_stills(settings: Settings) -> Settings:
     return {key: value for key, value in settings.items() if key == "seed" or key.startswith("stills.")}
 
 
-def _written(*chosen: Recipe) -> Settings:
-    """What the recipes say in the end, defaults included: a change of those makes other models."""
-    text = "".join(recipe.model_dump_json() for recipe in chosen)
-    return {"recipe": hashlib.sha256(text.encode()).hexdigest()[:12]}
+def written(settings: Settings, *, stills_alone: bool = False) -> str:
+    """A digest of what the recipes say in the end, defaults included, and of the texts: a change makes other models.
+
+    Args:
+        settings: those that the bench does not know are passed over.
+        stills_alone: of what towers that know stills depend on.
+    """
+    known = {key: value for key, value in settings.items() if key == "seed" or key.startswith(("stills.", "motion."))}
+    chosen = recipes(known)[:1] if stills_alone else recipes(known)
+    said = [recipe.model_dump_json() for recipe in chosen]
+    said.append(json.dumps([verb_class_texts(), [still_caption({k: w}) for k, words in STATES.items() for w in words]]))
+    return hashlib.sha256("".join(said).encode()).hexdigest()[:12]
 
 
 def _quiet() -> Stage:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from claver.studies.bench import base, verbs
+from claver.studies.bench import base, verbs, written
 from claver.studies.drawing import beside
 from claver.studies.real import train_and_evaluate
 from claver.studies.size import spread_of
@@ -88,4 +88,4 @@ def commands(options: Options) -> list[str]:
     ]
 
 
-STUDY = Study("branches", "Which towers learn", "Table 11", runs, run, table, draw, commands)
+STUDY = Study("branches", "Which towers learn", "Table 11", runs, run, table, draw, commands, made_of=written)

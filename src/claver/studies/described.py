@@ -6,7 +6,9 @@ are learned from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -21,7 +23,7 @@ from claver.data.motion_unseen import UNSEEN_VERBS
 from claver.data.motion_verbs import Verb
 from claver.evaluation.metrics import top_k_accuracy, within_pairs
 from claver.models import Claver, load
-from claver.studies.bench import base, kept, recipes, stills, tokens
+from claver.studies.bench import base, kept, recipes, stills, tokens, written
 from claver.studies.study import Figures, Options, Settings
 from claver.training.beginning import with_temporal
 from claver.training.clips import ClipsTask, score_clips, tokenize_classes
@@ -51,7 +53,19 @@ def learned(settings: Settings, cache: Path) -> Claver:
         train(recipe, model, clips[0], settings["texts"], VERBS)
         model.save_pretrained(folder)
 
-    return load(kept(cache, "described", settings, make)).eval()
+    of_recipe = {"recipe": written(settings), "said": _digest(aspect_texts(settings["texts"], VERBS))}
+    return load(kept(cache, "described", settings | of_recipe, make)).eval()
+
+
+def made_of(settings: Settings) -> str:
+    """What a run on chosen texts depends on: the recipes, and the texts of all verbs."""
+    return (
+        written(settings) + _digest(aspect_texts(EVERYTHING, VERBS)) + _digest(aspect_texts(EVERYTHING, UNSEEN_VERBS))
+    )
+
+
+def _digest(texts: Mapping[str, Sequence[str]]) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:12]
 
 
 def fresh(settings: Settings, cache: Path) -> Claver:
@@ -95,6 +109,7 @@ def unseen(settings: Settings, cache: Path, split: str, count: int) -> TokenClip
     seed, frames = settings["seed"], recipe_of(settings).temporal.frames
     own = {key: value for key, value in settings.items() if key.startswith("stills.")}
     own |= {"seed": seed, "frames": frames, "split": split, "count": count}
+    own |= {"recipe": written(settings, stills_alone=True)}
 
     def batches(size: int) -> Iterator[NDArray[np.uint8]]:
         for start in range(0, count, _RENDERED_AT_ONCE):

@@ -8,7 +8,7 @@ from typing import Any
 
 from claver.data.motion_unseen import UNSEEN_VERBS
 from claver.models import Claver
-from claver.studies.described import EVERYTHING, fresh, learned, measure, recipe_of, settings_of, train, unseen
+from claver.studies.described import EVERYTHING, fresh, learned, made_of, measure, recipe_of, settings_of, train, unseen
 from claver.studies.drawing import INK, KINETICS, PALE, new_figure, plain_axes, set_title
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
@@ -120,4 +120,4 @@ def _top1(records: Sequence[Record], start: str, kind: str, shots: int) -> Measu
     return measured(records, "top1", where, scale=100)
 
 
-STUDY = Study("fewshot", "Few clips of each verb", "Table 13", runs, run, table, draw)
+STUDY = Study("fewshot", "Few clips of each verb", "Table 13", runs, run, table, draw, made_of=made_of)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from claver.studies.bench import base, verbs
+from claver.studies.bench import base, verbs, written
 from claver.studies.drawing import INK, PALE, new_figure, plain_axes, set_title
 from claver.studies.real import train_and_evaluate
 from claver.studies.size import spread_of
@@ -158,4 +158,4 @@ def commands(options: Options) -> list[str]:
     return lines
 
 
-STUDY = Study("frames", "Patch size and frame length", "Table 8", runs, run, table, draw, commands)
+STUDY = Study("frames", "Patch size and frame length", "Table 8", runs, run, table, draw, commands, made_of=written)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from claver.errors import ClaverError
 from claver.files import read_bytes
 from claver.studies.study import Record, Settings, key_of
+
+logger = logging.getLogger("claver")
 
 _BEGINNING = b'{"settings": {'
 
@@ -20,14 +23,19 @@ class Journal:
     Each line carries the run's own settings, so runs of several sizes and seeds live in one file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, made_of: Callable[[Settings], str] = lambda settings: "") -> None:
         """Open or begin.
+
+        Args:
+            path: the file.
+            made_of: see `Study`; runs that were made of something else are to be done again, which is logged.
 
         Raises:
             ClaverError: the file holds something else.
         """
-        self.path = path
+        self.path, self._made_of = path, made_of
         self._done: dict[str, Record] = {}
+        self._stale: set[str] = set()
         if path.exists():
             self._read()
 
@@ -39,7 +47,9 @@ class Journal:
                 raise ValueError("the last line was not begun by a study")
             for line in whole.decode("utf-8").split("\n") if newline else ():
                 values = json.loads(line)
-                self._remember(Record(dict(values["settings"]), dict(values["figures"])))
+                self._remember(
+                    Record(dict(values["settings"]), dict(values["figures"])), str(values.get("made_of", ""))
+                )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ClaverError(f"{self.path} is in the way: it is no journal of a study; choose another --output") from (
                 error
@@ -47,13 +57,27 @@ class Journal:
         if cut:
             os.truncate(self.path, len(whole) + len(newline))
 
-    def _remember(self, record: Record) -> None:
-        self._done[key_of(record.settings)] = record
+    def _remember(self, record: Record, made_of: str) -> None:
+        key = key_of(record.settings)
+        if made_of == self._now(record.settings):
+            self._done[key] = record
+        else:
+            self._stale.add(key)
+
+    def _now(self, settings: Settings) -> str | None:
+        """What a run of these settings would be made of; None if none could be made."""
+        try:
+            return self._made_of(settings)
+        except ClaverError:
+            return None
 
     def missing(self, runs: Sequence[Settings]) -> list[Settings]:
         """The runs that are still to be done, each once."""
         by_key = {key_of(settings): settings for settings in runs}
-        return [settings for key, settings in by_key.items() if key not in self._done]
+        missing = [settings for key, settings in by_key.items() if key not in self._done]
+        if stale := sum(key_of(settings) in self._stale for settings in missing):
+            logger.warning("%d runs in %s were made by other recipes or texts and are done again", stale, self.path)
+        return missing
 
     def records(self, runs: Sequence[Settings]) -> list[Record]:
         """The finished ones of these runs, in their order."""
@@ -61,8 +85,10 @@ class Journal:
 
     def add(self, record: Record) -> None:
         """Note a finished run; on disk when this returns."""
-        self._remember(record)
+        made_of = self._made_of(record.settings)
+        self._remember(record, made_of)
+        line = {"settings": record.settings, "made_of": made_of, "figures": record.figures}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"settings": record.settings, "figures": record.figures}, ensure_ascii=False) + "\n")
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
             file.flush()
             os.fsync(file.fileno())

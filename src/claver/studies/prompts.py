@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from claver.data.motion import VERBS
 from claver.data.motion_prompts import Aspect
 from claver.data.motion_unseen import UNSEEN_VERBS
-from claver.studies.described import EVERYTHING, held_out, learned, measure, settings_of, unseen
+from claver.studies.described import EVERYTHING, held_out, learned, made_of, measure, settings_of, unseen
 from claver.studies.drawing import INK, KINETICS, MOTION, bars, new_figure, set_title
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
@@ -146,4 +146,4 @@ def _unseen(records: Sequence[Record], stage: Stage, asked: str) -> Measured:
     return _figure(records, stage, f"unseen by {asked}")
 
 
-STUDY = Study("prompts", "What is said of each class", "Table 11", runs, run, table, draw)
+STUDY = Study("prompts", "What is said of each class", "Table 11", runs, run, table, draw, made_of=made_of)

@@ -12,7 +12,7 @@ from torch import Tensor
 from claver.data.motion import render_clips
 from claver.explain.rank import Ranks, random_tower, ranks_by_length
 from claver.models import Claver
-from claver.studies.bench import base, stills, verbs
+from claver.studies.bench import base, stills, verbs, written
 from claver.studies.drawing import INK, PALE, new_figure, plain_axes, set_title
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
@@ -168,4 +168,4 @@ def _figure(
     return measured(records, f"{name}@{frames}", where, scale=scale)
 
 
-STUDY = Study("rank", "Rank of attention matrices", "Appendix A", runs, run, table, draw)
+STUDY = Study("rank", "Rank of attention matrices", "Appendix A", runs, run, table, draw, made_of=written)

@@ -46,7 +46,7 @@ def run_study(
     runs = study.runs(options)
     output.mkdir(parents=True, exist_ok=True)
     with only_writer(output):
-        journal = Journal(output / "data.jsonl")
+        journal = Journal(output / "data.jsonl", study.made_of)
         write_whole(output / "command.txt", command + "\n")
         missing = journal.missing(runs)
         running = closing(_finished(study, missing, output.parent / "bench", workers))

@@ -13,7 +13,7 @@ from torch import Tensor
 from claver.evaluation.metrics import top_k_accuracy, within_pairs
 from claver.explain.shuffle import Level, Read, Where, shuffled
 from claver.models import Claver
-from claver.studies.bench import base, recipes, tokens, verbs
+from claver.studies.bench import base, recipes, tokens, verbs, written
 from claver.studies.drawing import INK, KINETICS, MOTION, OURS, PAPER, new_figure, plain_axes, set_title
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
@@ -151,4 +151,4 @@ def _figure(records: Sequence[Record], kind: str, figure: str) -> Measured:
     return measured(records, figure, {"motion.temporal.kind": kind}, scale=100)
 
 
-STUDY = Study("shuffle", "Shuffled tokens", "Table 9", runs, run, table, draw)
+STUDY = Study("shuffle", "Shuffled tokens", "Table 9", runs, run, table, draw, made_of=written)

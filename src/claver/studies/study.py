@@ -60,6 +60,8 @@ class Study:
         commands: shell commands that do the same on real clips; None where no recipe can.
         arguments: names of further words on the command line.
         check: raises ClaverError on options that cannot be, before anything is computed.
+        made_of: a digest of all that the figures of a run depend on besides its settings, such as recipes and texts; a
+            run with another is not taken for done.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Study:
     commands: Callable[[Options], list[str]] | None = None
     arguments: tuple[str, ...] = ()
     check: Callable[[Options], None] = lambda options: None
+    made_of: Callable[[Settings], str] = lambda settings: ""
 
 
 def key_of(settings: Settings) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from claver.studies.bench import base, verbs
+from claver.studies.bench import base, verbs, written
 from claver.studies.drawing import beside
 from claver.studies.real import train_and_evaluate
 from claver.studies.size import spread_of
@@ -109,4 +109,4 @@ def commands(options: Options) -> list[str]:
     return lines
 
 
-STUDY = Study("temporal", "How frames are joined", "Table 7", runs, run, table, draw, commands)
+STUDY = Study("temporal", "How frames are joined", "Table 7", runs, run, table, draw, commands, made_of=written)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from claver.data.motion import COLOURS, SHAPES, SIZES, VERBS, Verb, render_clips
 from claver.data.motion_prompts import Aspect
-from claver.studies.described import EVERYTHING, bench_part, held_out, learned, settings_of
+from claver.studies.described import EVERYTHING, bench_part, held_out, learned, made_of, settings_of
 from claver.studies.drawing import INK, OURS, PAPER, new_figure, plain_axes, set_title
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
@@ -159,4 +159,4 @@ def _share(records: Sequence[Record], row: Row, part: str) -> Measured:
     return measured(records, part, where, scale=100)
 
 
-STUDY = Study("words", "Words of a caption", "Fig. 5", runs, run, table, draw)
+STUDY = Study("words", "Words of a caption", "Fig. 5", runs, run, table, draw, made_of=made_of)
