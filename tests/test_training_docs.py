@@ -64,8 +64,9 @@ def test_the_commands_run_one_after_another(folder: Path, monkeypatch: pytest.Mo
         ["", "videos.stream=true videos.buffer=512", "videos.texts=texts.csv accumulation=2"]
     ):
         run(folder, f"claver train own_clips {SMALL} {shards} {more} --output runs/{number}")
-    run(folder, f"claver train own_clips {SMALL} videos.cache=tokens --output runs/cached")
-    assert list((folder / "tokens").rglob("*.safetensors"))
+    monkeypatch.setenv("CLAVER_CACHE", str(folder / "kept"))
+    run(folder, f"claver train own_clips {SMALL} videos.cache=true --output runs/cached")
+    assert list((folder / "kept" / "tokens").rglob("*.safetensors"))
 
 
 def test_every_change_shown_is_one_that_recipes_take() -> None:

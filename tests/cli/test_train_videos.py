@@ -93,12 +93,12 @@ def test_a_class_without_texts_and_a_start_of_other_frames_or_layers(place: Path
 
 def test_a_video_in_train_and_test_is_warned_of_once(place: Path, caplog: pytest.LogCaptureFixture) -> None:
     listed(place / "clips.csv", [*ROWS, "0.mp4,bow,test"])
-    train("videos.cache=tokens")
+    train("videos.cache=./kept_tokens")
     said = "0.mp4 is in both the training and the test set: results on it say nothing; remove it from one of them"
     assert [record.message for record in caplog.records].count(f"./{said}") == 1
 
 
-@pytest.mark.parametrize("cached", [(), ("videos.cache=tokens",)])
+@pytest.mark.parametrize("cached", [(), ("videos.cache=./kept_tokens",)])
 def test_a_loss_that_is_no_number_leaves_its_clips_for_inspection(place: Path, cached: tuple[str, ...]) -> None:
     model = talking_model()
     torch.nn.init.constant_(model.temporal.embedding, float("nan"))
@@ -153,3 +153,26 @@ def test_an_output_that_is_read_only_is_said_before_anything_is_computed(place: 
 def test_the_same_command_goes_on_with_other_workers(place: Path) -> None:
     train("checkpoint_every=1")
     assert "2/2" in train("checkpoint_every=1", "videos.workers=1")
+
+
+@pytest.mark.parametrize("given", ["true", "tokens", "on", "Enabled"])
+def test_cached_tokens_lie_in_the_usual_place(place: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("CLAVER_CACHE", str(place / "usual"))
+    train(f"videos.cache={given}", "steps=1", "evaluate_every=null")
+    assert list((place / "usual" / "tokens").rglob("*.safetensors"))
+    assert not (place / given).exists()
+    monkeypatch.setenv("CLAVER_CACHE", "")
+    with pytest.raises(ClaverError, match=r"CLAVER_CACHE is empty or there is no home; give"):
+        train(f"videos.cache={given}", "steps=1", "evaluate_every=null", "--resume", "never")
+
+
+@pytest.mark.parametrize("given", ["false", "off", "none", "null"])
+def test_a_cache_that_is_switched_off_is_off(place: Path, given: str) -> None:
+    train(f"videos.cache={given}", "steps=1", "evaluate_every=null")
+    assert not (place / given).exists()
+
+
+def test_a_folder_that_is_there_is_a_folder_whatever_its_name(place: Path) -> None:
+    (place / "tokens").mkdir()
+    train("videos.cache=tokens", "steps=1", "evaluate_every=null")
+    assert list((place / "tokens").rglob("*.safetensors"))

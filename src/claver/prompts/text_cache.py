@@ -27,7 +27,12 @@ _FILES = 64
 
 
 def default_cache() -> Path | None:
-    """The folder of vectors: `~/.cache/claver/texts`, or below `CLAVER_CACHE`; None if that is set to nothing.
+    """The folder of vectors, see `usual_place`."""
+    return usual_place("texts")
+
+
+def usual_place(what: str) -> Path | None:
+    """The folder where such things are kept, in `~/.cache/claver` or `CLAVER_CACHE`; None if that is set to nothing.
 
     None as well where there is no home, as for a user of a container whom nobody knows.
     """
@@ -35,7 +40,7 @@ def default_cache() -> Path | None:
     if place == "":
         return None
     try:
-        return (Path(place) if place else Path("~/.cache/claver")).expanduser() / "texts"
+        return (Path(place) if place else Path("~/.cache/claver")).expanduser() / what
     except RuntimeError:
         return None
 

@@ -43,7 +43,7 @@ def _build_videos(recipe: Recipe, progress: Progress, device: torch.device) -> t
         raise ClaverError("the recipe says nothing to start from: give init_from, such as openai/clip-vit-base-patch16")
     start.to(device)
     model = _with_tower(start, recipe, _token_scale(start)).to(device)
-    if recipe.videos.cache is None:
+    if not recipe.videos.cache:
         return model, make_task(recipe, model)
     bar = progress.add_task("image tokens", total=None, note="")
     return model, make_task(recipe, model, on_cached=lambda row, total: progress.update(bar, advance=1, total=total))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from claver.models.notice import say_once
 from claver.training.mirror import mirrored_pairs
+
+_ON = ("tokens", "token", "cache", "cached", "yes", "y", "on", "t", "true", "1", "enable", "enabled", "auto", "default")
+_OFF = ("no", "n", "off", "f", "false", "0", "none", "null", "never", "disable", "disabled", "")
 
 
 class DataSection(BaseModel):
@@ -62,12 +68,26 @@ class Videos(DataSection):
     decode_timeout: float = Field(default=60, gt=0)  # seconds after which a worker gives a clip up; it is replaced
     ahead: int = Field(default=2, ge=1)  # batches decoded ahead
     bad_share: float = Field(default=0.01, ge=0, le=1)  # of the clips that may be unreadable before the run stops
-    cache: Path | None = None  # folder of cached image tokens, for a frozen image tower
+    # image tokens kept on disk, for a frozen image tower: true in ~/.cache/claver/tokens (or CLAVER_CACHE), or a folder
+    cache: Path | bool | None = None
     cache_views: int = Field(default=1, ge=1)  # deterministic samplings of each clip that are cached
     cache_verify: bool = True  # compare checksums of the whole cache at every start, about a second per GB
 
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _switch(cls, given: Any) -> Any:
+        """A word that was meant as a switch is one, unless there is a folder of that name."""
+        if not isinstance(given, str) or given.strip().lower() not in (*_ON, *_OFF) or Path(given).is_dir():
+            return given
+        meant = given.strip().lower() in _ON
+        say_once(
+            f"videos.cache: {given!r} is taken for {str(meant).lower()}; a folder of that name is written "
+            f"{os.path.abspath(given)}"
+        )
+        return meant
+
     @model_validator(mode="after")
     def _one_way(self) -> Videos:
-        if self.stream and self.cache is not None:
+        if self.stream and self.cache:
             raise ValueError("stream and cache exclude each other: cached tokens are read in no order of the disk")
         return self

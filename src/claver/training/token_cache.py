@@ -33,7 +33,9 @@ from claver.data.manifest import Manifest
 from claver.errors import ClaverError, VideoError
 from claver.files import replacing
 from claver.models import Claver
+from claver.prompts.text_cache import usual_place
 from claver.training.distributed import from_everyone, rank_and_size, wait_for_all
+from claver.training.recipe_data import Videos
 from claver.training.tokens import normalized
 from claver.video.ahead import DECODE_TIMEOUT
 from claver.video.reader import Frames
@@ -141,6 +143,22 @@ def cache_clips(
         _write(shards[number], {"tokens": tokens, "rows": readable}, key, causes)
     wait_for_all()
     return _opened(clips.manifest, shards, views, bad_share)
+
+
+def token_folder(videos: Videos) -> Path:
+    """Where the caches of a recipe lie.
+
+    Raises:
+        ClaverError: in the usual place, which there is not.
+    """
+    if isinstance(videos.cache, Path):
+        return videos.cache
+    if (usual := usual_place("tokens")) is None:
+        raise ClaverError(
+            "videos.cache=true keeps tokens below ~/.cache/claver, but CLAVER_CACHE is empty or there is no home; give "
+            "a folder, such as videos.cache=/data/tokens"
+        )
+    return usual
 
 
 def cache_key(model: Claver, clips: Clips, views: int) -> str:

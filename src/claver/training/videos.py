@@ -34,7 +34,7 @@ from claver.training.objectives import smooth_labels
 from claver.training.recipe import Recipe
 from claver.training.recipe_data import Videos
 from claver.training.sampling import Rows
-from claver.training.token_cache import CachedTokens, cache_clips
+from claver.training.token_cache import CachedTokens, cache_clips, token_folder
 
 logger = logging.getLogger("claver")
 
@@ -309,7 +309,7 @@ def make_task(
     train, test = _train_clips(videos), _test_clips(videos)
     _warn(train.manifest, None if test is None else test.manifest)
     actions = texts_for(train.manifest.classes, videos.texts, dataset=train.manifest.dataset)
-    if videos.cache is None:
+    if not videos.cache:
         return (StreamedVideosTask if videos.stream else VideosTask)(model, recipe, train, test, actions)
     if "image" not in recipe.freeze:
         raise ClaverError("videos.cache keeps the image tower's tokens, so it must not learn: add image to freeze")
@@ -322,7 +322,7 @@ def make_task(
     settings: dict[str, Any] = {"views": videos.cache_views, "workers": videos.workers, "bad_share": videos.bad_share}
     settings["decode_timeout"] = videos.decode_timeout
     settings["verify"] = videos.cache_verify
-    tokens = cache_clips(model, train, videos.cache, on_clip=on_cached, **settings)
+    tokens = cache_clips(model, train, token_folder(videos), on_clip=on_cached, **settings)
     return CachedVideosTask(model, recipe, tokens, test, actions)
 
 
