@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from claver.errors import ClaverError
+from claver.terminal import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,17 +88,17 @@ class Prediction:
             raise ClaverError("drawing needs matplotlib; pip install 'claver[explain]'") from error
 
         chosen = np.linspace(0, len(self.frames) - 1, min(8, len(self.frames))).round().astype(int)
-        shown, answers = self.frames[chosen], self.top(k)
-        lines = sum(len(textwrap.wrap(answer.action, 40)) for answer in answers)
+        seen, answers = self.frames[chosen], self.top(k)
+        lines = sum(len(textwrap.wrap(shown(answer.action), 40)) for answer in answers)
         height = 0.4 + 0.12 * len(answers) + 0.2 * lines
-        figure = Figure(figsize=(1.4 * max(len(shown), 4), 1.4 + height), layout="constrained")
-        grid = figure.add_gridspec(2, len(shown), height_ratios=[1.4, height])
-        for column, frame in enumerate(shown):
+        figure = Figure(figsize=(1.4 * max(len(seen), 4), 1.4 + height), layout="constrained")
+        grid = figure.add_gridspec(2, len(seen), height_ratios=[1.4, height])
+        for column, frame in enumerate(seen):
             axes = figure.add_subplot(grid[0, column])
             axes.imshow(frame)
             axes.axis("off")
         _draw_bars(figure.add_subplot(grid[1, :]), answers, len(self.actions))
-        figure.suptitle(self.source, fontsize="medium", parse_math=False)
+        figure.suptitle(shown(self.source), fontsize="medium", parse_math=False)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure
@@ -109,7 +110,7 @@ class Prediction:
         rows = "".join(_html_row(answer, scale) for answer in answers)
         among = f"probability among {len(self.actions)} actions" + (f", bars end at {scale:.0%}" if scale < 1 else "")
         damage = f"<div>{escape(str(self.damaged))}</div>" if self.damaged else ""
-        return f"<div><b>{escape(self.source)}</b>{damage}<table>{rows}</table><small>{among}</small></div>"
+        return f"<div><b>{escape(shown(self.source))}</b>{damage}<table>{rows}</table><small>{among}</small></div>"
 
     def __str__(self) -> str:
         lines = [f"{answer.probability:6.1%}  {answer.action}" for answer in self.top()]
@@ -135,7 +136,9 @@ def _draw_bars(axes: Any, answers: Sequence[Answer], count: int) -> None:
     scale = share_scale(answers[0].probability)
     places = range(len(answers))
     axes.barh(places, [answer.probability for answer in answers], color="tab:blue")
-    axes.set_yticks(places, ["\n".join(textwrap.wrap(answer.action, 40)) for answer in answers], parse_math=False)
+    axes.set_yticks(
+        places, ["\n".join(textwrap.wrap(shown(answer.action), 40)) for answer in answers], parse_math=False
+    )
     for place, answer in enumerate(answers):
         axes.annotate(
             percent(answer.probability),

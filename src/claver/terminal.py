@@ -73,10 +73,7 @@ def tell(sentence: str) -> None:
 
 def complain(sentence: str) -> None:
     """Print a sentence about what is wrong, in one line, to stderr; of what is endless the beginning and the end."""
-    sentence = shown(sentence)
-    if len(sentence) > _LONGEST:
-        sentence = f"{sentence[: _LONGEST * 2 // 3]} … {sentence[-_LONGEST // 3 :]}"
-    _print(f"claver: {sentence}\n", sys.stderr)
+    _print(f"claver: {_bounded(shown(sentence))}\n", sys.stderr)
 
 
 def put(text: str) -> None:
@@ -87,6 +84,12 @@ def put(text: str) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(as_bytes(text))
     sys.stdout.buffer.flush()
+
+
+def _bounded(sentence: str) -> str:
+    if len(sentence) <= _LONGEST:
+        return sentence
+    return f"{sentence[: _LONGEST * 2 // 3]} … {sentence[-_LONGEST // 3 :]}"
 
 
 def _print(text: str, stream: TextIO) -> None:
@@ -100,7 +103,7 @@ class Escaping(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line; what is only said when asked for begins without `warning`."""
-        message = shown(record.getMessage())
+        message = _bounded(shown(record.getMessage()))
         if record.name != "claver":
             return f"{record.name}: {message}"
         return f"claver: warning: {message}" if record.levelno >= logging.WARNING else f"claver: {message}"

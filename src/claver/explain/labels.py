@@ -8,9 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from claver.terminal import shown
+
 
 def wrap(name: str, longest: int) -> list[str]:
     """The whole name in lines of at most so many characters, at least one."""
+    name = shown(name)
     return textwrap.wrap(name, longest) or [name.strip()]
 
 

@@ -23,6 +23,7 @@ from claver.explain.telling import (
     time_line_note,
 )
 from claver.prediction import percent, share_scale
+from claver.terminal import shown_text
 
 _HOW_TO_READ = """
 Relevance follows Chefer, Gur and Wolf (2021): in every attention layer the weights, times how much what is explained
@@ -43,7 +44,8 @@ def page(explanation: Explanation) -> str:
     main = [maps_section(explanation), pair, words_section(explanation)]
     read = tag("p", tag("strong", "How to read this.") + escape(_HOW_TO_READ))
     body = "\n".join([tag("header", top), tag("main", "\n".join(main)), tag("footer", read)])
-    return "<!doctype html>\n" + tag("html", f"\n{tag('head', head)}\n{tag('body', body)}\n", lang="en") + "\n"
+    html = tag("html", f"\n{tag('head', head)}\n{tag('body', body)}\n", lang="en")
+    return shown_text(f"<!doctype html>\n{html}\n")
 
 
 def _facts(explanation: Explanation) -> str:

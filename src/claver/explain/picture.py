@@ -25,6 +25,7 @@ from claver.explain.heat import brightness, enlarge, heat_picture
 from claver.explain.labels import wrap
 from claver.explain.telling import KIND_NAMES, MAPS, empty_note, headline, number, seconds_of, shown_actions
 from claver.explain.words import Word
+from claver.terminal import shown
 
 if TYPE_CHECKING:
     from claver.explain.explanation import Explanation
@@ -95,9 +96,8 @@ def _pictures(explanation: Explanation, name: str) -> list[Any]:
 def _title(figure: Any, explanation: Explanation, title: Sequence[str], height: float) -> None:
     place = {"x": _MARGIN / _INCHES, "va": "top", "parse_math": False}
     figure.text(y=1 - 0.22 / height, s="\n".join(title), fontsize=18, weight="bold", color=INK, **place)
-    facts = (
-        f"{PurePath(explanation.prediction.source).name} · temporal attention: {KIND_NAMES[explanation.temporal_kind]}"
-    )
+    file = shown(PurePath(explanation.prediction.source).name)
+    facts = f"{file} · temporal attention: {KIND_NAMES[explanation.temporal_kind]}"
     what = "difference of scores" if explanation.against else "score"
     facts += f" · {what} {number(explanation.similarity, 2)}"
     facts = "\n".join([facts, *filter(None, [empty_note(explanation)])])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claver.errors import ClaverError
 from claver.files import write_whole
+from claver.json_text import to_json
 
 if TYPE_CHECKING:
     from claver.explain.explanation import Explanation
@@ -65,4 +65,4 @@ def _picture(explanation: Explanation) -> bytes:
 
 
 def _numbers(explanation: Explanation) -> bytes:
-    return (json.dumps(explanation.to_dict(), ensure_ascii=False) + "\n").encode()
+    return to_json(explanation.to_dict()).encode()
