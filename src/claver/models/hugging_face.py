@@ -118,7 +118,7 @@ def preprocess_from_hugging_face(values: Mapping[str, Any], size: int, *, own: b
     if values.get("do_pad"):
         raise CheckpointError(f"{PREPROCESSOR}: do_pad is not supported; pictures are cropped to a square")
     resample = values.get("resample", 3)
-    if resample not in _RESAMPLING:
+    if not isinstance(resample, int) or resample not in _RESAMPLING:
         raise CheckpointError(
             f"{PREPROCESSOR}: resample {resample!r} is not supported; 2 (bilinear) and 3 (bicubic) are"
         )
