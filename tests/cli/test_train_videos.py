@@ -176,3 +176,32 @@ def test_a_folder_that_is_there_is_a_folder_whatever_its_name(place: Path) -> No
     (place / "tokens").mkdir()
     train("videos.cache=tokens", "steps=1", "evaluate_every=null")
     assert list((place / "tokens").rglob("*.safetensors"))
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(place: Path) -> None:
+    before = sorted(path.name for path in place.iterdir())
+    told = train("videos.cache=./kept", "evaluate_every=epoch", "steps=4", "--dry-run")
+    for words in (
+        "start, kmct, 4 frames",
+        "6 clips to learn from, 3 held out",
+        "actions 3, with",
+        "4 of 3 (2 epochs), 1 of them to warm up",
+        "measured 2 times; a checkpoint every 5 minutes and at the end",
+        "run, from the first step",
+        "frozen",
+        "temporal",
+    ):
+        assert words in told
+    assert sorted(path.name for path in place.iterdir()) == before
+    train("steps=2")
+    assert "going on at step 2" in train("steps=2", "--dry-run")
+    assert "from the first step; what is there is moved aside" in train("steps=2", "--dry-run", "--resume", "never")
+    for change, said in (
+        ("seed=7", "belongs to a run with seed 0"),
+        ("freeze=[image,text,temporal,readout,logit_scale]", "nothing is left to learn"),
+        ("videos.train=none.csv", "which is not there"),
+        ("videos.texts=nonsense", "not 'nonsense'"),
+    ):
+        with pytest.raises(ClaverError, match=said):
+            train("steps=2", change, "--dry-run")
+    assert not (place / "run" / "earlier-1").exists()

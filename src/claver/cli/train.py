@@ -19,6 +19,7 @@ EPILOG = """
 [bold]Examples[/]
 
 claver train motion init_from=runs/quickstart/stills temporal.kind=kmct --output runs/verbs\n
+claver train own_clips --dry-run\n
 claver train my_recipe.yaml init_from=openai/clip-vit-base-patch16 lr=1e-5 ema=0.999\n
 torchrun --nproc-per-node 8 -m claver train my_recipe.yaml --output runs/mine
 """
@@ -45,6 +46,9 @@ def train(
             help="auto goes on with the run in the output folder, if any; never begins anew, what is there moved aside."
         ),
     ] = Resume.auto,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would learn, from what and how long, and do nothing.")
+    ] = False,
 ) -> None:
     """Train a model by a recipe. Ctrl-C and SIGTERM save a checkpoint, from which the same command goes on.
 
@@ -58,6 +62,9 @@ def train(
     if find_spec("accelerate") is None:
         raise ClaverError("training needs accelerate; pip install 'claver[train]'")
     folder = output or Path("runs") / Path(recipe).stem
+    if dry_run:
+        _show_plan(chosen, folder, resume is Resume.auto)
+        return
     from claver.training.distributed import leave
     from claver.training.interruption import Interrupted, Stop
 
@@ -73,6 +80,15 @@ def train(
         raise typer.Exit(130) from None
     finally:
         leave()
+
+
+def _show_plan(recipe: Recipe, folder: Path, resume: bool) -> None:
+    from claver.screen import Screen
+    from claver.training.plan import plan
+
+    console, (lines, table) = Screen(), plan(recipe, folder, resume=resume)
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    console.print(table)
 
 
 def _goes_on(folder: Path, step: int | None) -> str:

@@ -33,6 +33,19 @@ def build(recipe: Recipe, progress: Progress, device: torch.device) -> tuple[Cla
     return model, clips_task(recipe, model, clips)
 
 
+def begin(recipe: Recipe) -> Claver:
+    """The model at its start, but for the scale of a new temporal tower, which depends on data; errors as `build`."""
+    start = _start(recipe)
+    if start is None and recipe.videos is not None:
+        raise _nothing_to_start_from()
+    start = start or model_for_motion(recipe)
+    return start if recipe.task == "stills" else _with_tower(start, recipe, 1.0)
+
+
+def _nothing_to_start_from() -> ClaverError:
+    return ClaverError("the recipe says nothing to start from: give init_from, such as openai/clip-vit-base-patch16")
+
+
 def _build_videos(recipe: Recipe, progress: Progress, device: torch.device) -> tuple[Claver, Task]:
     from claver.training.videos import check_files, make_task
 
@@ -40,7 +53,7 @@ def _build_videos(recipe: Recipe, progress: Progress, device: torch.device) -> t
     check_files(recipe.videos)
     start = _start(recipe)
     if start is None:
-        raise ClaverError("the recipe says nothing to start from: give init_from, such as openai/clip-vit-base-patch16")
+        raise _nothing_to_start_from()
     start.to(device)
     model = _with_tower(start, recipe, _token_scale(start)).to(device)
     if not recipe.videos.cache:

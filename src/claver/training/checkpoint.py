@@ -127,6 +127,21 @@ def step_of(checkpoint: Path) -> int:
         raise CheckpointError(f"checkpoint {checkpoint} cannot be read: {error}") from error
 
 
+def check_same_run(checkpoint: Path, recipe: Recipe, learned: Learned | None) -> int:
+    """The steps done of a run that goes on by a recipe, with the actions that its model keeps.
+
+    Raises:
+        CheckpointError: the run is another, or the checkpoint damaged.
+    """
+    _check_recipe(checkpoint, _read_state(checkpoint).recipe, recipe.model_dump(mode="json"))
+    if (earlier := read_learned(checkpoint)) not in (None, learned):
+        raise CheckpointError(
+            f"{checkpoint} belongs to a run on other actions or texts: {_difference(earlier, learned)}; give another "
+            "output folder, or begin anew with --resume never"
+        )
+    return step_of(checkpoint)
+
+
 def load_checkpoint(
     path: Path, model: Claver, optimizer: torch.optim.Optimizer, recipe: Recipe, ema: Ema | None = None
 ) -> State:
@@ -137,12 +152,7 @@ def load_checkpoint(
     """
     try:
         state = _read_state(path)
-        _check_recipe(path, state.recipe, recipe.model_dump(mode="json"))
-        if (earlier := read_learned(path)) not in (None, model.learned):
-            raise CheckpointError(
-                f"{path} belongs to a run on other actions or texts: {_difference(earlier, model.learned)}; give "
-                "another output folder, or begin anew with --resume never"
-            )
+        check_same_run(path, recipe, model.learned)
         _restore_weights(path, model)
         _restore_optimizer(model, optimizer, read_safetensors(path / OPTIMIZER))
         if ema is not None:

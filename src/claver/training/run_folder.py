@@ -38,14 +38,18 @@ def held(folder: Path) -> Iterator[None]:
             _held.discard(key)
 
 
+def results_in(folder: Path) -> list[Path]:
+    """What an earlier run left."""
+    return [folder / name for name in _RESULTS if (folder / name).exists()]
+
+
 def set_aside(folder: Path) -> Path | None:
     """Move the results of an earlier run to `folder/earlier-N`, which is said; returns it, or None if there were none.
 
     Raises:
         CheckpointError: they cannot be moved.
     """
-    found = [folder / name for name in _RESULTS if (folder / name).exists()]
-    if not found:
+    if not (found := results_in(folder)):
         return None
     place = next(place for number in count(1) if not (place := folder / f"earlier-{number}").exists())
     try:

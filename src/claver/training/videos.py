@@ -311,12 +311,7 @@ def make_task(
     actions = texts_for(train.manifest.classes, videos.texts, dataset=train.manifest.dataset)
     if not videos.cache:
         return (StreamedVideosTask if videos.stream else VideosTask)(model, recipe, train, test, actions)
-    if "image" not in recipe.freeze:
-        raise ClaverError("videos.cache keeps the image tower's tokens, so it must not learn: add image to freeze")
-    if recipe.lora is not None and "image" in recipe.lora.parts:
-        raise ClaverError(
-            "videos.cache keeps tokens of the image tower, which must not learn: set lora.parts to [text]"
-        )
+    check_cacheable(recipe)
     logger.warning("with videos.cache clips are not varied: section augment has no effect, label smoothing has")
     _checked(train.manifest, None if test is None else test.manifest, actions)
     settings: dict[str, Any] = {"views": videos.cache_views, "workers": videos.workers, "bad_share": videos.bad_share}
@@ -324,6 +319,16 @@ def make_task(
     settings["verify"] = videos.cache_verify
     tokens = cache_clips(model, train, token_folder(videos), on_clip=on_cached, **settings)
     return CachedVideosTask(model, recipe, tokens, test, actions)
+
+
+def check_cacheable(recipe: Recipe) -> None:
+    """Raise `ClaverError` if tokens of the image tower are to be kept and it is to learn."""
+    if "image" not in recipe.freeze:
+        raise ClaverError("videos.cache keeps the image tower's tokens, so it must not learn: add image to freeze")
+    if recipe.lora is not None and "image" in recipe.lora.parts:
+        raise ClaverError(
+            "videos.cache keeps tokens of the image tower, which must not learn: set lora.parts to [text]"
+        )
 
 
 def check_files(videos: Videos) -> None:

@@ -1,0 +1,74 @@
+"""What a run would do, for `--dry-run`: recipe, clips and weights are read, nothing is decoded, computed or written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.table import Table
+
+from claver.errors import ClaverError
+from claver.models import Claver, Learned
+from claver.training.build import begin
+from claver.training.checkpoint import check_same_run, find_checkpoint
+from claver.training.lora import add_lora
+from claver.training.optim import freeze, groups_table, parameter_groups
+from claver.training.recipe import Recipe
+from claver.training.run_folder import results_in
+from claver.training.videos import VideosTask, check_cacheable, make_task
+
+
+def plan(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[list[str], Table]:
+    """Sentences on what would be done, and the table of what would learn.
+
+    Raises:
+        ClaverError: what the run itself would refuse before its first step.
+    """
+    model = begin(recipe)
+    samples, about, learned = _data(recipe, model)
+    freeze(model, recipe.freeze)
+    if recipe.lora is not None:
+        add_lora(model, recipe.lora)
+    groups = parameter_groups(model, recipe)
+    if not any(group.lr for group in groups):
+        raise ClaverError("nothing is left to learn: freeze names every part of the model")
+    config, total = model.config, recipe.total_steps(samples)
+    measured = sum(recipe.evaluates(step, samples) for step in range(1, total + 1))
+    lines = [
+        f"model   {recipe.init_from or 'new'}, {config.temporal.kind}, {config.temporal.frames} frames",
+        *about,
+        f"steps   {total} of {recipe.batch_size} ({total * recipe.batch_size / samples:.3g} epochs), "
+        f"{recipe.warmup_steps(samples)} of them to warm up",
+        f"kept    measured {measured} times; a checkpoint {_how_often(recipe)}",
+        f"output  {folder}, {_beginning(recipe, folder, learned, resume)}",
+    ]
+    return lines, groups_table(groups)
+
+
+def _data(recipe: Recipe, model: Claver) -> tuple[int, list[str], Learned | None]:
+    """Samples of an epoch, what is said of the clips, and what the model would keep."""
+    if recipe.videos is None:
+        return recipe.data.train, [f"data    {recipe.data.train} to learn from, {recipe.data.test} held out"], None
+    views = 1
+    if recipe.videos.cache:
+        check_cacheable(recipe)
+        views = recipe.videos.cache_views
+        recipe = recipe.model_copy(update={"videos": recipe.videos.model_copy(update={"cache": None})})
+    task = make_task(recipe, model)
+    assert isinstance(task, VideosTask)
+    held_out = "none" if task.test is None else str(len(task.test.paths))
+    names, texts = task.actions.names, sum(map(len, task.actions.texts))
+    clips = f"data    {len(task)} clips to learn from, {held_out} held out"
+    return len(task) * views, [clips, f"actions {len(names)}, with {texts} texts"], task.learned(model)
+
+
+def _how_often(recipe: Recipe) -> str:
+    times = [] if recipe.checkpoint_every is None else [f"every {recipe.checkpoint_every} steps"]
+    times += [] if recipe.checkpoint_minutes is None else [f"every {recipe.checkpoint_minutes:g} minutes"]
+    return " and ".join([*times, "at the end"])
+
+
+def _beginning(recipe: Recipe, folder: Path, learned: Learned | None, resume: bool) -> str:
+    found = find_checkpoint(folder) if resume else None
+    if found is not None:
+        return f"going on at step {check_same_run(found, recipe, learned)}"
+    return "from the first step" + ("; what is there is moved aside" if results_in(folder) else "")
