@@ -165,7 +165,7 @@ class VideoReader:
         if self._kept is not None:
             return self._take(self._tagged(self._kept), out, places)
         try:
-            if not self._frames.by_position and not self._table.complaints and not self._signs.faults:
+            if not self._frames.by_position and not self._doubtful:
                 return self._fill_sparsely(out, places)
         except UnseekableError:
             return self._fill(out, places)
@@ -217,6 +217,7 @@ class VideoReader:
         self._pixel_aspect = stream.sample_aspect_ratio
         self._complaint = told_by(container.format.name, table.complaints)
         self._ending = early_end(self._media, container, stream, table)
+        self._doubtful = bool(table.complaints or self._signs.faults)
 
     def _picture(self, frame: Any) -> Frames | None:
         """The upright RGB picture of a frame; None for one so damaged that it cannot be converted."""
