@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from claver.csv_text import csv_text
+from claver.files import write_whole
+from claver.json_text import to_json
 from claver.quickstart.stages import VerbResult, verb_class_texts
 
 TITLES = {"mean": "mean pooling", "kmt": "KMTA", "kmct": "KMCTA"}
@@ -47,15 +48,14 @@ def write_results(
         for kind, r in results.items()
     }
     values = {"seed": seed, "seconds": round(seconds, 1), "stills": dict(words), "clips": figures}
-    (output / "results.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    write_whole(output / "results.json", to_json(values, indent=2))
 
 
 def write_actions(output: Path) -> Path:
     """The verbs with their texts, as `claver recognize --actions` reads them."""
     path = output / ACTIONS
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = ((name, text) for name, texts in verb_class_texts().items() for text in texts)
-        csv.writer(file).writerows([("action", "text"), *rows])
+    rows = ((name, text) for name, texts in verb_class_texts().items() for text in texts)
+    write_whole(path, csv_text([("action", "text"), *rows]))
     return path
 
 

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from claver.data.motion import STATES
 from claver.data.motion_vocabulary import still_caption
+from claver.files import write_whole
+from claver.json_text import to_json
 from claver.models import Claver, load
 from claver.quickstart.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs, train_verbs
 from claver.studies.study import Figures, Options, Settings, key_of
@@ -180,4 +182,4 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _write_json(path: Path, values: Settings) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, to_json(values, indent=2))
