@@ -1,5 +1,6 @@
 """Whether a file ends before the length that its container declares."""
 
+from os import SEEK_END
 from typing import Any
 
 import av
@@ -15,6 +16,10 @@ DECLARING = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "asf")
 FRAME_TABLES = DECLARING[0]
 # Writers round, leave out the last frame's own time, or count what another track has more.
 TOLERATED_SECONDS = 0.3
+# Containers with a mark at their end, and those that declare how many bytes they are.
+MARKED_ENDS, DECLARED_BYTES = ("gif", "ogg"), ("avi", "asf")
+ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+HEAD_BYTES = 4096
 OGG_PAGE = 65307
 END_OF_STREAM = 4
 
@@ -31,12 +36,36 @@ def early_end(media: Media, container: Any, stream: Any, table: PacketTable) -> 
     name, packets = container.format.name, len(table.pts)
     if name == FRAME_TABLES and stream.frames > packets:
         return Ending(f"{packets} of the {stream.frames} frames it lists are there", packets / stream.frames)
-    if name == "gif":
-        return None if _gif_ends(media.tail(64)) else Ending("it ends without a GIF's trailer")
-    if name == "ogg":
-        return None if _ogg_ends(media.tail(2 * OGG_PAGE)) else Ending("it ends without the last page of an Ogg file")
+    if name in MARKED_ENDS:
+        return _by_mark(name, media.tail(2 * OGG_PAGE))
     declared = _declared_seconds(container, stream) if name in DECLARING else 0.0
-    return _by_time(media, declared, table) if declared else None
+    ending = _by_time(media, declared, table) if declared else None
+    return ending or (_by_bytes(media, name) if name in DECLARED_BYTES else None)
+
+
+def _by_mark(name: str, tail: bytes) -> Ending | None:
+    if name == "gif":
+        return None if _gif_ends(tail) else Ending("it ends without a GIF's trailer")
+    return None if _ogg_ends(tail) else Ending("it ends without the last page of an Ogg file")
+
+
+def _by_bytes(media: Media, name: str) -> Ending | None:
+    with media.stream() as stream:
+        head, total = stream.read(HEAD_BYTES), stream.seek(0, SEEK_END)
+    declared = _riff_bytes(head) if name == "avi" else _asf_bytes(head)
+    return Ending("it is shorter than it declares", total / declared) if total < declared else None
+
+
+def _riff_bytes(head: bytes) -> int:
+    """The length of the first part of an AVI file, or 0; a recorder that was cut off leaves none, or all ones."""
+    length = int.from_bytes(head[4:8], "little")
+    return length + 8 if 0 < length < 2**32 - 8 else 0
+
+
+def _asf_bytes(head: bytes) -> int:
+    """The length by the file properties of WMV, or 0."""
+    at = head.find(ASF_PROPERTIES)
+    return int.from_bytes(head[at + 40 : at + 48], "little") if at >= 0 else 0
 
 
 def _declared_seconds(container: Any, stream: Any) -> float:
