@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.videos import write_video
+from tests.videos import write_ffv1, write_video
 
 from claver.data import CenterCut, ClipLoader, Clips, Manifest, Reading, Sample, open_clips, read_in_order
 from claver.errors import ClaverError, VideoError
@@ -185,3 +185,25 @@ def test_a_squashed_reading_is_the_preprocessing_s(clips: Clips) -> None:
     reading = Reading(frames=4, short_side=32, cut=CenterCut(32), sampling="centre", resize="squash")
     views = load_views(clips.places[0].source(), frames=4, preprocess=preprocess, normalized=False)
     np.testing.assert_array_equal(clips.read(0, reading), views[0].permute(0, 2, 3, 1).numpy())
+
+
+def test_damaged_clips_are_told_and_those_of_damaged_frames_alone_replaced(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, torn in (("sound", ()), ("partly", (4, 5)), ("torn", range(8))):
+        write_ffv1(tmp_path / f"{name}.mkv", torn)
+    samples = [Sample(f"{name}.mkv", 0) for name in ("sound", "partly", "torn")]
+    clips = open_clips(Manifest(("bow",), tuple(samples), tmp_path))
+    reading = Reading(frames=4, short_side=32, cut=CenterCut(28), sampling="centre")
+    loader = ClipLoader(clips, lambda step: np.arange(3), reading, last_step=2)
+    for batch in loader:
+        assert 2 not in batch.rows
+    assert list(loader.damaged) == [1]
+    assert loader.damaged[1].share == 0.25
+    assert [replaced.row for replaced in loader.replaced] == [2]
+    told = [record.getMessage() for record in caplog.records if "used all the same" in record.getMessage()]
+    assert len(told) == 1, "each clip once"
+    assert told[0].startswith(f"{tmp_path / 'partly.mkv'}: it is damaged and used all the same: 25 % of the frames")
+    results = dict(read_in_order(clips, range(3), reading))
+    assert isinstance(results[2], VideoError)
+    assert not isinstance(results[1], VideoError)

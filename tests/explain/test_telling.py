@@ -20,6 +20,7 @@ from claver.explain.telling import (
     shown_actions,
     summary,
 )
+from claver.video import Damage
 
 PRINTABLE = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=40)
 
@@ -152,3 +153,15 @@ def test_numbers_in_words() -> None:
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 111, 229, 1002)] == [
         *("1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "111th", "229th", "1,002nd")
     ]
+
+
+def test_damage_is_told_first(causal: Explanation) -> None:
+    assert "damaged" not in summary(causal)
+    assert causal.to_dict()["damaged"] is None
+    damage = Damage(0.25, None, "in packet 4: slice CRC mismatch")
+    marked = replace(causal, prediction=replace(causal.prediction, damaged=damage))
+    assert summary(marked).startswith(
+        "The video is damaged: 25 % of the frames used damaged, in packet 4: slice CRC mismatch."
+    )
+    assert marked.to_dict()["damaged"] == {"share": 0.25, "present": None, "cause": damage.cause}
+    assert "The video is damaged" in page(marked)

@@ -14,6 +14,7 @@ import torch
 from claver.data.manifest import Ints, Manifest
 from claver.data.manifest_file import read_manifest
 from claver.errors import ClaverError, VideoError
+from claver.video.damage import Damage
 from claver.video.reader import Frames
 from claver.video.transforms import Interpolation, Resize, resize_frames
 from claver.video.views import SampledFrames, sample_frames
@@ -168,15 +169,22 @@ class Reading:
             chance: random numbers for sampling and cut; without them the sampling is deterministic.
 
         Raises:
-            VideoError: the clip cannot be read; one sentence that begins with its name.
+            VideoError: the clip cannot be read, or all frames used of it are damaged; one sentence that begins with
+                its name.
         """
+        return self.read(place, chance)[0]
+
+    def read(self, place: Place, chance: np.random.Generator | None = None) -> tuple[Frames, Damage | None]:
+        """What `frames_of` gives, with what is known to be damaged of these frames or the file."""
         if self.sampling == "random" and chance is None:
             raise ClaverError("random sampling needs a generator of random numbers")
         drawn = chance if self.sampling == "random" else None
         sampled = self._sampled(place, drawn)
+        if sampled.damage is not None and sampled.damage.share == 1:
+            raise VideoError(f"{place.name}: it is damaged ({sampled.damage}).")
         clip = self._resized(np.asarray(sampled.pixels))[sampled.indices.reshape(-1)]
         cut = clip if self.cut is None else self.cut(clip, chance if chance is not None else np.random.default_rng(0))
-        return np.ascontiguousarray(cut)
+        return np.ascontiguousarray(cut), sampled.damage
 
     def _sampled(self, place: Place, chance: np.random.Generator | None) -> SampledFrames:
         source = place.source()

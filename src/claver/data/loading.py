@@ -28,6 +28,7 @@ from claver.data.manifest import Ints
 from claver.errors import ClaverError, VideoError
 from claver.files import write_whole
 from claver.video.ahead import DECODE_TIMEOUT, load_ahead
+from claver.video.damage import Damage
 from claver.video.reader import Frames
 
 logger = logging.getLogger("claver")
@@ -84,6 +85,7 @@ class _Loaded:
     frames: Frames | None
     row: int
     failed: tuple[tuple[int, str], ...]
+    damage: Damage | None = None
 
 
 class ClipLoader:
@@ -106,6 +108,7 @@ class ClipLoader:
 
     Attributes:
         replaced: the clips that could not be read so far, each once.
+        damaged: the clips of which damaged frames, or a part only, were used so far, each once.
 
     Iterating raises `ClaverError` when too many clips cannot be read, when none of a class can, and when clips differ
     in size after the cut. A process that is killed is replaced, and so is the clip if it was the cause.
@@ -136,6 +139,7 @@ class ClipLoader:
         self.report = None if report is None else Path(report)
         self.tolerated = max(TOLERATED, int(bad_share * len(clips)))
         self.replaced: list[Replaced] = []
+        self.damaged: dict[int, Damage] = {}
         self._bad: set[int] = set()
 
     @cached_property
@@ -200,6 +204,9 @@ class ClipLoader:
             self._note(row, cause)
         if result.frames is None:
             raise self._hopeless(request.row)
+        if result.damage is not None and result.row not in self.damaged:
+            self.damaged[result.row] = result.damage
+            _tell(self.clips, result.row, result.damage)
         return result
 
     def _note(self, row: int, cause: str) -> None:
@@ -241,7 +248,8 @@ def _load(reading: Reading, request: str) -> _Loaded:
     failed: list[tuple[int, str]] = []
     for row, place in zip(request.rows, request.places, strict=True):
         try:
-            return _Loaded(reading.frames_of(place, _chance(request, row)), row, tuple(failed))
+            frames, damage = reading.read(place, _chance(request, row))
+            return _Loaded(frames, row, tuple(failed), damage)
         except VideoError as error:
             failed.append((row, str(error)))
         except MemoryError:
@@ -268,7 +276,13 @@ def read_in_order(
     requests = (_single(clips, int(row)) for row in rows)
     for request, result in load_ahead(requests, partial(_load, reading), workers=workers, timeout=decode_timeout):
         assert isinstance(request, Request)
+        if isinstance(result, _Loaded) and result.damage is not None:
+            _tell(clips, request.row, result.damage)
         yield request.row, _frames_or_error(result)
+
+
+def _tell(clips: Clips, row: int, damage: Damage) -> None:
+    logger.warning("%s: it is damaged and used all the same: %s", clips.places[row].name, damage)
 
 
 def _frames_or_error(result: _Loaded | VideoError) -> Frames | VideoError:

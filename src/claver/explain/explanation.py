@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from claver.errors import ClaverError
+from claver.errors import ClaverError, VideoError
 from claver.explain.relevance import VideoRelevance, text_relevance, video_relevance
 from claver.explain.words import Word, weigh_words
 from claver.models import Claver, load
@@ -126,6 +126,7 @@ class Explanation:
             "similarity": self.similarity,
             "actions": list(self.prediction.actions),
             "seconds": None if self.seconds is None else self.seconds.tolist(),
+            "damaged": None if self.prediction.damaged is None else self.prediction.damaged.to_dict(),
             **{name: getattr(self, name).tolist() for name in arrays},
             "texts": [_plain(text) for text in self.texts],
             "against_texts": [_plain(text) for text in self.against_texts],
@@ -152,7 +153,7 @@ def explain(
 
     Raises:
         ClaverError: an empty action, or twice the same.
-        VideoError: the video cannot be read.
+        VideoError: the video cannot be read, or all frames used of it are damaged.
     """
     chosen = check_actions(action, against)
     if not isinstance(recognizer, Recognizer):
@@ -160,13 +161,15 @@ def explain(
         recognizer = Recognizer(loaded, None if loaded.learned else {name: [name] for name in chosen})
     model, bank = recognizer.model, _with_actions(recognizer, chosen)
     views = read_views(video, frames=recognizer.frames, preprocess=recognizer.preprocess, normalized=False)
+    name = str(video) if isinstance(video, str | Path) else str(getattr(video, "name", type(video).__name__))
+    if views.damage is not None and views.damage.share == 1:
+        raise VideoError(f"{name}: it is damaged ({views.damage}); there is nothing to explain.")
     seen = views.pixels[0]
     places = [bank.actions.names.index(name) for name in chosen]
     found = _video_relevance(model, recognizer.preprocess, seen, bank.prototypes, places)
     embedding = video_embedding(found.frame_embeddings[None].float(), model.config.aggregate)[0]
     texts = [_explain_texts(model, bank, place, embedding) for place in places]
     scores, probabilities = _time_line(model, bank, found.frame_embeddings)
-    name = str(video) if isinstance(video, str | Path) else str(getattr(video, "name", type(video).__name__))
     frames = seen.permute(0, 2, 3, 1).cpu().numpy()
     shown = (scores[-1], probabilities[-1], frames)
     prediction = Prediction(name, bank.actions.names, *shown, seconds=views.seconds, damaged=views.damage)

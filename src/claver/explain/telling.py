@@ -65,9 +65,13 @@ def ordinal(rank: int) -> str:
 
 def summary(explanation: Explanation) -> str:
     """What stands out, in a few sentences."""
-    return " ".join(
-        filter(None, [_answer(explanation), _standing(explanation), _frames(explanation), _word(explanation)])
-    )
+    parts = (_damage, _answer, _standing, _frames, _word)
+    return " ".join(filter(None, [part(explanation) for part in parts]))
+
+
+def _damage(explanation: Explanation) -> str:
+    damaged = explanation.prediction.damaged
+    return "" if damaged is None else f"The video is damaged: {damaged}."
 
 
 def _answer(explanation: Explanation) -> str:

@@ -35,6 +35,7 @@ from claver.training.recipe import Recipe
 from claver.training.recipe_data import Videos
 from claver.training.sampling import Rows
 from claver.training.token_cache import CachedTokens, cache_clips, token_folder
+from claver.video.damage import Damage
 
 logger = logging.getLogger("claver")
 
@@ -176,6 +177,11 @@ class VideosTask(_Actions):
         """Training clips that could not be read so far in this process."""
         return [] if self._loader is None else self._loader.replaced
 
+    @property
+    def damaged(self) -> dict[int, Damage]:
+        """Training clips that are damaged and were used so far in this process, by row."""
+        return {} if self._loader is None else self._loader.damaged
+
     def begin(self, rows_at: Callable[[int], Rows], first_step: int) -> None:
         """Start to decode.
 
@@ -207,6 +213,11 @@ class VideosTask(_Actions):
         self._batches = None
         if self.replaced:
             logger.warning("%d training clips could not be read and were replaced", len(self.replaced))
+        if self.damaged:
+            logger.warning(
+                "%d training clips are damaged and were used all the same; `claver data check` tells of each",
+                len(self.damaged),
+            )
 
     def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
         """Eq. 9 on the next of the clips whose decoding `begin` started; `rows` must be those."""
