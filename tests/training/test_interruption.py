@@ -21,7 +21,7 @@ from claver.training import Trainer
 from claver.training import checkpoint as checkpoints
 from claver.training.interruption import Interrupted, Stop
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def saved_step(folder: Path) -> int | None:
@@ -67,6 +67,17 @@ def test_told_to_stop_while_it_measures_a_run_measures_again_when_it_goes_on(tmp
     assert resumed.figures == whole.figures
     for place in ("best", "last", "last/ema"):
         assert same_weights(*(claver.load(tmp_path / run / place) for run in ("cut", "whole"))), place
+
+
+def test_what_is_ignored_stays_so():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = Stop()
+    try:
+        with stop.watched():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert not stop.number
 
 
 def test_a_second_signal_acts_as_ever():

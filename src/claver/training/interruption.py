@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted when they come, obeyed when a step is done and nothing would be lost."""
+"""Ctrl-C, SIGTERM and a closed terminal: noted when they come, obeyed when a step is done and nothing would be lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _HEARD = b"\nclaver: stopping after this step, with a checkpoint; once more stops at once\n"
 
 
@@ -41,9 +41,13 @@ class Stop:
 
     @contextmanager
     def watched(self) -> Iterator[Stop]:
-        """Within this context the first Ctrl-C or SIGTERM is noted; a second one acts as ever."""
+        """Within this context the first of these signals is noted; a second one acts as ever.
+
+        What is ignored, as SIGHUP is under `nohup`, stays so.
+        """
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._heard) for number in _SIGNALS}
+            heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._heard) for number in heard}
         try:
             yield self
         finally:
