@@ -2,10 +2,12 @@
 
 import io
 import json
+import logging
 import os
 import pty
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from claver.json_text import to_json
+from claver.processes import WorkerPool
 from claver.screen import Screen
-from claver.terminal import shown, shown_text
+from claver.terminal import Loudness, set_loudness, shown, shown_text
 
 NASTY = "a\x1b]0;PWNED\x07\x9b2J\x7f\u202egpj.\u2066\ud800\udcff\rb"
 ACTING = {
@@ -121,3 +124,18 @@ def test_banks_and_errors_of_others(shared: Path) -> None:
     said = on_a_terminal(*claver, "prompts", "show", "\x1b]0;PWNED\x07", "--list", "ucf101")
     assert "\x1b" not in said
     assert "PWNED" in said
+
+
+def warn_of(name: str) -> None:
+    logging.getLogger("claver").warning("%s is odd", name)
+
+
+def test_warnings_of_other_processes_are_harmless_and_as_loud(capfd: pytest.CaptureFixture[str]) -> None:
+    for level, said in ((Loudness.usual, "claver: warning: a\\x1b[2J is odd\n"), (Loudness.quiet, "")):
+        set_loudness(level)
+        try:
+            with closing(WorkerPool(warn_of, 1)) as pool:
+                pool.submit("a\x1b[2J").result(60)
+        finally:
+            set_loudness(Loudness.usual)
+        assert capfd.readouterr().err == said

@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from claver.errors import ClaverError
+from claver.terminal import Loudness, loudness, set_loudness, show_warnings
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -122,7 +123,7 @@ class _Worker(Generic[Item, T]):
             if self.closed:
                 raise WorkerDiedError
             self._pipe, theirs = context.Pipe()
-            self._process = context.Process(target=_main, args=(theirs, self._work))
+            self._process = context.Process(target=_main, args=(theirs, self._work, loudness()))
             self._process.start()
             theirs.close()
         try:
@@ -140,11 +141,13 @@ class _Worker(Generic[Item, T]):
         self._process = None
 
 
-def _main(pipe: Connection, work: Callable[[Item], T]) -> None:
+def _main(pipe: Connection, work: Callable[[Item], T], level: Loudness) -> None:
     """What such a process does all its life."""
     import torch
 
     end_with_parent()
+    show_warnings()
+    set_loudness(level)
     for number in GROUP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)  # one for each of many processes
