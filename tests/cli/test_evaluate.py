@@ -20,6 +20,7 @@ from claver.data.classes import dataset_classes
 from claver.errors import ClaverError
 from claver.evaluation.protocols import by_benchmark
 from claver.prompts import texts_for
+from claver.recognizer import Recognizer
 
 CLASSES = ["waving", "bowing", "running"]
 
@@ -202,6 +203,9 @@ def test_predictions_of_each_clip(place: Path, monkeypatch: pytest.MonkeyPatch) 
     for row, record in zip(rows[:3], records, strict=False):
         assert (row["path"], row["action_1"]) == (record["path"], record["top"][0]["action"])
         assert float(row["score_3"]) == record["top"][2]["score"]
+        assert [float(moment) for moment in row["seconds"].split()] == record["seconds"]
+    assert records[0]["seconds"] == Recognizer(talking_model(), CLASSES)(place / "3.mp4").to_dict()["seconds"]
+    assert len(records[0]["seconds"]) == 4
     assert rows[3]["action_1"] == ""
     assert rows[3]["error"] == records[3]["error"]
     refused = here(place, monkeypatch, "two.csv --predictions each.txt")

@@ -257,6 +257,9 @@ def _evaluate(
     # Clips that could not be read in an earlier run are tried again.
     done: list[dict[str, Result]] = [{} for _ in groups]
     marks = {path: record["damaged"] for path, record in journal.done.items() if "damaged" in record} if journal else {}
+    seconds = (
+        {path: record["seconds"] for path, record in journal.done.items() if "seconds" in record} if journal else {}
+    )
     for record in journal.done.values() if journal else ():
         for number, result in record["results"].items():
             if not isinstance(result, str) and int(number) < len(groups):
@@ -272,10 +275,12 @@ def _evaluate(
                 if journal is not None:
                     earlier = journal.done.get(path, {}).get("results", {})
                     mark = {"damaged": marks[path]} if path in marks else {}
+                    mark |= {"seconds": seconds[path]} if path in seconds else {}
                     journal.add({"path": path, "results": {**earlier, str(number): result}, **mark})
 
-            known: dict[str, Any] = {"known": done[number], "known_damage": marks}
-            results = score(recognizer, group, on_result=note, on_damage=marks.__setitem__, **known, **loading)
+            known: dict[str, Any] = {"known": done[number], "known_damage": marks, "known_seconds": seconds}
+            known |= {"on_damage": marks.__setitem__, "on_seconds": seconds.__setitem__}
+            results = score(recognizer, group, on_result=note, **known, **loading)
             found |= {id(test): result for test, result in zip(group, results, strict=True)}
     return [found[id(test)] for test in tests]
 

@@ -25,7 +25,8 @@ def check_suffix(path: Path) -> None:
 def prediction_records(evaluations: Sequence[Evaluation], top: int = TOP) -> list[dict[str, Any]]:
     """For each clip of each set `set`, `path`, `label`, and `top` with `action` and `score`, or `error`.
 
-    `damaged` says what is wrong with a clip that was answered all the same; skipped clips are left out.
+    `seconds` are when the frames used are shown, where that is known; `damaged` says what is wrong with a clip that was
+    answered all the same; skipped clips are left out.
     """
     return [record for evaluation in evaluations for record in _records(evaluation, top)]
 
@@ -37,7 +38,7 @@ def predictions_text(evaluations: Sequence[Evaluation], path: Path, top: int = T
     if path.suffix.lower() == ".jsonl":
         return "".join(map(to_json, records))
     answers = [f"{name}_{place}" for place in range(1, top + 1) for name in ("action", "score")]
-    rows: list[list[object]] = [["set", "path", "label", *answers, "error", "damaged"]]
+    rows: list[list[object]] = [["set", "path", "label", *answers, "error", "seconds", "damaged"]]
     for record in records:
         cells: list[object] = [cell for answer in record.get("top", ()) for cell in (answer["action"], answer["score"])]
         cells += [""] * (2 * top - len(cells))
@@ -48,6 +49,7 @@ def predictions_text(evaluations: Sequence[Evaluation], path: Path, top: int = T
                 record["label"],
                 *cells,
                 record.get("error", ""),
+                " ".join(f"{moment:g}" for moment in record.get("seconds") or ()),
                 record.get("damaged") or "",
             ]
         )
@@ -63,6 +65,7 @@ def _records(evaluation: Evaluation, top: int) -> list[dict[str, Any]]:
             record["error"] = evaluation.failures[path]
         else:
             scores = evaluation.scores[row].tolist()
+            record["seconds"] = evaluation.seconds.get(path)
             record["damaged"] = evaluation.damaged.get(path)
             record["top"] = [{"action": test.classes[c], "score": scores[c]} for c in best[row]]
         records.append(record)

@@ -98,6 +98,7 @@ class Evaluation:
         failures: the clips that could not be read, with the cause.
         damaged: the clips with an answer that are damaged, with what is known of it.
         skipped: the damaged clips that were left out, and are not in `test`.
+        seconds: for the clips with an answer when the frames used are shown, where that is known.
     """
 
     test: TestSet
@@ -105,6 +106,7 @@ class Evaluation:
     failures: Mapping[str, str]
     damaged: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+    seconds: Mapping[str, Sequence[float]] = field(default_factory=dict, repr=False)
 
     def top(self, k: int = 1) -> float:
         """Top-k accuracy over all clips, unreadable ones included; ties as `claver.evaluation.metrics` has them."""
@@ -161,8 +163,10 @@ def evaluate(
     damaged: OnDamage | None = None,
     known: Known | None = None,
     known_damage: Mapping[str, str] | None = None,
+    known_seconds: Mapping[str, Sequence[float]] | None = None,
     on_result: Callable[[str, Result], None] = lambda path, result: None,
     on_damage: Callable[[str, str], None] = lambda path, damage: None,
+    on_seconds: Callable[[str, Sequence[float]], None] = lambda path, seconds: None,
 ) -> list[Evaluation]:
     """Score every clip of the test sets.
 
@@ -182,8 +186,10 @@ def evaluate(
             `fail`, so that they count as wrong. The recogniser's own setting if None.
         known: results of an earlier run of the same model and texts, not computed again where they have every action.
         known_damage: what that run knew of damage, by path.
+        known_seconds: when the frames that it used are shown, by path.
         on_result: called with each new result of this process.
         on_damage: called before it for a damaged clip with an answer.
+        on_seconds: called before it with when the frames used are shown.
 
     Raises:
         ClaverError: nothing but skipped clips in a set, a class the recogniser does not know, unlike classes with the
@@ -195,17 +201,22 @@ def evaluate(
         paths |= zip(test.paths, test.places or test.paths, strict=True)
     results = _rows(recognizer, known or {})
     mine = [paths[path] for path in _share(list(paths)) if path not in results]
-    marks = dict(known_damage or {})
+    marks, moments = dict(known_damage or {}), dict(known_seconds or {})
     loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
-    for path, result, damage in _run(recognizer, mine, damaged=damaged, **loading):
+    for path, result, damage, seconds in _run(recognizer, mine, damaged=damaged, **loading):
         results[path] = result
+        if seconds:
+            moments[path] = seconds
+            on_seconds(path, seconds)
         if damage:
             marks[path] = damage
             on_damage(path, damage)
         on_result(path, result if isinstance(result, str) else dict(zip(recognizer.actions, result, strict=True)))
-    results, marks = _gather(results), _gather(marks)
+    results, marks, moments = _gather(results), _gather(marks), _gather(moments)
     place = {name: column for column, name in enumerate(recognizer.actions)}
-    return [_pick(test, results, marks, [place[name] for name in test.classes]) for test in tests]
+    picked = [_pick(test, results, marks, [place[name] for name in test.classes]) for test in tests]
+    shown = [{path: moments[path] for path in one.test.paths if path in moments} for one in picked]
+    return [replace(one, seconds=seconds) for one, seconds in zip(picked, shown, strict=True)]
 
 
 def _check(recognizer: Recognizer, tests: Sequence[TestSet]) -> None:
@@ -231,17 +242,20 @@ def _rows(recognizer: Recognizer, known: Known) -> dict[str, _Row]:
     return rows
 
 
-def _run(recognizer: Recognizer, paths: Sequence[str | Place], **settings: Any) -> Iterator[tuple[str, _Row, str]]:
-    """Path, scores or why there are none, and what is damaged of a clip with scores."""
+def _run(
+    recognizer: Recognizer, paths: Sequence[str | Place], **settings: Any
+) -> Iterator[tuple[str, _Row, str, Sequence[float]]]:
+    """Path, scores or why there are none, and of a clip with scores what is damaged, and when its frames are shown."""
     from claver.recognizer import Failure
 
     for result in recognizer.stream(paths, **settings):
         if not isinstance(result, Failure):
-            yield result.source, result.scores.tolist(), "" if result.damaged is None else str(result.damaged)
+            damage, seconds = "" if result.damaged is None else str(result.damaged), result.to_dict()["seconds"] or ()
+            yield result.source, result.scores.tolist(), damage, seconds
         elif result.by_model:
             raise ClaverError(result.error)
         else:
-            yield result.source, _Skipped(result.error) if result.skipped else result.error, ""
+            yield result.source, _Skipped(result.error) if result.skipped else result.error, "", ()
 
 
 def _pick(test: TestSet, results: Mapping[str, _Row], marks: Mapping[str, str], columns: list[int]) -> Evaluation:
