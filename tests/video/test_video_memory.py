@@ -2,14 +2,19 @@
 
 import gc
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
 
+from claver.data.clips import Place, Reading
+from claver.errors import VideoError
 from claver.video import Preprocess, load_views
 from tests.video.video_files import write_video
+from tests.videos import write_big_gif
 
 PREPROCESS = Preprocess(size=32, short_side=32)
 
@@ -54,3 +59,45 @@ def test_a_damaged_file_leaves_nothing_in_reference_cycles(tmp_path: Path, no_co
     for _ in range(3):
         read(path)
     assert not [thing for thing in gc.get_objects() if type(thing) is av.VideoFrame]
+
+
+def peak(task: str, path: Path) -> int:
+    """The most bytes that a process of its own had in memory beyond what it had before the task."""
+    code = (
+        "import resource, sys, torch; from claver.video import load_views\n"
+        "from claver.data.clips import Place, Reading\n"
+        "torch.set_num_threads(1); used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"before = used(); path = sys.argv[1]; {task}; print(used() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no peak of memory to ask for")
+@pytest.mark.parametrize(
+    "task",
+    [
+        "load_views(path, frames=8, temporal_views=4, normalized=False, threads=1)",
+        "Reading(32, sampling='centre').frames_of(Place(path, path))",
+    ],
+)
+def test_frames_are_resized_as_they_arrive(tmp_path: Path, task: str) -> None:
+    path = write_big_gif(tmp_path / "big.gif", frames=32, height=2000, width=3000)
+    assert peak(task, path) < 400 * 2**20  # 32 frames are 576 MB in RGB, and as many more where they are copied
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no peak of memory to ask for")
+def test_a_narrow_video_is_cropped_as_it_arrives(tmp_path: Path) -> None:
+    path = write_big_gif(tmp_path / "narrow.gif", frames=12, height=16, width=8000)  # 128,000 × 256 when resized
+    assert peak("load_views(path, frames=8, temporal_views=4, normalized=False, threads=1)", path) < 500 * 2**20
+
+
+@pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1)])
+def test_a_video_too_narrow_to_be_resized_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = write_big_gif(tmp_path / "line.gif", frames=2, height=size[0], width=size[1])
+    with pytest.raises(VideoError, match=rf"^{path}: frames of {size[0]} × {size[1]} pixels are too narrow") as caught:
+        load_views(path, frames=2)
+    assert str(caught.value).endswith(".")
+    with pytest.raises(VideoError, match="too narrow"):
+        Reading(2, sampling="centre").frames_of(Place(str(path), str(path)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -182,14 +182,15 @@ class Reading:
         sampled = self._sampled(place, drawn)
         if sampled.damage is not None and sampled.damage.share == 1:
             raise VideoError(f"{place.name}: it is damaged ({sampled.damage}).")
-        clip = self._resized(np.asarray(sampled.pixels))[sampled.indices.reshape(-1)]
+        clip = np.asarray(sampled.pixels)[sampled.indices.reshape(-1)]
         cut = clip if self.cut is None else self.cut(clip, chance if chance is not None else np.random.default_rng(0))
         return np.ascontiguousarray(cut), sampled.damage
 
     def _sampled(self, place: Place, chance: np.random.Generator | None) -> SampledFrames:
         source = place.source()
         with place.named():
-            return sample_frames(source, frames=self.frames, temporal_views=self.views, generator=chance, threads=1)
+            settings: dict[str, Any] = {"temporal_views": self.views, "generator": chance, "threads": 1}
+            return sample_frames(source, frames=self.frames, prepare=self._resized, **settings)
 
     def _resized(self, frames: Frames) -> Frames:
         if self.short_side is None:

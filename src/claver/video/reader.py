@@ -16,6 +16,7 @@ from claver.video.decoding import InexactError, decode_plainly, decode_sparse, p
 from claver.video.ending import early_end
 from claver.video.feed import PacketFeed, UnseekableError
 from claver.video.ffmpeg_log import ErrorCount
+from claver.video.gathering import Gathering, Prepare
 from claver.video.library import to_rgb
 from claver.video.listing import Recorder, list_packets
 from claver.video.orientation import Orientation, shown_width
@@ -132,8 +133,11 @@ class VideoReader:
         """Packets of the video that the file holds; in most formats there is a frame in each."""
         return int(self._table.shown.sum())
 
-    def read(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Frames:
+    def read(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]], *, prepare: Prepare | None = None) -> Frames:
         """RGB frames `uint8 [T, H, W, 3]`, upright, in the order of `indices`, which may repeat.
+
+        With `prepare` (see `claver.video.gathering`) what it makes of them, [T, …]; frames are prepared as they arrive,
+        and few are in memory at a time.
 
         A frame whose size differs from that of the first is scaled to it. Raises `VideoError` for an index outside
         `0 ... info.frames - 1` and for a frame that cannot be decoded.
@@ -144,11 +148,11 @@ class VideoReader:
         places: dict[int, list[int]] = {}
         for place, tag in enumerate(self._frames.tags[chosen].tolist()):
             places.setdefault(tag, []).append(place)
-        out = np.empty((len(chosen), self.info.height, self.info.width, 3), dtype=np.uint8)
+        out = Gathering(len(chosen), (self.info.height, self.info.width, 3), prepare)
         missing = self._fill(out, places)
         for index in chosen[[places[tag][0] for tag in missing][:1]]:
             raise self._damaged(int(index))
-        return out
+        return out.result()
 
     def damage(self, indices: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Damage | None:
         """What is known to be wrong with the frames that were read last, and with the file; None when nothing is.
@@ -160,7 +164,7 @@ class VideoReader:
         used = [tag in bad for tag in self._frames.tags[chosen].tolist()]
         return judge(self._signs, sum(used) / max(len(used), 1), self._ending, self._complaint, whole=self._surveyed)
 
-    def _fill(self, out: Frames, places: dict[int, list[int]]) -> set[int]:
+    def _fill(self, out: Gathering, places: dict[int, list[int]]) -> set[int]:
         """Decode into `out`; returns the tags that no way of decoding delivers."""
         if self._kept is not None:
             return self._take(self._tagged(self._kept), out, places)
@@ -173,7 +177,7 @@ class VideoReader:
             self.close()
         return self._take(self._tagged(self._everything()), out, places)
 
-    def _fill_sparsely(self, out: Frames, places: dict[int, list[int]]) -> set[int]:
+    def _fill_sparsely(self, out: Gathering, places: dict[int, list[int]]) -> set[int]:
         with ErrorCount() as errors:
             # To the end: a frame decoded for others, but shown after them, may tell of damage they inherited.
             missing = self._take(self._sparse(places), out, places, to_the_end=True)
@@ -181,12 +185,14 @@ class VideoReader:
                 raise InexactError
         return missing
 
-    def _take(self, frames: Tagged, out: Frames, places: dict[int, list[int]], *, to_the_end: bool = False) -> set[int]:
+    def _take(
+        self, frames: Tagged, out: Gathering, places: dict[int, list[int]], *, to_the_end: bool = False
+    ) -> set[int]:
         missing = set(places)
         with closing(frames):
             for tag, frame in frames:
                 if tag in missing and (picture := self._picture(frame)) is not None:
-                    out[places[tag]] = picture
+                    out.put(places[tag], picture)
                     missing.remove(tag)
                 if not missing and not to_the_end:
                     break

@@ -21,6 +21,13 @@ Crops = Literal[1, 3]
 Triple = tuple[float, float, float]
 _LARGEST = 2**17
 
+# Most pixels of frames that are resized together, and of one: a GIF of 250 bytes may be 65,535 wide and one high.
+_RESIZED_PIXELS = 2**25
+
+
+class FramesTooNarrowError(ValueError):
+    """Frames that would become huge when their short side is resized."""
+
 
 @dataclass(frozen=True)
 class Preprocess:
@@ -78,9 +85,17 @@ class Preprocess:
 
     def cut(self, frames: Tensor | npt.NDArray[np.uint8], crops: Crops = 1) -> Tensor:
         """The same without the normalisation: resized and cropped, `uint8 [crops, T, 3, size, size]`."""
-        resized_TCHW = resize_frames(_channels_first(frames), self.short_side, self.interpolation, self.resize)
         if crops not in (1, 3):
             raise ValueError(f"crops must be 1 or 3, not {crops}")
+        pixels_TCHW = _channels_first(frames)
+        height, width = _resized_size(pixels_TCHW, self.short_side, self.resize)
+        parts = pixels_TCHW.split(max(1, _RESIZED_PIXELS // (height * width)))
+        if len(parts) == 1:
+            return self._cropped(parts[0], crops)
+        return torch.cat([self._cropped(part, crops).contiguous() for part in parts], dim=1)
+
+    def _cropped(self, frames_TCHW: Tensor, crops: Crops) -> Tensor:
+        resized_TCHW = resize_frames(frames_TCHW, self.short_side, self.interpolation, self.resize)
         if crops == 3:
             return three_crops(resized_TCHW, self.size)
         return center_crop(resized_TCHW, self.size, self.center)[None]
@@ -97,16 +112,29 @@ def resize_short_side(frames_TCHW: Tensor, short: int, interpolation: Interpolat
 def resize_frames(
     frames_TCHW: Tensor, short: int, interpolation: Interpolation = "bicubic", resize: Resize = "short_side"
 ) -> Tensor:
-    """As `resize_short_side`, or with `squash` to `[T, C, short, short]`."""
-    height, width = frames_TCHW.shape[-2:]
-    scale = min(height, width)
-    size = (short, short) if resize == "squash" else (short * height // scale, short * width // scale)
-    if size == (height, width):
+    """As `resize_short_side`, or with `squash` to `[T, C, short, short]`.
+
+    Raises `FramesTooNarrowError` for frames so narrow that they would become huge.
+    """
+    size = _resized_size(frames_TCHW, short, resize)
+    if size == tuple(frames_TCHW.shape[-2:]):
         return frames_TCHW
     whole_numbers = frames_TCHW.dtype == torch.uint8 and frames_TCHW.device.type != "cpu"
     pixels = frames_TCHW.float() if whole_numbers else frames_TCHW  # only the CPU resizes uint8 by itself
     resized = nn.functional.interpolate(pixels, size=size, mode=interpolation, antialias=True, align_corners=False)
     return resized.round_().clamp_(0, 255).to(torch.uint8) if whole_numbers else resized
+
+
+def _resized_size(frames_TCHW: Tensor, short: int, resize: Resize) -> tuple[int, int]:
+    height, width = frames_TCHW.shape[-2:]
+    scale = min(height, width)
+    size = (short, short) if resize == "squash" else (short * height // scale, short * width // scale)
+    if size[0] * size[1] > max(_RESIZED_PIXELS, height * width):
+        raise FramesTooNarrowError(
+            f"frames of {height} × {width} pixels are too narrow: with a short side of {short} they would have "
+            f"{size[0]} × {size[1]}"
+        )
+    return size
 
 
 def center_crop(frames: Tensor, size: int, center: Center = "rounded") -> Tensor:

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from claver.video.damage import Damage
 from claver.video.frames import are_frames, count_frames, frames_at
+from claver.video.gathering import Prepare
 from claver.video.reader import DamagedVideoError, Frames, VideoReader
 from claver.video.sampling import clip_indices, view_indices
 from claver.video.source import Media, Source
-from claver.video.transforms import Crops, Preprocess
+from claver.video.transforms import Crops, FramesTooNarrowError, Preprocess, normalize
 
 VideoLike = Source | npt.NDArray[np.uint8] | Tensor | Sequence[Any]
 Floats = npt.NDArray[np.float64]
@@ -26,7 +27,7 @@ class SampledFrames:
     """The frames that the views of a video are made of, each once.
 
     Attributes:
-        pixels: the U distinct frames, uint8 [U, H, W, 3].
+        pixels: the U distinct frames, uint8 [U, H, W, 3], or what they were made into.
         indices: which of them each temporal view is made of, [V, T].
         seconds: when each is shown, from the first frame of the video on, [V, T]; None for frames that are an array.
         damage: what is wrong with the file or these frames; None when nothing is known to be.
@@ -96,11 +97,19 @@ def read_views(
     threads: int = 0,
 ) -> VideoViews:
     """What `load_views` gives, with the seconds of its frames and what is known of damage."""
-    sampled = sample_frames(source, frames=frames, temporal_views=temporal_views, generator=generator, threads=threads)
     preprocess = preprocess or Preprocess()
-    prepare = preprocess if normalized else preprocess.cut
-    prepared_CUhw = prepare(sampled.pixels, crops)
-    pixels = prepared_CUhw[:, torch.from_numpy(sampled.indices)].transpose(0, 1).flatten(0, 1)
+    sampled = sample_frames(
+        source,
+        frames=frames,
+        temporal_views=temporal_views,
+        generator=generator,
+        threads=threads,
+        # Channels last, as they are in memory: they are gathered without being sorted anew.
+        prepare=lambda frames_UHWC: preprocess.cut(frames_UHWC, crops).transpose(0, 1).movedim(2, -1),
+    )
+    cut_UCchw = torch.as_tensor(sampled.pixels).movedim(-1, 2)
+    prepared_UCchw = normalize(cut_UCchw, preprocess.mean, preprocess.std) if normalized else cut_UCchw
+    pixels = prepared_UCchw[torch.from_numpy(sampled.indices)].transpose(1, 2).flatten(0, 1)
     seconds = None if sampled.seconds is None else sampled.seconds.repeat(crops, axis=0)
     return VideoViews(pixels, seconds, sampled.damage)
 
@@ -112,17 +121,23 @@ def sample_frames(
     temporal_views: int = 1,
     generator: np.random.Generator | None = None,
     threads: int = 0,
+    prepare: Prepare | None = None,
 ) -> SampledFrames:
-    """The distinct frames of all temporal views, read once; see `SampledFrames`. Raises as `load_views` does."""
+    """The distinct frames of all temporal views, read once; see `SampledFrames`. Raises as `load_views` does.
+
+    With `prepare` (see `claver.video.gathering`) its `pixels` are what that makes of the frames, [U, …]; of a file only
+    few whole frames are in memory at a time.
+    """
     if are_frames(source):
         indices = view_indices(count_frames(source), frames, temporal_views, generator=generator)
         needed, inverse = np.unique(indices, return_inverse=True)
-        return SampledFrames(frames_at(source, needed), inverse.reshape(indices.shape))
+        pixels = frames_at(source, needed)
+        return SampledFrames(pixels if prepare is None else prepare(pixels), inverse.reshape(indices.shape))
     media = Media(cast(Source, source))
     try:
-        return _read(media, frames, temporal_views, generator, threads, survey=False)
+        return _read(media, frames, temporal_views, generator, threads, prepare, survey=False)
     except DamagedVideoError:
-        return _read(media, frames, temporal_views, generator, threads, survey=True)
+        return _read(media, frames, temporal_views, generator, threads, prepare, survey=True)
 
 
 def read_video(source: VideoLike, indices: npt.ArrayLike | None = None, *, threads: int = 0) -> Frames:
@@ -139,12 +154,22 @@ def read_video(source: VideoLike, indices: npt.ArrayLike | None = None, *, threa
 
 
 def _read(
-    media: Media, frames: int, views: int, generator: np.random.Generator | None, threads: int, *, survey: bool
+    media: Media,
+    frames: int,
+    views: int,
+    generator: np.random.Generator | None,
+    threads: int,
+    prepare: Prepare | None,
+    *,
+    survey: bool,
 ) -> SampledFrames:
     with VideoReader(media, survey=survey, threads=threads) as video:
         indices = clip_indices(video.info, frames, views=views, generator=generator)
         needed, inverse = np.unique(indices, return_inverse=True)
-        pixels = video.read(needed)
+        try:
+            pixels = video.read(needed, prepare=prepare)
+        except FramesTooNarrowError as error:
+            raise media.error(str(error)) from error
         return SampledFrames(
             pixels, inverse.reshape(indices.shape), video.info.timestamps[indices], video.damage(needed)
         )
