@@ -30,3 +30,13 @@ def test_public_names() -> None:
     import claver
 
     assert {name for name in claver.__all__ if not hasattr(claver, name)} == set()
+
+
+def test_a_file_that_begins_with_a_dash_is_told_how_it_is_given() -> None:
+    for command in ("recognize", "explain"):
+        done = run("-m", "claver", command, "-3B32x.mp4")
+        assert done.returncode == 2
+        told = " ".join(done.stderr.replace("│", " ").split())
+        assert "No such option: -3" in told
+        assert "a file whose name begins with a dash is given as ./-3B32x.mp4" in told
+    assert "dash" not in run("-m", "claver", "recognize", "--nonsense").stderr

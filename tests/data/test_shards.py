@@ -142,6 +142,27 @@ def test_damage_is_found(shards: Path, tmp_path: Path) -> None:
     assert verify_shards(folder) == [f"{path} is missing"]
 
 
+@pytest.mark.parametrize("name", ["/etc/passwd", "../elsewhere.tar", "below/shard-000000.tar", "shard-000001.tar", 7])
+def test_a_list_that_names_another_file_is_refused(shards: Path, tmp_path: Path, name: object) -> None:
+    change_list(shards, tmp_path / "s", file=name)
+    with pytest.raises(ClaverError, match=r"names .*; a list names the shard beside it, shard-000000\.tar"):
+        open_shards(tmp_path / "s")
+
+
+@pytest.mark.parametrize(("offset", "size"), [(-1, 10), (0, 0), (0, 10**9), (10**9, 10), ("0", 10)])
+def test_a_list_of_bytes_outside_its_shard_is_refused(shards: Path, tmp_path: Path, offset: object, size: int) -> None:
+    member = {"row": 0, "path": "a.avi", "label": 0, "split": "", "offset": offset, "size": size}
+    change_list(shards, tmp_path / "s", members=[member])
+    with pytest.raises(ClaverError, match=r"shard-000000\.json (lists a clip beyond|is not a list of a shard)"):
+        open_shards(tmp_path / "s")
+
+
+def change_list(shards: Path, folder: Path, **changes: object) -> None:
+    shutil.copytree(shards, folder)
+    listed = folder / "shard-000000.json"
+    listed.write_text(json.dumps(json.loads(listed.read_text()) | changes))
+
+
 def test_hashing_writer_is_what_tar_needs() -> None:
     from claver.data.shards import _Hashing
 

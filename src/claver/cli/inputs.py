@@ -7,6 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand
 
 from claver.errors import ClaverError
 from claver.files import MOST_TEXT
@@ -75,3 +78,17 @@ def _expand(given: str) -> list[str]:
     if not matches:
         raise ClaverError(f"no file matches {given}")
     return matches
+
+
+class FilesCommand(TyperCommand):
+    """A command on files; of one whose name begins with a dash, as some of Kinetics do, it says how it is given."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As every command, with a hint in the complaint about an option that there is not."""
+        named = [arg for arg in args if arg.startswith("-") and ("." in arg or os.path.lexists(arg))]
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:  # of the copy of click that Typer brings, whose types are not public
+            if named and hasattr(error, "option_name"):
+                error.message = f"{error.message}; a file whose name begins with a dash is given as ./{named[0]}"  # type: ignore[attr-defined]
+            raise

@@ -19,6 +19,7 @@ from claver.cli.evaluate import EPILOG as EVALUATE_EXAMPLES
 from claver.cli.evaluate import evaluate
 from claver.cli.explain import EPILOG as EXPLAIN_EXAMPLES
 from claver.cli.explain import explain
+from claver.cli.inputs import FilesCommand
 from claver.cli.loudness import add_loudness
 from claver.cli.profile import EPILOG as PROFILE_EXAMPLES
 from claver.cli.profile import profile
@@ -42,9 +43,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command(epilog=RECOGNIZE_EXAMPLES)(recognize)
+app.command(epilog=RECOGNIZE_EXAMPLES, cls=FilesCommand)(recognize)
 app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
-app.command(epilog=EXPLAIN_EXAMPLES)(explain)
+app.command(epilog=EXPLAIN_EXAMPLES, cls=FilesCommand)(explain)
 app.command(epilog=TRAIN_EXAMPLES)(train)
 app.command(epilog=BLEND_EXAMPLES)(blend)
 app.command(epilog=CONVERT_EXAMPLES)(convert)

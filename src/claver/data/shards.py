@@ -267,6 +267,21 @@ def _shard(said: dict[str, Any]) -> Shard:
     return Shard(said["file"], said["size"], said["sha256"], members)
 
 
+def _listed(folder: Path, number: int) -> Shard:
+    """A shard by its list, which may name nothing but the shard beside it and the bytes within."""
+    tar, name = _names(number)
+    try:
+        shard = _shard(_read_json(folder / name))
+        within = all(m.offset >= 0 and m.size > 0 and m.offset + m.size <= shard.size for m in shard.members)
+    except (KeyError, TypeError) as error:
+        raise ClaverError(f"{folder / name} is not a list of a shard: {error}") from error
+    if shard.file != tar:
+        raise ClaverError(f"{folder / name} names {shard.file!r}; a list names the shard beside it, {tar}")
+    if not within:
+        raise ClaverError(f"{folder / name} lists a clip beyond the {shard.size} bytes of its shard")
+    return shard
+
+
 def read_index(folder: str | Path) -> tuple[dict[str, Any], list[Shard]]:
     """The index of a folder of shards, and its shards.
 
@@ -281,7 +296,7 @@ def read_index(folder: str | Path) -> tuple[dict[str, Any], list[Shard]]:
     index = _read_json(folder / INDEX)
     if index.get("form") != FORM:
         raise ClaverError(f"{folder / INDEX} is of form {index.get('form')!r}, not {FORM!r}")
-    return index, [_shard(_read_json(folder / _names(number)[1])) for number in range(len(index["shards"]))]
+    return index, [_listed(folder, number) for number in range(len(index["shards"]))]
 
 
 def open_shards(folder: str | Path, *, split: str | None = None) -> Clips:
