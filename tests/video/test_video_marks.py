@@ -33,6 +33,7 @@ KINDS: list[tuple[str, str, dict[str, str], str]] = [
     ("flv1.flv", "flv", {}, "yuv420p"),
     ("a.mpg", "mpeg1video", {"bf": "2"}, "yuv420p"),
 ]
+MISSING_PAGE = "it ends without the last page of an Ogg file"
 CUT = ("a.mkv", "a.flv", "a.avi", "vp8.webm", "a.gif", "mjpeg.avi", "ffv1.mkv")
 
 
@@ -128,6 +129,16 @@ def test_a_checksum_that_only_the_log_tells_of(tmp_path: Path) -> None:
     assert damage is not None
     assert 0 < damage.share < 0.5
     assert "slice CRC mismatch" in damage.cause
+
+
+def test_a_page_of_an_ogg_file_with_a_wrong_checksum(tmp_path: Path) -> None:
+    """FFmpeg leaves the page out, which it has read already when the file is opened."""
+    path = write_video(tmp_path / "a.ogg", 30, codec="libvpx", size=(64, 96))
+    assert sample_frames(path, frames=4).damage is None
+    damage = sample_frames(flipped(path, 0.6, 1), frames=4).damage
+    assert damage is not None
+    assert damage.cause.endswith("CRC mismatch")
+    assert sample_frames(path.read_bytes()[:-200], frames=4).damage == Damage(cause=MISSING_PAGE)
 
 
 def frames_changed(data: bytes, expected: list[Picture]) -> list[bool]:

@@ -15,7 +15,7 @@ from claver.video.damage import Damage, Signs, judge, told_by
 from claver.video.decoding import InexactError, decode_plainly, decode_sparse, plan
 from claver.video.ending import early_end
 from claver.video.feed import PacketFeed, UnseekableError
-from claver.video.ffmpeg_log import ErrorCount
+from claver.video.ffmpeg_log import ErrorCount, collected_errors
 from claver.video.gathering import Gathering, Prepare
 from claver.video.library import to_rgb
 from claver.video.listing import Recorder, list_packets
@@ -25,6 +25,8 @@ from claver.video.source import Media, Source
 
 # Frames decoded to count them are kept (as YUV) up to this size: the whole of a small AVI clip.
 KEEP_BYTES = 64 * 2**20
+# Containers with checksums of all they hold, so that what FFmpeg says while it opens them is damage.
+CHECKED_CONTAINERS = ("ogg",)
 
 Frames = npt.NDArray[np.uint8]
 Tagged = Generator[tuple[int, Any], None, None]
@@ -99,7 +101,7 @@ class VideoReader:
         self._media = source if isinstance(source, Media) else Media(source)
         self._threads = threads
         self._kept: list[Any] | None = None
-        self._signs = Signs()
+        self._signs, self._complaint = Signs(), ""
         self._surveyed = False
         self._feed: PacketFeed | None = None
         try:
@@ -212,16 +214,24 @@ class VideoReader:
         """All frames; what goes by in a first pass makes the file's table."""
         self._signs = Signs()
         recorder = Recorder(self._media)
-        with closing(self._media.open()) as container:
+        with closing(self._opened()) as container:
             stream = video_stream(self._media, container)
             yield from decode_plainly(container, stream, self._signs, recorder)
             if first_pass:
                 self._note(container, stream, recorder.table(container, stream))
 
+    def _opened(self) -> Any:
+        """A container of the file. FFmpeg reads ahead into it, and keeps for later what it finds."""
+        with collected_errors() as messages:
+            container = self._media.open()
+        if container.format.name in CHECKED_CONTAINERS:
+            self._complaint = self._complaint or told_by(container.format.name, messages)
+        return container
+
     def _note(self, container: Any, stream: Any, table: PacketTable) -> None:
         self._table = table
         self._pixel_aspect = stream.sample_aspect_ratio
-        self._complaint = told_by(container.format.name, table.complaints)
+        self._complaint = self._complaint or told_by(container.format.name, table.complaints)
         self._ending = early_end(self._media, container, stream, table)
         self._doubtful = bool(table.complaints or self._signs.faults)
 
@@ -235,7 +245,7 @@ class VideoReader:
     def _open_listed(self) -> Any:
         """The first frame, where the container tells all; None where it is not to be trusted."""
         with ExitStack() as unless_used:
-            container = unless_used.enter_context(closing(self._media.open()))
+            container = unless_used.enter_context(closing(self._opened()))
             stream = video_stream(self._media, container)
             table = list_packets(self._media, container, stream)
             if table is None or not table.trusted:
