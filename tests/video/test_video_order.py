@@ -1,5 +1,6 @@
 """Frames come in the order in which they are shown, also where the file's time stamps are those of decoding."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from claver.video import VideoReader, read_video
+from claver.errors import VideoError
+from claver.video import VideoReader, load_views, read_video
 from tests.video.ffmpeg_program import ffmpeg, needs_ffmpeg, same_frames, shown
 from tests.video.video_files import moving_pictures, pictures, write_video
 
@@ -55,6 +57,34 @@ def test_times_of_decoding_are_not_taken_for_times_of_showing(tmp_path: Path, co
         assert np.array_equal(video.read(range(len(expected))), np.stack(expected))
         assert np.diff(video.info.timestamps) == pytest.approx(0.04)
         assert not video.info.time_jumps
+
+
+def test_b_frames_that_begin_late_are_noticed_when_they_are_met(tmp_path: Path) -> None:
+    """Two streams joined, the first without B-frames: its header says that none are to come."""
+    path = tmp_path / "clip.mp4"
+    with av.open(path, "w") as container:
+        coded: list[tuple[Any, Any]] = []
+        for b_frames in ("0", "2"):
+            target = container if not coded else av.open(tmp_path / "other.mp4", "w")
+            stream: Any = target.add_stream("mpeg4", rate=25, options={"bf": b_frames, "g": "12"})
+            stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+            frames = [av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in moving_pictures(40)]
+            packets = [packet for frame in [*frames, None] for packet in stream.encode(frame)]
+            headers = b"" if not coded else bytes(stream.codec_context.extradata)
+            coded += [(headers if packet.is_keyframe else b"", packet) for packet in packets]
+        for number, (headers, packet) in enumerate(coded):
+            copy = av.Packet(headers + bytes(packet))
+            copy.pts = copy.dts = number
+            copy.is_keyframe, copy.stream, copy.time_base = packet.is_keyframe, container.streams[0], Fraction(1, 25)
+            container.mux(copy)
+    expected = pictures(path)
+    with VideoReader(path) as video:
+        assert np.array_equal(video.read([3, 30])[1], expected[30])
+        with pytest.raises(VideoError, match="its time stamps are not in the order"):
+            video.read([62, 63, 64, 65])
+    with VideoReader(path, survey=True) as video:
+        assert np.array_equal(video.read(range(len(expected))), np.stack(expected))
+    assert load_views(path, frames=40).shape[1] == 40
 
 
 @needs_ffmpeg

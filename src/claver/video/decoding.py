@@ -32,6 +32,10 @@ class InexactError(Exception):
     """Sparse decoding met something it cannot vouch for; decode plainly instead. Never reaches the user."""
 
 
+class DisorderedError(InexactError):
+    """Frames left the decoder in another order than that of their times."""
+
+
 @dataclass
 class Segment:
     """Packets `start` (a key frame, or 0) to the last of `wanted` are fed; frames of `wanted` are taken."""
@@ -64,16 +68,17 @@ def _entry(packet: int, keys: Ints, rank: Ints) -> int:
     return 0
 
 
-def decode_sparse(context: Any, since: Since, segments: Sequence[Segment]) -> Iterator[Any]:
+def decode_sparse(context: Any, since: Since, segments: Sequence[Segment], rank: Ints) -> Iterator[Any]:
     """Decode the segments, not spending time on unwanted frames that no other frame refers to.
 
     Yields the wanted frames, in no particular order. `since(number)` gives packets with their numbers, from that number
-    or one before. Raises `InexactError` at any sign that the pixels might differ from those of a full decode.
+    or one before; `rank` [P] is as for `plan`. Raises `InexactError` at any sign that the pixels might differ from
+    those of a full decode.
     """
     for segment in segments:
         missing = set(segment.wanted)
         numbered = since(segment.start)
-        for frame in _decode_segment(context, numbered, segment):
+        for frame in in_order(_decode_segment(context, numbered, segment), rank):
             if frame.is_corrupt or frame.pts is None:
                 raise InexactError
             if frame.pts in missing:
@@ -81,6 +86,17 @@ def decode_sparse(context: Any, since: Since, segments: Sequence[Segment]) -> It
                 yield frame
         if missing:
             raise InexactError
+
+
+def in_order(frames: Iterator[Any], rank: Ints) -> Iterator[Any]:
+    """The frames, as long as their packets' `rank` rises. Raises `DisorderedError`."""
+    last = -1
+    for frame in frames:
+        if frame.pts is not None and rank[frame.pts] >= 0:
+            if rank[frame.pts] < last:
+                raise DisorderedError
+            last = int(rank[frame.pts])
+        yield frame
 
 
 def _decode_segment(context: Any, numbered: Iterator[tuple[int, Any]], segment: Segment) -> Iterator[Any]:

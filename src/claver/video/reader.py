@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from claver.errors import VideoError
 from claver.video.damage import Damage, Signs, judge, told_by
-from claver.video.decoding import InexactError, decode_plainly, decode_sparse, plan
+from claver.video.decoding import DisorderedError, InexactError, decode_plainly, decode_sparse, in_order, plan
 from claver.video.ending import early_end
 from claver.video.feed import PacketFeed, UnseekableError
 from claver.video.ffmpeg_log import ErrorCount, collected_errors
@@ -177,7 +177,18 @@ class VideoReader:
             return self._fill(out, places)
         except InexactError:
             self.close()
-        return self._take(self._tagged(self._everything()), out, places)
+        return self._fill_plainly(out, places)
+
+    def _fill_plainly(self, out: Gathering, places: dict[int, list[int]]) -> set[int]:
+        frames = self._everything()
+        frames = frames if self._surveyed else in_order(frames, self._frames.rank)
+        try:
+            return self._take(self._tagged(frames), out, places)
+        except DisorderedError:
+            raise DamagedVideoError(
+                f"{self._media.name}: its time stamps are not in the order in which its frames are shown; "
+                "open it with survey=True to read them in that order."
+            ) from None
 
     def _fill_sparsely(self, out: Gathering, places: dict[int, list[int]]) -> set[int]:
         with ErrorCount() as errors:
@@ -203,7 +214,7 @@ class VideoReader:
     def _sparse(self, tags: Iterable[int]) -> Tagged:
         assert self._feed is not None
         segments = plan(tags, self._table.key, self._frames.rank)
-        for frame in decode_sparse(self._feed.start(), self._feed.since, segments):
+        for frame in decode_sparse(self._feed.start(), self._feed.since, segments, self._frames.rank):
             yield frame.pts, frame
 
     def _tagged(self, frames: Iterable[Any]) -> Tagged:
