@@ -106,7 +106,7 @@ def test_each_frame_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = write_video(tmp_path / "short.mp4", 6)
     asked: list[list[int]] = []
     read = VideoReader.read
-    monkeypatch.setattr(VideoReader, "read", lambda self, i: asked.append(list(i)) or read(self, i))
+    monkeypatch.setattr(VideoReader, "read", lambda self, i, **how: asked.append(list(i)) or read(self, i, **how))
     assert load_views(path, frames=8, temporal_views=4, crops=3).shape == (12, 8, 3, 224, 224)
     assert asked == [[0, 1, 2, 3, 4, 5]]
 
