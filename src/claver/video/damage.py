@@ -13,6 +13,8 @@ from claver.video.ffmpeg_log import Messages, collected_errors
 # Streams that are cut out of a broadcast begin anywhere; what comes before their first key frame is not missed.
 JOINED_ANYWHERE = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")
 
+# Packets from the mark that a splice leaves to the key frame with which the next stream begins, at most.
+SPLICE = 3
 OnDamage = Literal["answer", "skip", "fail"]
 """What to do with a damaged video: answer and mark it, leave it out, or count it as an error."""
 ON_DAMAGE: tuple[OnDamage, ...] = ("answer", "skip", "fail")
@@ -78,6 +80,7 @@ class Signs:
     packets: int = 0
     demuxer: str = ""
     gap: str = ""  # what the demuxer said first: an unknown part of the file cannot be read
+    _marked: int | None = None
     _frames: list[_Delivered] = field(default_factory=list)
 
     @property
@@ -95,13 +98,23 @@ class Signs:
     @contextmanager
     def of_decoding(self, packet: Any | None) -> Iterator[None]:
         """Around the call that decodes a packet, or drains the decoder."""
-        if packet is not None:
-            # In a broadcast the mark tells of every splice; there the decoder's word alone counts.
-            if packet.is_corrupt and not self.joined:
-                self._note(self.packets, "the file ends or is damaged within it")
-            self.packets += 1
+        self._take_mark(packet)
+        self.packets += packet is not None
         with self._noted(self.packets - (packet is not None)):
             yield
+
+    def _take_mark(self, packet: Any | None) -> None:
+        """Note a packet that the demuxer marked; in a broadcast not one before a key frame, where there is a splice."""
+        waited = None if self._marked is None else self.packets - self._marked
+        if waited is not None and (packet is None or (waited >= SPLICE and not packet.is_keyframe)):
+            self._note(self._marked or 0, "data are missing within it")
+        if packet is None or packet.is_keyframe or (waited or 0) >= SPLICE:
+            self._marked = None
+        if packet is not None and packet.is_corrupt:
+            if self.joined:
+                self._marked = self.packets
+            else:
+                self._note(self.packets, "the file ends or is damaged within it")
 
     def deliver(self, frame: Any) -> None:
         """Note a frame that was decoded."""

@@ -13,6 +13,8 @@ from av import logging as ffmpeg
 Messages = list[tuple[int, str, str]]
 """Level, who says it (a decoder's or demuxer's name), and what."""
 
+QUIET = -8  # FFmpeg's own word for no messages at all
+
 _lock = Lock()
 _levels: list[int] = []
 _user: tuple[int | None, bool] = (None, True)
@@ -59,6 +61,14 @@ def _listening(level: int) -> Iterator[None]:
     finally:
         with _lock:
             _levels.remove(level)
-            ffmpeg.set_level(max([*_levels, _user[0] or 0]) if _levels else _user[0])
+            ffmpeg.set_level(max([*_levels, _user[0] or 0]))
             if not _levels:
                 ffmpeg.set_skip_repeated(_user[1])
+                if not _user[0]:
+                    _be_quiet()
+
+
+def _be_quiet() -> None:
+    """As without a level, which PyAV must not be without while a decoder's thread still hands it a message."""
+    ffmpeg.set_libav_level(QUIET)
+    ffmpeg.restore_default_callback()
