@@ -93,6 +93,13 @@ def test_recipes_named_are_there() -> None:
         load_recipe(name)
 
 
+def test_the_recipe_shown_is_valid(tmp_path: Path) -> None:
+    [text] = re.findall(r"```yaml\n(.*?)```", TEXT, re.S)
+    (tmp_path / "my_recipe.yaml").write_text(text, encoding="utf-8")
+    recipe = load_recipe(tmp_path / "my_recipe.yaml")
+    assert (recipe.epochs, recipe.temporal.kind, recipe.batch_size) == (60, "kmct", 16)
+
+
 def test_defaults_of_the_table_are_those_of_the_recipe() -> None:
     rows = re.findall(r"^\| (`.*?) \|.*\| (`[^|]*) \|$", TEXT.partition("## 4.")[2], re.M)
     assert len(rows) == 5

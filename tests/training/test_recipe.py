@@ -76,3 +76,77 @@ def test_a_recipe_that_is_not_there_or_not_yaml(tmp_path: Path):
         (tmp_path / "recipe.yaml").write_text(text)
         with pytest.raises(ClaverError, match=said):
             load_recipe(tmp_path / "recipe.yaml")
+
+
+def chain(folder: Path, **texts: str) -> Path:
+    """Recipe files of these names and texts; the path of `first`."""
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text)
+    return folder / "first.yaml"
+
+
+def test_a_recipe_takes_over_what_its_base_beside_it_or_in_the_package_says_and_own_keys_win(tmp_path: Path):
+    path = chain(
+        tmp_path,
+        first="base: second\nlr: 0.5\ntemporal: {kind: kmct}\nwarmup: 4",
+        second="{base: motion, lr: 0.25, steps: 70}",
+    )
+    recipe, motion = load_recipe(path, ["warmup=3"]), load_recipe("motion")
+    assert (recipe.lr, recipe.steps, recipe.warmup, recipe.temporal.kind) == (0.5, 70, 3, "kmct")
+    theirs = motion.model_dump() | {"lr": 0.5, "steps": 70, "warmup": 3}
+    assert recipe.model_dump() == theirs | {"temporal": motion.temporal.model_dump() | {"kind": "kmct"}}
+
+
+def test_what_a_run_keeps_does_not_depend_on_the_base(tmp_path: Path):
+    kept = load_recipe(chain(tmp_path, first="base: motion\nlr: 0.5")).model_dump(mode="json")
+    assert "base" not in kept
+    assert make_recipe(kept) == load_recipe("motion", ["lr=0.5"])
+
+
+def test_a_base_beside_the_file_comes_before_one_of_the_package_and_a_null_takes_a_key_away(tmp_path: Path):
+    path = chain(tmp_path, first="base: own_clips\nsteps: null\nepochs: 2", own_clips="base: motion\nwarmup: 1")
+    assert (load_recipe(path).task, load_recipe(path).steps, load_recipe(path).epochs) == ("clips", None, 2)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ({"first": "base: first"}, r"first.yaml takes itself over: first.yaml → first.yaml$"),
+        (
+            {"first": "base: second", "second": "base: third.yaml", "third": "base: second"},
+            r"takes itself over: first.yaml → second.yaml → third.yaml → second.yaml$",
+        ),
+        ({"first": "base: moton"}, r"first.yaml: there is no base 'moton'.*; did you mean 'motion'\?$"),
+        ({"first": "base: second", "second": "base: mution"}, r"second.yaml: there is no base 'mution'"),
+        ({"first": "base: ../first.yaml"}, r"base is '../first.yaml'; give the name of a recipe"),
+        ({"first": "base: [motion]"}, r"base is \['motion'\]; give the name"),
+        ({"first": "base:"}, r"base is None; give the name"),
+        ({"first": "base: second", "second": "- 1"}, r"second.yaml should be a mapping"),
+        ({"first": "base: own_clips\nvideos: {base: own_clips}"}, "unknown key 'videos.base'"),
+    ],
+)
+def test_a_base_that_cannot_be_is_said_in_one_sentence(texts: dict[str, str], said: str, tmp_path: Path):
+    with pytest.raises(ClaverError, match=said) as caught:
+        load_recipe(chain(tmp_path, **texts))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_base_is_not_looked_for_where_the_command_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "inner").mkdir()
+    path = chain(tmp_path / "inner", first="base: elsewhere.yaml")
+    chain(tmp_path, elsewhere="base: motion")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ClaverError, match=r"there is no base 'elsewhere.yaml'"):
+        load_recipe(path)
+
+
+def test_bases_of_bases_come_to_an_end(tmp_path: Path):
+    texts = {f"r{i}": f"base: r{i + 1}" for i in range(8)} | {"r7": "base: motion"}
+    assert load_recipe(chain(tmp_path, first="base: r1", **texts)).task == "clips"
+    with pytest.raises(ClaverError, match="more than 8 bases"):
+        load_recipe(chain(tmp_path, first="base: r0", **texts))
+
+
+def test_a_base_is_not_changed_on_the_command_line():
+    with pytest.raises(ClaverError, match="base is no change of a recipe"):
+        load_recipe("motion", ["base=own_clips"])

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from claver.data.motion import STATES
 from claver.errors import ClaverError
-from claver.files import MOST_DOCUMENT, read_text
 from claver.models.config import Temporal
 from claver.training.recipe_data import Augment, Videos
+from claver.training.recipe_file import find_recipe, read_recipe
 from claver.yaml_text import parse_yaml
 
 
@@ -161,12 +161,11 @@ def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
         changes: `key=value` or `section.key=value`, later ones winning.
 
     Raises:
-        ClaverError: no such file, not YAML, a wrong value, or an unknown key, answered with the nearest right one.
+        ClaverError: no such file or base, not YAML, a wrong value, or an unknown key, answered with the nearest
+            right one.
     """
     path = find_recipe(source)
-    values = parse_yaml(read_text(path, MOST_DOCUMENT), f"recipe {path}")
-    if not isinstance(values, dict):
-        raise ClaverError(f"recipe {path} should be a mapping of keys to values")
+    values = read_recipe(path)
     for change in changes:
         _change(values, change)
     return make_recipe(values, str(path))
@@ -174,29 +173,14 @@ def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
 
 def make_recipe(values: dict[str, Any], name: str = "recipe") -> Recipe:
     """Validate plain values; errors as in `load_recipe`."""
+    if "base" in values:
+        raise ClaverError(
+            f"{name}: base is no change of a recipe but a line of its file; name the other recipe instead"
+        )
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise ClaverError(f"{name}: {_explain(error.errors()[0])}") from error
-
-
-def find_recipe(source: str | Path) -> Path:
-    """A recipe's file: the path itself, else the recipe of that name in the package, else in a source checkout.
-
-    Raises:
-        ClaverError: there is none; the message lists those that come with the package.
-    """
-    path = Path(source)
-    if path.is_file():
-        return path
-    package = Path(__file__).parents[1]
-    folders = [folder for folder in (package / "recipes", package.parents[1] / "recipes") if folder.is_dir()]
-    for folder in folders:
-        for found in (folder / path.name, folder / f"{path.name}.yaml"):
-            if path.parent == Path() and found.is_file():
-                return found
-    known = sorted({found.stem for folder in folders for found in folder.glob("*.yaml")})
-    raise ClaverError(f"there is no recipe {str(source)!r}; give a YAML file or one of {', '.join(known)}")
 
 
 def _change(values: dict[str, Any], change: str) -> None:
