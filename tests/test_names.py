@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claver.names import composed, fault, text_lines, without_numbers
+from claver.names import composed, fault, seems_numbered, text_lines, without_numbers
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,11 @@ def test_control_characters_and_halves_of_characters_are_not() -> None:
         (["id,name", "0,abseiling", "1,tai chi"], ["abseiling", "tai chi"], 0),
         (["id\tname", "0\tabseiling"], ["abseiling"], 0),
         (["1 b", "0 a"], ["a", "b"], 0),
+        (["class_id,class_name", "0,abseiling"], ["abseiling"], 0),
+        (["Index\tAction name", "1\tabseiling", "2\tarchery"], ["abseiling", "archery"], 1),
+        (["# classes of ours", "0 abseiling", "1 archery"], ["abseiling", "archery"], 0),
+        (["archery,1", "abseiling, outdoors,0"], ["abseiling, outdoors", "archery"], 0),
+        (["name\tid", "abseiling\t1", "archery\t2"], ["abseiling", "archery"], 1),
     ],
 )
 def test_numbered_lists_give_names(lines: list[str], names: list[str], first: int) -> None:
@@ -49,11 +54,28 @@ def test_numbered_lists_give_names(lines: list[str], names: list[str], first: in
         ["0 abseiling", "2 tai chi"],
         ["0 abseiling", "0 tai chi"],
         ["id,name", "waving"],
+        ["gear 1", "gear 2"],
+        ["juggling", "1 hand clapping"],
         [],
     ],
 )
 def test_names_that_begin_with_numbers_are_not_cut(lines: list[str]) -> None:
     assert without_numbers(lines) == (lines, None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "seems"),
+    [
+        (["1 abseiling", "2 archery", "4 bowling"], True),
+        (["abseiling,0", "archery,2"], True),
+        (["0 abseiling", "0 archery"], True),
+        (["100 meters running", "200 meters running"], False),
+        (["0 abseiling", "1 archery"], False),
+        (["bow", "wave"], False),
+    ],
+)
+def test_lists_whose_numbers_have_gaps_are_noticed(lines: list[str], seems: bool) -> None:
+    assert seems_numbered(lines) == seems
 
 
 @given(st.lists(st.text(st.characters(categories=["L", "M", "N"]), min_size=1).map(str.strip).filter(bool), min_size=2))

@@ -17,6 +17,7 @@ from claver.prompts import (
     read_actions,
     texts_for,
 )
+from claver.prompts.action_files import read_class_file
 from claver.prompts.actions import split_camel_case
 
 LABELS = {"kinetics400": "kinetics_400", "kinetics600": "kinetics_600", "ucf101": "ucf_101", "hmdb51": "hmdb_51"}
@@ -94,7 +95,8 @@ def test_class_files_with_numbers_and_header_give_the_names(shared: Path) -> Non
     for name in ("labels.csv", "labels_numbered.txt"):
         assert read_actions(folder / name).names == ("abseiling", "tai chi")
     lines = (shared / "meta" / "ucf101" / "classInd.txt").read_text().splitlines()
-    assert read_actions(shared / "meta" / "ucf101" / "classInd.txt").names == tuple(line.split()[1] for line in lines)
+    names = tuple(split_camel_case(line.split()[1]) for line in lines)
+    assert read_actions(shared / "meta" / "ucf101" / "classInd.txt").names == names
 
 
 def test_a_table_without_header_and_a_list_of_distances(tmp_path: Path) -> None:
@@ -176,3 +178,34 @@ def test_odd_sources(tmp_path: Path) -> None:
     (tmp_path / "long.csv").write_text(f"action,text\nwaving,{'x' * 200_000}\n")
     with pytest.raises(ClaverError, match="line 2: not valid CSV"):
         read_actions(tmp_path / "long.csv")
+
+
+def test_the_list_of_ucf101_gives_words_and_their_texts(tmp_path: Path) -> None:
+    raw = benchmark_classes("ucf101", raw=True)
+    (tmp_path / "classInd.txt").write_text("".join(f"{n} {name}\n" for n, name in enumerate(raw, 1)))
+    assert read_actions(tmp_path / "classInd.txt") == read_actions("ucf101")
+
+
+@pytest.mark.parametrize("text", ['{"bow": 0, "wave": 1}', '\n["bow", "wave"]'])
+def test_json_is_no_list_of_lines(tmp_path: Path, text: str) -> None:
+    (tmp_path / "labels.json").write_text(text)
+    with pytest.raises(ClaverError, match=r"labels.json looks like JSON; actions come from a .txt"):
+        read_actions(tmp_path / "labels.json")
+
+
+@pytest.mark.parametrize("header", ["label,name", "class_id,class_name", "name,idx"])
+def test_class_files_number_classes_by_columns_of_many_names(tmp_path: Path, header: str) -> None:
+    rows = ("archery,1", "abseiling,0") if header.startswith("name") else ("1,archery", "0,abseiling")
+    (tmp_path / "classes.csv").write_text("\n".join((header, *rows)) + "\n")
+    assert read_class_file(tmp_path / "classes.csv") == (("abseiling", "archery"), 0)
+
+
+def test_a_column_of_words_numbers_nothing(tmp_path: Path) -> None:
+    (tmp_path / "classes.csv").write_text("name,label\nbow,sports\nwave,daily\n")
+    assert read_class_file(tmp_path / "classes.csv") == (("bow", "wave"), None)
+
+
+def test_numbers_with_a_gap_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "gap.txt").write_text("1 bow\n2 wave\n4 run\n")
+    assert read_actions(tmp_path / "gap.txt").names == ("1 bow", "2 wave", "4 run")
+    assert "gap.txt: the numbers of its lines do not count from 0 or 1 without a gap: they are left" in caplog.text

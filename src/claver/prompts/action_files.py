@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from claver.errors import ClaverError
 from claver.files import read_text
-from claver.names import composed, text_lines, without_numbers
+from claver.names import composed, seems_numbered, text_lines, without_numbers
 from claver.prompts.actions import BENCHMARKS
+
+_NAME_COLUMNS = ("action", "name", "class_name")
+_NUMBER_COLUMNS = ("id", "index", "number")
+_PERHAPS_NUMBERS = ("idx", "no", "label", "class", "class_id", "label_id", "class_index")
+"""Columns that hold numbers, or where all that is in them are numbers."""
 
 
 def read_action_file(path: Path) -> dict[str, tuple[str, ...]]:
@@ -47,9 +53,9 @@ def read_class_file(path: Path) -> tuple[tuple[str, ...], int | None]:
         return names, without_numbers(_lines(path, text)[0])[1]
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
     columns = {name.strip().casefold(): name for name in rows.fieldnames or []}
-    if not (column := next((columns[name] for name in ("id", "index", "number") if name in columns), "")):
+    if not (column := _number_column(columns, listed := list(rows))):
         return names, None
-    ids = [(row[column] or "").strip() for row in rows]
+    ids = [(row[column] or "").strip() for row in listed]
     if len(ids) != len(names) or not all(number.isdecimal() for number in ids):
         raise ClaverError(f"{path}: the column {column!r} should have one whole number for each class")
     order = sorted(range(len(ids)), key=lambda row: int(ids[row]))
@@ -57,6 +63,13 @@ def read_class_file(path: Path) -> tuple[tuple[str, ...], int | None]:
     if first not in (0, 1) or [int(ids[row]) for row in order] != list(range(first, first + len(ids))):
         raise ClaverError(f"{path}: the numbers in the column {column!r} should count from 0 or 1 without a gap")
     return tuple(names[row] for row in order), first
+
+
+def _number_column(columns: Mapping[str, str], rows: Sequence[Mapping[str, str | None]]) -> str:
+    """The column that numbers the classes, or an empty name."""
+    perhaps = (name for name in _PERHAPS_NUMBERS if name in columns)
+    numbers = (name for name in perhaps if all((row[columns[name]] or "").strip().isdecimal() for row in rows))
+    return next((columns[name] for name in (*_NUMBER_COLUMNS, *numbers) if name in columns), "")
 
 
 def _lines(path: Path, text: str) -> tuple[list[str], list[int]]:
@@ -78,8 +91,12 @@ def _without_header(text: str) -> list[str]:
 def _read_lines(path: Path, text: str) -> dict[str, tuple[str, ...]]:
     from claver.models.notice import say_once
 
+    if text.lstrip().startswith(("{", "[")):
+        raise ClaverError(f"{path} looks like JSON; actions come from a .txt with one a line, a .csv or a .jsonl")
     lines, rows = _lines(path, text)
     names, first = without_numbers(lines)
+    if seems_numbered(lines):
+        say_once(f"{path}: the numbers of its lines do not count from 0 or 1 without a gap: they are left in the names")
     if first is not None:
         say_once(f"{path} is read as a numbered list: {len(names)} names from {names[0]!r} on, without their numbers")
         rows = list(range(1, len(names) + 1))
@@ -107,7 +124,7 @@ def _delimiter(text: str) -> str:
 
 def _read_rows(path: Path, rows: csv.DictReader[str]) -> dict[str, tuple[str, ...]]:
     rows.fieldnames = [name.strip().casefold() for name in rows.fieldnames or []]
-    column = next((name for name in ("action", "name") if name in rows.fieldnames), None)
+    column = next((name for name in _NAME_COLUMNS if name in rows.fieldnames), None)
     if column is None:
         raise ClaverError(
             f"{path} has columns {list(rows.fieldnames)}; one of them must be 'action' (or 'name'), or 'path' and "

@@ -14,7 +14,7 @@ from claver.errors import ClaverError
 from claver.files import read_text
 from claver.names import composed, text_lines
 from claver.prompts.action_files import read_action_file
-from claver.prompts.actions import BENCHMARKS, Actions, benchmark_classes
+from claver.prompts.actions import BENCHMARKS, Actions, benchmark_classes, split_camel_case
 from claver.prompts.bank import PromptBank, first_named, say_templates_stand_in, shipped_banks, shipped_names
 from claver.prompts.record import KINDS
 from claver.prompts.templates import DEFAULT_TEMPLATES, NAME_ONLY, PLAIN_TEMPLATES, fill
@@ -188,7 +188,19 @@ def _from_file(path: Path) -> _Named:
     if _is_manifest(path):
         return _classes_of(path)
     own = read_action_file(path)
-    return _Named(tuple(own), own if any(own.values()) else {})
+    if any(own.values()):
+        return _Named(tuple(own), own)
+    return (
+        _ucf_classes(path, tuple(own)) if set(own) == set(benchmark_classes("ucf101", raw=True)) else _Named(tuple(own))
+    )
+
+
+def _ucf_classes(path: Path, raw: Sequence[str]) -> _Named:
+    """UCF-101's own `classInd.txt`: no text tower knows `ApplyEyeMakeup`."""
+    from claver.models.notice import say_once
+
+    say_once(f"{path} is UCF-101's list of classes: its names are taken as words, with the texts of that benchmark")
+    return _Named(tuple(map(split_camel_case, raw)), dataset="ucf101")
 
 
 def _is_manifest(path: Path) -> bool:
