@@ -168,7 +168,7 @@ def test_an_interrupted_check_goes_on_where_it_stopped(
     )
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert errors.strip().endswith("claver: interrupted; the same command goes on where it stopped")
+    assert errors.strip().endswith("claver: interrupted; the same command resumes where it stopped")
     finished = journal.read_bytes().count(b"\n") - 1
     assert 2 <= finished < 12
     other = quick("check", manifest, "--workers", 0, "--split", "train")
@@ -176,7 +176,7 @@ def test_an_interrupted_check_goes_on_where_it_stopped(
     assert "no clip of the manifest is of split 'train'" in other.stderr
     done = claver("check", manifest, "--workers", 1)
     assert done.returncode == 0, done.stderr
-    assert f"{finished} of 12 clips checked before, going on" in done.stderr
+    assert f"{finished} of 12 clips checked before, resuming" in done.stderr
     assert done.stdout == "12 clips: 12 sound\n"
     assert not journal.exists()
 
@@ -208,7 +208,7 @@ def test_an_interrupted_packing_goes_on_with_the_same_bytes(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["index", ".", "--output", "m.csv"], "claver: . is of no layout that is known"),
+        (["index", ".", "--output", "m.csv"], "claver: . is of no layout that is known (0 videos): put your own"),
         (["index", ".", "--output", "no/m.csv"], "claver: cannot write no/m.csv: the folder no does not exist"),
         (["index", "none", "--output", "m.csv"], "claver: there is no folder none"),
         (["index", ".", "--layout", "ucf", "--output", "m.csv"], "claver: there is no layout 'ucf'"),
@@ -259,8 +259,15 @@ def test_a_test_split_by_share_and_groups(quick: Claver, tmp_path: Path) -> None
     people = {split: {s.path[-7] for s in manifest.select(split).samples} for split in ("train", "test")}
     assert len(people["test"]) == 1
     assert not people["test"] & people["train"]
+    assert done.stdout.endswith("; 6 groups, none of them in both\n")
     by_pattern = tmp_path / "p.csv"
-    assert quick("split", listed, "--test", "0.2", "--group", r"(\w)_?\d?\.mp4", "--output", by_pattern).returncode == 0
+    grouped = quick("split", listed, "--test", "0.2", "--group", r"(\w)_?\d?\.mp4", "--output", by_pattern)
+    assert grouped.returncode == 0
+    assert "; 6 groups" in grouped.stdout
+    assert "group of its own" not in grouped.stderr
+    # Without brackets it is the match as a whole, another for each clip: nothing would be kept together.
+    alone = quick("split", listed, "--test", "0.2", "--group", r"\w+/\w_?\d?\.mp4", "--output", by_pattern).stderr
+    assert "every clip is a group of its own, so nothing is kept together; a pattern should match" in alone
     refused = quick("split", made, "--test", "0.2", "--output", by_pattern).stderr
     assert "s.csv has splits already (train, test); to split the clips of one of them alone, add --split" in refused
     assert quick("split", made, "--test", "0.5", "--split", "train", "--output", by_pattern).returncode == 0

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 HEAVY = {"torch", "av", "transformers", "accelerate", "matplotlib", "huggingface_hub", "numpy", "pydantic"}
 
@@ -24,6 +25,23 @@ def test_help_and_version() -> None:
     assert "recognize" in done.stdout
     assert run("-m", "claver", "--version").stdout.startswith("claver 0.")
     assert run("-m", "claver").returncode == 2
+
+
+def test_help_is_broken_by_the_terminal_alone() -> None:
+    """The lines of the source used to be broken once more where the terminal is narrower than they are."""
+    from typer.main import get_command
+
+    from claver.cli.main import app
+
+    whole: list[Any] = [get_command(app)]
+    for command in whole:
+        whole += getattr(command, "commands", {}).values()
+    assert len(whole) > 15
+    for command in whole:
+        assert all("\n" not in paragraph for paragraph in (command.help or "").split("\n\n")), command.name
+    told = run("-m", "claver", "evaluate", "--help").stdout
+    paragraph = [line.strip() for line in told[told.index("Only the classes") : told.index("╭")].strip().splitlines()]
+    assert min(map(len, paragraph[:-1])) > max(map(len, paragraph)) - 15
 
 
 def test_public_names() -> None:

@@ -24,7 +24,7 @@ def test_a_size_by_name_beside_table_1() -> None:
     assert re.search(r"all 179\.6 M", told)
     assert "The paper's Table 1 prints 33 G" in told
     assert "With attention one view is 47.6 G." in told
-    assert "A clip in 12 views: 540.3 G MACs; the usual way 570.9 G." in told
+    assert "A clip in 12 views: 540.3 G MACs; the reference implementation 570.9 G." in told
     assert "Not counted" not in told
 
 

@@ -138,7 +138,7 @@ def test_interrupted_it_says_that_the_same_command_goes_on(tmp_path: Path) -> No
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"interrupted; {path} holds 4 texts, and the same command goes on" in stderr
+    assert f"interrupted; {path} holds 4 texts, and the same command resumes" in stderr
     assert "200 tokens read, 40 written" in stderr
     assert "Traceback" not in stderr
     assert len(texts(path)) == 4
@@ -194,7 +194,7 @@ def test_a_refusing_server_ends_in_one_sentence_that_says_what_is_kept(quick: Qu
     assert ended.returncode == 1
     assert ended.stderr == (
         f"claver: {server.url} has no model 'm', or no chat endpoint at this address, which usually ends in /v1 (404): "
-        f"no such model; {path} holds 2 texts, and the same command goes on\n"
+        f"no such model; {path} holds 2 texts, and the same command resumes\n"
     )
 
 

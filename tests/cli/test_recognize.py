@@ -143,7 +143,7 @@ def test_interrupted_and_resumed_it_loses_and_repeats_nothing(model: Path, tmp_p
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "the same command goes on where it stopped" in errors
+    assert "the same command resumes where it stopped" in errors
     assert not output.exists()
     finished = journal.read_bytes().count(b"\n") - 1
     assert 2 <= finished < 16
@@ -190,6 +190,12 @@ def test_misuse_ends_in_one_sentence(model: Path, tmp_path: Path, arguments: lis
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_address_is_no_pattern(tmp_path: Path) -> None:
+    from claver.cli.inputs import find_videos
+
+    assert find_videos(["https://example.org/watch?v=1"]) == ["https://example.org/watch?v=1"]
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:

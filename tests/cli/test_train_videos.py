@@ -183,10 +183,10 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(place: Path) -> No
     told = train("videos.cache=./kept", "evaluate_every=epoch", "steps=4", "--dry-run")
     for words in (
         "start, kmct, 4 frames",
-        "6 clips to learn from, 3 held out",
+        "6 clips for training, 3 for testing",
         "actions 3, with",
         "4 of 3 (2 epochs), 1 of them to warm up",
-        "measured 2 times; a checkpoint every 5 minutes and at the end",
+        "2 evaluations; a checkpoint every 5 minutes and at the end",
         "run, from the first step",
         "frozen",
         "temporal",
@@ -194,7 +194,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(place: Path) -> No
         assert words in told
     assert sorted(path.name for path in place.iterdir()) == before
     train("steps=2")
-    assert "going on at step 2" in train("steps=2", "--dry-run")
+    assert "resuming at step 2" in train("steps=2", "--dry-run")
     assert "from the first step; what is there is moved aside" in train("steps=2", "--dry-run", "--resume", "never")
     for change, said in (
         ("seed=7", "belongs to a run with seed 0"),

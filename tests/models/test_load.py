@@ -230,6 +230,20 @@ def test_an_unreachable_hub_id_is_one_sentence(monkeypatch: pytest.MonkeyPatch, 
         claver.load("nobody/nothing")
 
 
+def test_a_hub_that_cannot_be_reached_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def refused(*_: object, **__: object) -> str:
+        raise LocalEntryNotFoundError("Got: ConnectError: [Errno -2] Name or service not known\nAn error happened")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refused)
+    told = (
+        r"downloaded: the Hugging Face Hub cannot be reached \(ConnectError: \[Errno -2\] Name or service not known\)$"
+    )
+    with pytest.raises(CheckpointError, match=told):
+        claver.load("nobody/nothing")
+
+
 def test_tokens_of_a_loaded_model_still_work(tmp_path: Path) -> None:
     model = tiny_model()
     model.save_pretrained(tmp_path)

@@ -167,5 +167,5 @@ def test_the_command_says_where_it_goes_on_and_does(tmp_path, number):
     assert process.returncode == 128 + number
     step = saved_step(tmp_path / "run")
     assert step
-    assert f"claver: interrupted; run/last has step {step}, and the same command goes on from there" in said
+    assert f"claver: interrupted; run/last has step {step}, and the same command resumes there" in said
     assert "Traceback" not in said

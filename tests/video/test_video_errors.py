@@ -33,6 +33,8 @@ def test_missing_folder_empty(tmp_path: Path) -> None:
 
 def test_network_addresses_are_not_opened() -> None:
     assert "network addresses are not opened" in message("https://example.org/clip.mp4")
+    assert "network addresses are not opened" in message(Path("https://example.org/watch?v=1"))
+    assert "there is no such file" in message("C:/clip.mp4")
 
 
 def test_a_playlist_does_not_lead_to_the_network(tmp_path: Path) -> None:

@@ -19,15 +19,17 @@ claver blend openai/clip-vit-base-patch16 runs/k400 --weights 0,0.25,0.5,0.75,1 
 
 
 def blend(
-    start: Annotated[str, typer.Argument(help="What training began with: whatever --model takes elsewhere.")],
-    trained: Annotated[str, typer.Argument(help="What came of it: a training run, or a model.")],
-    output: Annotated[Path, typer.Option(help="The model folder to write; with --weights, a folder of such.")],
+    start: Annotated[
+        str, typer.Argument(help="The model that training started from: whatever --model takes elsewhere.")
+    ],
+    trained: Annotated[str, typer.Argument(help="The fine-tuned model: a training run, or a model.")],
+    output: Annotated[Path, typer.Option(help="The model folder to write; with --weights, the folder of all.")],
     weight: Annotated[float, typer.Option(help="Of the trained model; 0 to 1.")] = 0.5,
     weights: Annotated[str | None, typer.Option(help="Several, separated by commas: a folder for each.")] = None,
 ) -> None:
     """Interpolate between the weights of two models; the temporal tower is the trained one's.
 
-    What lies between CLIP and a model trained on some actions is often better at others than either.
+    A model between CLIP and one trained on some actions is often better at other actions than both.
     """
     if not 0 <= weight <= 1:
         raise ClaverError(f"--weight is a number from 0 to 1, not {weight:g}")

@@ -47,6 +47,7 @@ SPLIT_EXAMPLES = """
 
 claver data split my_clips.csv --test 0.2 --output my_split.csv\n
 claver data split my_clips.csv --test 0.2 --group person --output my_split.csv\n
+claver data split my_clips.csv --test 0.2 --group "scene(\\[0-9]+)" --output my_split.csv\n
 claver data split ucf101.csv --few-shot 4 --seed 1 --output ucf101_4shot.csv\n
 claver data split k600_val.csv --k600-draw 1 --output k600_draw1.csv
 """
@@ -144,7 +145,7 @@ def check(
 
     Clips whose time stamps jump are irregular, which is told but no fault: a jump counts as one frame.
 
-    Interrupted, the same command goes on where it stopped. Of shards the checksums are compared.
+    Interrupted, the same command resumes where it stopped. Of shards the checksums are compared.
     """
     if manifest.is_dir():
         _check_shards(manifest)
@@ -186,7 +187,8 @@ def split(
         str | None,
         typer.Option(
             metavar="COLUMN|PATTERN",
-            help="With --test: clips that stay together, by a column or by a regular expression on their paths.",
+            help="With --test: clips that stay together: those with the same value in a column, or the same match of a "
+            "regular expression in their path (of its brackets, where it has some).",
         ),
     ] = None,
     few_shot: Annotated[
@@ -211,10 +213,11 @@ def split(
     if group is not None and test is None:
         raise ClaverError("--group goes with --test: it says which clips stay together")
     _require_folder(output)
+    groups: list[str] | None = None
     with only_writer(output):
         whole = read_manifest(manifest, root=root)
         if test is not None:
-            part = _set_apart(manifest, whole, test, group, seed, only)
+            part, groups = _set_apart(manifest, whole, test, group, seed, only)
         elif few_shot is not None:
             part = parts.few_shot(whole.select(only), few_shot, seed=seed, split=only)
         else:
@@ -222,7 +225,15 @@ def split(
         write_manifest(part, output, root=root)
     each = Counter(sample.split for sample in part.samples) if test is not None else {}
     counts = f": {', '.join(f'{count} {name}' for name, count in sorted(each.items(), reverse=True))}" if each else ""
-    say(f"{len(part)} clips of {len(part.classes)} classes in {shown(str(output))}{counts}")
+    kept = "" if groups is None else f"; {len(set(groups))} groups, none of them in both"
+    say(f"{len(part)} clips of {len(part.classes)} classes in {shown(str(output))}{counts}{kept}")
+    if groups is not None and len(set(groups)) == len(groups):
+        _warn(
+            [
+                f"by --group {group} every clip is a group of its own, so nothing is kept together; a pattern should "
+                "match what clips of one group have in common, or have brackets around it, as in _([0-9]+)_"
+            ]
+        )
     if empty := part.empty_classes():
         _warn([f"{len(empty)} classes have no clip, such as {empty[0]!r}"])
     if test is not None and (untested := part.select("test").only_present().classes) != part.only_present().classes:
@@ -230,7 +241,10 @@ def split(
         _warn([f"{len(without)} classes have no test clip, such as {without[0]!r}: they have one clip, or one group"])
 
 
-def _set_apart(path: Path, whole: Manifest, share: float, group: str | None, seed: int, only: str | None) -> Manifest:
+def _set_apart(
+    path: Path, whole: Manifest, share: float, group: str | None, seed: int, only: str | None
+) -> tuple[Manifest, list[str] | None]:
+    """The clips with a split, and the group of each where there are groups."""
     from claver.data.manifest_file import csv_rows
     from claver.data.split import groups_by, train_test
 
@@ -242,12 +256,13 @@ def _set_apart(path: Path, whole: Manifest, share: float, group: str | None, see
     columns, rows = csv_rows(path)
     chosen = whole.select(only)
     if group is None or group.strip().lower() not in columns:
-        return train_test(chosen, share, seed=seed, groups=None if group is None else groups_by(chosen, group))
+        found = None if group is None else groups_by(chosen, group)
+        return train_test(chosen, share, seed=seed, groups=found), found
     values = [(row[group.strip().lower()].strip(), line) for row, line in rows]
     if empty := [line for value, line in values if not value]:
         raise ClaverError(f"{path}, line {empty[0]}: the column {group!r} is empty; it should name the clip's group")
     kept = [value for (value, _), sample in zip(values, whole.samples, strict=True) if sample.split in chosen.splits]
-    return train_test(chosen, share, seed=seed, groups=kept)
+    return train_test(chosen, share, seed=seed, groups=kept), kept
 
 
 @data_app.command(epilog=SHARD_EXAMPLES)
@@ -261,7 +276,7 @@ def shard(
 ) -> None:
     """Pack clips into tar files in WebDataset form, with an index and checksums; equal input gives equal bytes.
 
-    Interrupted, the same command goes on after the last whole shard.
+    Interrupted, the same command resumes after the last whole shard.
     """
     from claver.data.manifest_file import read_manifest
     from claver.data.shards import write_shards
@@ -294,7 +309,7 @@ def _checked(listed: Manifest, journal: Journal, workers: int | None, decode_tim
     paths = list(dict.fromkeys(listed.paths()))
     left = [path for path in paths if journal.done.get(path, {}).get("status") not in ("ok", "irregular", "damaged")]
     if len(left) < len(paths):
-        tell(f"{len(paths) - len(left)} of {len(paths)} clips checked before, going on")
+        tell(f"{len(paths) - len(left)} of {len(paths)} clips checked before, resuming")
     processes = min(len(left), (os.cpu_count() or 1) if workers is None else workers)
     with _progress("checking", len(left)) as advance:
         for number, record in enumerate(check_clips(left, workers=processes, decode_timeout=decode_timeout), start=1):
@@ -320,7 +335,7 @@ def _resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        complain("interrupted; the same command goes on where it stopped")
+        complain("interrupted; the same command resumes where it stopped")
         raise typer.Exit(130) from None
 
 

@@ -55,8 +55,8 @@ Manifests = Annotated[
     typer.Argument(
         metavar="MANIFEST|SHARDS…",
         show_default=False,
-        help="Test sets, manifests or folders of shards. Splits or draws of one benchmark: mean ± deviation; of "
-        "several benchmarks each has its own.",
+        help="Test sets, manifests or folders of shards. Splits or draws of one benchmark: mean ± standard "
+        "deviation; several benchmarks are told one by one.",
     ),
 ]
 
@@ -79,7 +79,7 @@ def evaluate(
     frames: FramesOption = None,
     preprocess: PreprocessOption = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write all figures here as JSON; interrupted, the same command goes on.")
+        Path | None, typer.Option(help="Write all results here as JSON; interrupted, the same command resumes.")
     ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Write each clip's label and 5 best answers here, .csv or .jsonl.")

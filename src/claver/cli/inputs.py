@@ -72,7 +72,7 @@ def _expand(given: str) -> list[str]:
         if not found:
             raise ClaverError(f"the folder {given} holds no video file ({' '.join(VIDEO_SUFFIXES)})")
         return found
-    if os.path.exists(path) or not glob.has_magic(given):
+    if os.path.exists(path) or "://" in given or not glob.has_magic(given):
         return [given]  # a missing file is reported where the others that cannot be read are
     matches = sorted(match for match in glob.glob(given, recursive=True) if Path(match).is_file())
     if not matches:

@@ -19,6 +19,7 @@ from claver.cli.evaluate import EPILOG as EVALUATE_EXAMPLES
 from claver.cli.evaluate import evaluate
 from claver.cli.explain import EPILOG as EXPLAIN_EXAMPLES
 from claver.cli.explain import explain
+from claver.cli.help_text import unwrap_help
 from claver.cli.inputs import FilesCommand
 from claver.cli.loudness import add_loudness
 from claver.cli.profile import EPILOG as PROFILE_EXAMPLES
@@ -54,6 +55,7 @@ app.command(epilog=STUDY_EXAMPLES)(study)
 app.command(epilog=PROFILE_EXAMPLES)(profile)
 app.add_typer(data_app, name="data")
 app.add_typer(prompts_app, name="prompts")
+unwrap_help(app)
 add_loudness(app)
 
 

@@ -84,7 +84,7 @@ def _output(output: Path | None, form: Format) -> str:
     if output is None:
         return f"stdout, {form}"
     begun = output.with_name(f"{output.name}.partial").exists()
-    more = ", going on with what is done" if begun else ", which is replaced" if output.exists() else ""
+    more = ", resuming after what is done" if begun else ", which is replaced" if output.exists() else ""
     return f"{shown(str(output))}, {form}{more}"
 
 

@@ -53,15 +53,17 @@ def profile(
     views: ViewsOption = "1x1",
     texts: Annotated[int, typer.Option(min=1, help="Texts that are encoded, once for all clips.")] = 1,
     text_tokens: Annotated[int, typer.Option(help="Tokens of each text, with its start and end.")] = 12,
-    measure: Annotated[bool, typer.Option("--measure", help="Also run it, both ways: time and peak memory.")] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Also run both implementations: time and peak memory.")
+    ] = False,
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
     form: Annotated[Form, typer.Option("--format", help="How to write it.")] = Form.table,
 ) -> None:
-    """Count parameters and multiply-adds of every part, the usual way and ours, beside the paper's figure.
+    """Count parameters and multiply-adds of every part, in the reference implementation and ours, beside the paper's.
 
     Nothing is run for that: every operator is counted on shapes alone, in seconds for any size. With --measure a clip
-    and the texts are run as well, each way in a process of its own.
+    and the texts are run as well, each implementation in a process of its own.
     """
     from claver.profile import profile as count
     from claver.profile.measure import Request

@@ -56,7 +56,7 @@ def generate(
             help="kinetics400, kinetics600, ucf101, hmdb51; a .txt or .csv file; or words separated by commas.",
         ),
     ],
-    output: Annotated[Path, typer.Option(show_default=False, help="The bank to write, .jsonl, or to go on with.")],
+    output: Annotated[Path, typer.Option(show_default=False, help="The bank to write, .jsonl, or to continue.")],
     kind: Annotated[Kinds, typer.Option(help="What the texts say.")] = Kinds.all,
     samples: Annotated[int, typer.Option(min=1, help="Texts of a kind for each action.")] = 5,
     model: Annotated[str | None, typer.Option(help="The model's name on the server.")] = None,
@@ -156,13 +156,13 @@ def _run(generation: Generation) -> None:
             asyncio.run(generation.run())
     except KeyboardInterrupt:
         kept = len(generation.file.prompts)
-        complain(f"interrupted; {path} holds {kept} texts, and the same command goes on")
+        complain(f"interrupted; {path} holds {kept} texts, and the same command resumes")
         complain(str(generation.tokens))
         raise typer.Exit(130) from None
     except ClaverError as error:
         kept = len(generation.file.prompts)
         raise ClaverError(
-            f"{error}; {path} holds {kept} texts, and the same command goes on" if kept else str(error)
+            f"{error}; {path} holds {kept} texts, and the same command resumes" if kept else str(error)
         ) from None
 
 

@@ -27,9 +27,9 @@ def quickstart(
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change a recipe: stills.KEY=VALUE or motion.KEY=VALUE.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted quickstart.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted quickstart.")] = False,
 ) -> None:
-    """Learn verbs from nothing in minutes: train, compare mean pooling with KMTA and KMCTA, recognise new videos.
+    """Learn verbs from nothing in minutes: train, compare mean pooling with KMTA and KMCTA, recognize new videos.
 
     Nothing is downloaded: pictures and clips are rendered.
     """

@@ -58,7 +58,7 @@ find clips -name "*.mp4" -print0 | claver recognize - --model MODEL --dry-run
 Videos = Annotated[
     list[str],
     typer.Argument(
-        metavar="FILE|FOLDER|GLOB|-…", show_default=False, help="What to recognise; - reads names from stdin."
+        metavar="FILE|FOLDER|GLOB|-…", show_default=False, help="What to recognize; - reads names from stdin."
     ),
 ]
 ActionsOption = Annotated[
@@ -73,7 +73,7 @@ ActionsOption = Annotated[
 ]
 OutputOption = Annotated[
     Path | None,
-    typer.Option(help="Write here, whole at the end; interrupted, the same command goes on where it stopped."),
+    typer.Option(help="Write here, whole at the end; interrupted, the same command resumes."),
 ]
 
 
@@ -138,7 +138,7 @@ def recognize(
         else:
             records = _to_file(paths, answer, write, output, settings)
     except KeyboardInterrupt:
-        hint = "" if output is None else "; the same command goes on where it stopped"
+        hint = "" if output is None else "; the same command resumes where it stopped"
         complain(f"interrupted{hint}")
         raise typer.Exit(130) from None
     _report(records)
@@ -166,7 +166,7 @@ def _to_file(
     with Journal(output, settings) as journal:
         missing = [path for path in paths if not {"top", "skipped"} & set(journal.done.get(path, ()))]
         if len(missing) < len(paths):
-            tell(f"{len(paths) - len(missing)} of {len(paths)} files done before, going on")
+            tell(f"{len(paths) - len(missing)} of {len(paths)} files done before, resuming")
         for record in _with_progress(answer(missing) if missing else iter(()), len(missing)):
             journal.add(record)
         records = [journal.done[path] for path in paths]

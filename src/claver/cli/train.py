@@ -43,16 +43,17 @@ def train(
     resume: Annotated[
         Resume,
         typer.Option(
-            help="auto goes on with the run in the output folder, if any; never begins anew, what is there moved aside."
+            help="auto resumes the run in the output folder, if any; never starts a new one, and moves the earlier "
+            "results aside."
         ),
     ] = Resume.auto,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would learn, from what and how long, and do nothing.")
+        bool, typer.Option("--dry-run", help="Say what would be trained, on what and how long, and do nothing.")
     ] = False,
 ) -> None:
-    """Train a model by a recipe. Ctrl-C and SIGTERM save a checkpoint, from which the same command goes on.
+    """Train a model by a recipe. Ctrl-C and SIGTERM save a checkpoint, from which the same command resumes.
 
-    Checkpoints are model folders: `last`, saved every few minutes, and `best` by the first figure of the evaluations.
+    Checkpoints are model folders: `last`, saved every few minutes, and `best` by the first metric of the evaluations.
     """
     from importlib.util import find_spec
 
@@ -73,10 +74,10 @@ def train(
         with stop.watched(), stop.at_once():
             _run(chosen, folder, resume is Resume.auto)
     except Interrupted as told:
-        complain(f"interrupted; {_goes_on(folder, told.step)}")
+        complain(f"interrupted; {_resumes(folder, told.step)}")
         raise typer.Exit(128 + told.number) from None
     except KeyboardInterrupt:
-        complain(f"interrupted; {_goes_on(folder, None)}")
+        complain(f"interrupted; {_resumes(folder, None)}")
         raise typer.Exit(130) from None
     finally:
         leave()
@@ -91,15 +92,15 @@ def _show_plan(recipe: Recipe, folder: Path, resume: bool) -> None:
     console.print(table)
 
 
-def _goes_on(folder: Path, step: int | None) -> str:
-    """Where the same command goes on; without the step of a checkpoint just saved, where the last one says."""
+def _resumes(folder: Path, step: int | None) -> str:
+    """Where the same command resumes; without the step of a checkpoint just saved, where the last one says."""
     from claver.training.checkpoint import find_checkpoint, step_of
 
     if step is None and (found := find_checkpoint(folder)) is not None:
         step = step_of(found)
     if step is None:
-        return "no step was saved yet, so the same command begins at the first"
-    return f"{folder / 'last'} has step {step}, and the same command goes on from there"
+        return "no step was saved yet, so the same command starts at the first"
+    return f"{folder / 'last'} has step {step}, and the same command resumes there"
 
 
 def _run(recipe: Recipe, folder: Path, resume: bool) -> None:

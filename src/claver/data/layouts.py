@@ -142,7 +142,10 @@ def _detect(folder: Path, tree: Tree, annotations: Sequence[Path]) -> Detected:
         count = len({name for _, name in placed.values()})
         return Detected("folders", f"{count} folder{'s' * (count > 1)} with {len(placed)} videos in {tree.root}")
     expected = "; ".join(layout.expected for layout in LAYOUTS.values())
-    raise ClaverError(f"{folder} is of no layout that is known ({len(tree.videos)} videos); known are {expected}")
+    own = f"put your own clips into a folder for each action, {Path(folder, 'ACTION', 'clip.mp4')}"
+    raise ClaverError(
+        f"{folder} is of no layout that is known ({len(tree.videos)} videos): {own}; layouts of datasets are {expected}"
+    )
 
 
 def _located(listing: Listing, tree: Tree, detected: Detected, split: str | None) -> Indexed:

@@ -34,10 +34,16 @@ def locate(source: str | Path, revision: str | None, token: str | None) -> Path:
             lambda patterns: snapshot_download(str(source), revision=revision, token=token, allow_patterns=patterns)
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
-            f"{source} is neither a local path nor in the Hugging Face cache and could not be downloaded: {reason}"
+            f"{source} is neither a local path nor in the Hugging Face cache and could not be downloaded: "
+            f"{_reason(error)}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    told = (str(error).splitlines() or [type(error).__name__])[0]
+    lost = told.startswith("Got: ")  # so the Hub's client begins where there is no connection
+    return f"the Hugging Face Hub cannot be reached ({told.removeprefix('Got: ')})" if lost else told
 
 
 def download(snapshot: Callable[[list[str]], str]) -> Path:

@@ -68,7 +68,9 @@ def _parts(profile: Profile) -> Table:
 def _show_totals(console: Console, profile: Profile, views: int) -> None:
     usual, ours = (rows[1].total() for rows in (profile.video[0], profile.video[-1]))
     clip = f"A clip in {views} views" if views > 1 else "A clip"
-    console.print(f"{clip}: {_number(views * ours)} MACs; the usual way {_number(views * usual)}.", highlight=False)
+    console.print(
+        f"{clip}: {_number(views * ours)} MACs; the reference implementation {_number(views * usual)}.", highlight=False
+    )
 
 
 def _show_savings(console: Console, profile: Profile, views: int) -> None:

@@ -61,7 +61,7 @@ def write_actions(output: Path) -> Path:
 
 def next_commands(console: Console, output: Path, actions: Path, seconds: float) -> None:
     """Commands to paste."""
-    console.print(f"\nDone in {seconds // 60:.0f} min {seconds % 60:.0f} s. To go on:\n", highlight=False)
+    console.print(f"\nDone in {seconds // 60:.0f} min {seconds % 60:.0f} s. Next, try:\n", highlight=False)
     for command in (
         f"claver recognize {output}/clips --model {output}/kmct --actions {actions} --top 3",
         f'claver recognize {output}/clips/grows.mp4 --model {output}/kmt --actions "grows, shrinks, appears, vanishes"',

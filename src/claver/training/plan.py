@@ -38,7 +38,7 @@ def plan(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[list[str], Tabl
         *about,
         f"steps   {total} of {recipe.batch_size} ({total * recipe.batch_size / samples:.3g} epochs), "
         f"{recipe.warmup_steps(samples)} of them to warm up",
-        f"kept    measured {measured} times; a checkpoint {_how_often(recipe)}",
+        f"saved   {measured} evaluations; a checkpoint {_how_often(recipe)}",
         f"output  {folder}, {_beginning(recipe, folder, learned, resume)}",
     ]
     return lines, groups_table(groups)
@@ -47,7 +47,7 @@ def plan(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[list[str], Tabl
 def _data(recipe: Recipe, model: Claver) -> tuple[int, list[str], Learned | None]:
     """Samples of an epoch, what is said of the clips, and what the model would keep."""
     if recipe.videos is None:
-        return recipe.data.train, [f"data    {recipe.data.train} to learn from, {recipe.data.test} held out"], None
+        return recipe.data.train, [f"data    {recipe.data.train} for training, {recipe.data.test} for testing"], None
     views = 1
     if recipe.videos.cache:
         check_cacheable(recipe)
@@ -57,7 +57,7 @@ def _data(recipe: Recipe, model: Claver) -> tuple[int, list[str], Learned | None
     assert isinstance(task, VideosTask)
     held_out = "none" if task.test is None else str(len(task.test.paths))
     names, texts = task.actions.names, sum(map(len, task.actions.texts))
-    clips = f"data    {len(task)} clips to learn from, {held_out} held out"
+    clips = f"data    {len(task)} clips for training, {held_out} for testing"
     return len(task) * views, [clips, f"actions {len(names)}, with {texts} texts"], task.learned(model)
 
 
@@ -70,5 +70,5 @@ def _how_often(recipe: Recipe) -> str:
 def _beginning(recipe: Recipe, folder: Path, learned: Learned | None, resume: bool) -> str:
     found = find_checkpoint(folder) if resume else None
     if found is not None:
-        return f"going on at step {check_same_run(found, recipe, learned)}"
+        return f"resuming at step {check_same_run(found, recipe, learned)}"
     return "from the first step" + ("; what is there is moved aside" if results_in(folder) else "")

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import re
 import stat
 from contextlib import ExitStack, closing
 from typing import Any, BinaryIO
@@ -23,6 +24,7 @@ LISTS = (
     (b"v=0", "session description (sdp)"),
 )
 XML_LISTS = ((b"<MPD", "playlist (dash)"), (b"CompositionPlaylist", "playlist (imf)"))
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # also as `Path` writes it, with one slash; C:/ is a drive
 
 
 class Media:
@@ -122,7 +124,9 @@ class Media:
         try:
             status = os.stat(self.name)
         except (FileNotFoundError, NotADirectoryError) as error:
-            self._require("://" not in self.name, "network addresses are not opened; download it and give the file")
+            self._require(
+                not _ADDRESS.match(self.name), "network addresses are not opened; download it and give the file"
+            )
             raise self.error("there is no such file") from error
         except (OSError, ValueError) as error:  # a name too long or with a null character, a folder without access
             raise self.error(f"it cannot be opened ({_reason(error)})") from error
