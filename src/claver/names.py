@@ -20,6 +20,14 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def plain(name: str) -> str:
+    """What is left of a name whose case, blanks, underscores and punctuation differ from place to place."""
+    if name.isascii():
+        return re.sub(r"[\W_]+", "", name.casefold())
+    signs = unicodedata.normalize("NFC", name.casefold())
+    return "".join(sign for sign in signs if unicodedata.category(sign)[0] in "LNM")  # with the vowel signs of letters
+
+
 def fault(name: str) -> str:
     """What a name holds that no text does, control characters and unpaired surrogates; empty where there is nothing.
 

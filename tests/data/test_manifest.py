@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claver.data import Manifest, Sample, overlap, read_manifest, write_manifest
-from claver.data.classes import DATASETS, ClassFinder, dataset_classes, plain
+from claver.data.classes import DATASETS, ClassFinder, dataset_classes
 from claver.errors import ClaverError
+from claver.names import plain
 
 # Any file name a system may hold: commas, quotes, blanks at either end, line breaks, bytes that are not UTF-8.
 NAMES = st.text(

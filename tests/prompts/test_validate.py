@@ -11,7 +11,7 @@ from claver.models.notice import say_once
 from claver.prompts import benchmark_classes
 from claver.prompts.record import Kind, Prompt
 from claver.prompts.templates import fill
-from claver.prompts.validate import check_text, nearest, validate
+from claver.prompts.validate import check_text, validate
 from claver.prompts.words import longest_common_run, nearly_equal, normalised, share_a_stem, stem, stems
 
 GOOD = "Tossing three clubs in turn, the juggler catches each by its handle and sends it up again."
@@ -141,12 +141,6 @@ def test_classes_renamed_between_the_kinetics_may_share_a_text() -> None:
         "has no synonym text, of kinetics400",
         "has no synonym text, of kinetics600",
     ]
-
-
-def test_nearest() -> None:
-    classes = benchmark_classes("ucf101")
-    assert nearest("ApplyEyeMakeup", classes) == "apply eye makeup"
-    assert nearest("quantum field theory", classes) is None
 
 
 TEXT = st.text(alphabet="ab C,.-'é", max_size=40)

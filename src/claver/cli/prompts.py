@@ -165,7 +165,7 @@ def _named(bank: PromptBank, action: str) -> str | None:
 
 
 def _no_such_action(action: str, banks: dict[str, PromptBank]) -> str:
-    from claver.prompts.validate import nearest
+    from claver.suggest import nearest
 
     near = [f"{found!r} ({title})" for title, bank in banks.items() if (found := nearest(action, bank.names))]
     hint = f"did you mean {' or '.join(near)}?" if near else "`claver prompts generate` writes texts about any action"

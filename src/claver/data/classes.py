@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 
 from claver.errors import ClaverError
-from claver.names import composed
+from claver.names import composed, plain
 from claver.prompts.actions import BENCHMARKS, benchmark_classes
+from claver.suggest import hint_or_some
 
 K600_DRAWS = ("kinetics600-draw1", "kinetics600-draw2", "kinetics600-draw3")
 """The three published draws of 160 of the 220 classes of Kinetics-600 that lie outside Kinetics-400."""
@@ -34,14 +33,6 @@ def dataset_classes(name: str, *, raw: bool = False) -> tuple[str, ...]:
         raise ClaverError(f"there is no dataset {name!r} whose classes are known; known are {', '.join(DATASETS)}")
     text = resources.files("claver.data").joinpath("lists", f"{name}.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
-
-
-def plain(name: str) -> str:
-    """What is left of a name whose case, blanks, underscores and punctuation differ from place to place."""
-    if name.isascii():
-        return re.sub(r"[\W_]+", "", name.casefold())
-    signs = unicodedata.normalize("NFC", name.casefold())
-    return "".join(sign for sign in signs if unicodedata.category(sign)[0] in "LNM")  # with the vowel signs of letters
 
 
 def words(name: str) -> str:
@@ -67,15 +58,9 @@ class ClassFinder:
         """The index of a class; a `ClaverError` that begins with `place` and names the nearest where there is none."""
         found = self.find(name)
         if found is None:
-            near = nearest(name, self.classes)
+            near = hint_or_some(name, self.classes)
             raise ClaverError(f"{place}: {name!r} is none of the {len(self.classes)} classes{near}")
         return found
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """The end of a message: `; did you mean 'x'?`, or the first few names."""
-    close = get_close_matches(name, names, n=1, cutoff=0.7)
-    return f"; did you mean {close[0]!r}?" if close else f" ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
 
 
 def recognise_dataset(names: Iterable[str], candidates: Sequence[str] = (*BENCHMARKS, "ssv2")) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claver.data import layouts_kinetics, layouts_plain, layouts_splits, layouts_ssv2
-from claver.data.classes import plain
 from claver.data.listing import Asked, Listing
 from claver.data.manifest import Manifest, Sample, check_duplicates, known_dataset, normal_split
 from claver.data.tree import Found, Tree, Wanted
 from claver.errors import ClaverError
+from claver.names import plain
 from claver.prompts.action_files import read_class_file
 
 Reader = Callable[[Asked], Listing]

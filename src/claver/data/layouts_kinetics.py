@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from claver.data.classes import ClassFinder, dataset_classes, plain
+from claver.data.classes import ClassFinder, dataset_classes
 from claver.data.listing import Asked, Entry, Listing
 from claver.data.manifest import normal_split
 from claver.data.manifest_file import csv_rows
 from claver.errors import ClaverError
+from claver.names import plain
 
 EXPECTED = (
     "kinetics: CSV files with the columns label,youtube_id,time_start,time_end,split, and videos "

@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from claver.data.classes import DATASETS, nearest
+from claver.data.classes import DATASETS
 from claver.errors import ClaverError
 from claver.names import composed
+from claver.suggest import hint_or_some
 
 logger = logging.getLogger("claver")
 Ints = npt.NDArray[np.int64]
@@ -159,7 +160,7 @@ class Manifest:
         place, classes = {name: index for index, name in enumerate(self.classes)}, tuple(map(composed, classes))
         for name in classes:
             if name not in place:
-                raise ClaverError(f"the manifest has no class {name!r}{nearest(name, self.classes)}")
+                raise ClaverError(f"the manifest has no class {name!r}{hint_or_some(name, self.classes)}")
         new = {place[name]: index for index, name in enumerate(classes)}
         samples = tuple(replace(s, label=new[s.label]) for s in self.samples if s.label in new)
         raw = tuple(self.raw_classes[place[name]] for name in classes) if self.raw_classes else ()
@@ -175,7 +176,7 @@ class Manifest:
             return self
         place = {composed(known): index for index, known in enumerate(classes)}
         if new := [own for own in self.classes if own not in place]:
-            near = nearest(new[0], classes)
+            near = hint_or_some(new[0], classes)
             raise ClaverError(f"class {new[0]!r} of {name} is none of the {len(place)} classes{near}")
         samples = tuple(replace(sample, label=place[self.classes[sample.label]]) for sample in self.samples)
         return replace(self, classes=tuple(classes), samples=samples, dataset="", raw_classes=())

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from claver import files
 from claver.csv_text import csv_text
-from claver.data.classes import dataset_classes, nearest
+from claver.data.classes import dataset_classes
 from claver.data.manifest import Manifest, Sample, check_duplicates, known_dataset, normal_split
 from claver.errors import ClaverError
 from claver.names import composed, fault
+from claver.suggest import hint_or_some
 
 Row = dict[str, str]
 
@@ -152,7 +153,7 @@ def _sample(path: Path, row: Row, line: int, place: dict[str, int]) -> Sample:
     if wrong := fault(label):
         raise ClaverError(f"{path}, line {line}: the label {wrong}")
     if label not in place:
-        near = nearest(label, list(place))
+        near = hint_or_some(label, place)
         raise ClaverError(f"{path}, line {line}: {label!r} is none of the {len(place)} classes{near}")
     return Sample(row["path"], place[label], normal_split(row.get("split", "")))
 

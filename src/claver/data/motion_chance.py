@@ -6,13 +6,13 @@ is a hash of (key of the clip, how many were drawn before it), vectorised over t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from claver.errors import ClaverError
+from claver.suggest import hint_or_some
 
 SPLITS = ("train", "validation", "test")
 
@@ -54,9 +54,7 @@ def one_of(what: str, name: str, allowed: Sequence[str]) -> int:
     """The position of `name` among the allowed ones, or a ClaverError that names the nearest."""
     if name in allowed:
         return allowed.index(name)
-    near = difflib.get_close_matches(str(name), allowed, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(allowed)}."
-    raise ClaverError(f"Unknown {what} {name!r}: {hint}")
+    raise ClaverError(f"there is no {what} {name!r}{hint_or_some(str(name), allowed, len(allowed))}")
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

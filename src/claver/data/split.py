@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from claver.data.classes import K600_DRAWS, dataset_classes, plain
+from claver.data.classes import K600_DRAWS, dataset_classes
 from claver.data.manifest import Manifest
 from claver.data.parts import part_for
 from claver.errors import ClaverError
-from claver.names import composed
+from claver.names import composed, plain
 
 
 def few_shot(manifest: Manifest, clips: int, *, seed: int = 0, split: str | None = None) -> Manifest:

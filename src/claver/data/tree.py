@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from claver.data.classes import plain
 from claver.data.manifest import SPLITS, normal_split
 from claver.errors import ClaverError
-from claver.names import composed
+from claver.names import composed, plain
 
 VIDEO_SUFFIXES = (
     *(".3gp", ".asf", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),

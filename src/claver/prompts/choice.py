@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +16,7 @@ from claver.prompts.actions import BENCHMARKS, Actions, benchmark_classes, split
 from claver.prompts.bank import PromptBank, first_named, say_templates_stand_in, shipped_banks, shipped_names
 from claver.prompts.record import KINDS
 from claver.prompts.templates import DEFAULT_TEMPLATES, NAME_ONLY, PLAIN_TEMPLATES, fill
+from claver.suggest import hint, nearest
 
 if TYPE_CHECKING:
     from claver.models import Claver
@@ -175,7 +174,7 @@ def _from_words(source: str) -> _Named:
     if _names_a_file(source):
         return _from_file(Path(source))
     words = tuple(composed(word.strip()) for word in source.split(",") if word.strip())
-    if len(words) == 1 and (meant := _nearly_a_benchmark(words[0])):
+    if len(words) == 1 and (meant := nearest(words[0], BENCHMARKS)):
         raise ClaverError(f"{words[0]!r} is no list of actions; did you mean {meant!r}?")
     return _Named(words)
 
@@ -219,12 +218,6 @@ def _classes_of(path: Path) -> _Named:
     return _Named(manifest.classes, dataset=manifest.dataset)
 
 
-def _nearly_a_benchmark(word: str) -> str | None:
-    plain = re.sub(r"[\W_]", "", word).casefold()
-    near = difflib.get_close_matches(plain, BENCHMARKS, n=1, cutoff=0.85)
-    return near[0] if near else None
-
-
 def _names_a_file(source: str) -> bool:
     if source.endswith((".txt", ".csv", ".jsonl")):
         return True
@@ -253,11 +246,9 @@ def _texts_at(texts: str | Path, unknown: str, templates: Sequence[str]) -> dict
     """All texts of a benchmark or file, by action."""
     if not (str(texts) in BENCHMARKS or _names_a_file(str(texts))):
         known = (_NAMES, "templates", _PLAIN, INTERPRETIVE, *KINDS, *BENCHMARKS)
-        near = difflib.get_close_matches(unknown, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ClaverError(
             f"texts are names, templates, {_PLAIN}, {INTERPRETIVE}, some of {', '.join(KINDS)}, a benchmark, or a file "
-            f".csv or .jsonl, not {unknown!r}{hint}"
+            f".csv or .jsonl, not {unknown!r}{hint(unknown, known)}"
         )
     if str(texts) not in BENCHMARKS and _is_manifest(Path(texts)):
         raise ClaverError(f"{texts} is a manifest, and holds no texts; a file of texts has columns action and text")

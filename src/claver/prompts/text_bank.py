@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from claver.names import composed
 from claver.prompts.actions import Actions
 from claver.prompts.choice import read_actions
 from claver.prompts.encoding import Progress, encode_texts
+from claver.suggest import hint
 
 if TYPE_CHECKING:
     from claver.models import Claver
@@ -116,9 +116,7 @@ class TextBank:
         place = {name: number for number, name in enumerate(self.actions.names)}
         names = [composed(name) for name in ([names] if isinstance(names, str) else names)]
         if unknown := [name for name in names if name not in place]:
-            near = get_close_matches(unknown[0], place, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ClaverError(f"the bank has no action {unknown[0]!r}{hint}")
+            raise ClaverError(f"the bank has no action {unknown[0]!r}{hint(unknown[0], place)}")
         return [place[name] for name in names]
 
     def scores(self, frames_VTE: Tensor, scale: Tensor, aggregate: Aggregate = "paper") -> Tensor:

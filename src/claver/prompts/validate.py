@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from claver.prompts.actions import BENCHMARKS, benchmark_classes
 from claver.prompts.bank import KINETICS
 from claver.prompts.record import Kind, Prompt
 from claver.prompts.words import longest_common_run, nearly_equal, normalised, share_a_stem, stem, stems, words
+from claver.suggest import hint
 
 if TYPE_CHECKING:
     from claver.models.tokenizer import Tokenizer
@@ -96,13 +96,6 @@ def validate(
         tokenizer: as for `check_text`.
     """
     return [*_by_text(prompts, tokenizer), *_by_list(prompts, actions, kinds, least)]
-
-
-def nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name that a misspelt one probably means."""
-    plain = {normalised(other).replace(" ", ""): other for other in known}
-    near = difflib.get_close_matches(normalised(name).replace(" ", ""), plain, n=1, cutoff=0.7)
-    return plain[near[0]] if near else None
 
 
 @lru_cache(maxsize=1)
@@ -208,9 +201,8 @@ def _unknown(rows: dict[int, Prompt], known: Sequence[str]) -> Iterator[Finding]
     names = set(known)
     for row, prompt in rows.items():
         if known and prompt.action not in names:
-            near = nearest(prompt.action, known)
-            hint = f"; did you mean {near!r}?" if near else ""
-            yield Finding(row, prompt.action, prompt.text, f"is of an action that is not on the list{hint}")
+            near = hint(prompt.action, known)
+            yield Finding(row, prompt.action, prompt.text, f"is of an action that is not on the list{near}")
 
 
 def _shared(rows: dict[int, Prompt]) -> Iterator[Finding]:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from claver.data.classes import nearest
 from claver.errors import ClaverError
+from claver.suggest import hint_or_some
 
 logger = logging.getLogger("claver")
 
@@ -44,7 +44,7 @@ def mirror_of(classes: Sequence[str], given: Mapping[str, str]) -> Tensor:
     pairs = mirrored_pairs(given)
     for name in pairs:
         if name not in classes:
-            raise ClaverError(f"augment.flip_labels: there is no class {name!r}{nearest(name, classes)}")
+            raise ClaverError(f"augment.flip_labels: there is no class {name!r}{hint_or_some(name, classes)}")
     place, spelt = {name: row for row, name in enumerate(classes)}, _by_words(classes)
     found = [place[pairs[name]] if name in pairs else _partner(row, name, spelt) for row, name in enumerate(classes)]
     # A partner that flip_labels has given away is none.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from torch import nn
 
 from claver.errors import ClaverError
+from claver.suggest import hint_or_some
 from claver.training.recipe import Recipe
 
 
@@ -48,8 +48,8 @@ def freeze(model: nn.Module, parts: tuple[str, ...]) -> None:
     for part in parts:
         if not any(_belongs(name, part) for name in names):
             known = sorted({name[: name.find(".")] if "." in name else name for name in names})
-            near = difflib.get_close_matches(part, known, n=1, cutoff=0.0)
-            raise ClaverError(f"freeze names {part!r}, which the model does not have; did you mean {near[0]!r}?")
+            near = hint_or_some(part, known, len(known))
+            raise ClaverError(f"freeze names {part!r}, which the model does not have{near}")
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not any(_belongs(name, part) for part in parts))
 

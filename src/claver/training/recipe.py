@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from claver.data.motion import STATES
 from claver.errors import ClaverError
 from claver.models.config import Temporal
+from claver.suggest import nearest
 from claver.training.recipe_data import Augment, Videos
 from claver.training.recipe_file import find_recipe, read_recipe
 from claver.yaml_text import parse_yaml
@@ -162,7 +162,7 @@ def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
 
     Raises:
         ClaverError: no such file or base, not YAML, a wrong value, or an unknown key, answered with the nearest
-            right one.
+            right one or with all.
     """
     path = find_recipe(source)
     values = read_recipe(path)
@@ -202,8 +202,9 @@ def _explain(error: Any) -> str:
         message = str(error["msg"]).removeprefix("Value error, ")
         return f"{'.'.join(place)}: {message}" if place else message
     known = _keys_at(place[:-1])
-    near = difflib.get_close_matches(place[-1], known, n=1, cutoff=0.0)
-    return f"unknown key {'.'.join(place)!r}; did you mean {'.'.join([*place[:-1], *near])!r}?"
+    near = nearest(place[-1], known)
+    meant = f"did you mean {'.'.join([*place[:-1], near])!r}?" if near else f"choose one of {', '.join(known)}"
+    return f"unknown key {'.'.join(place)!r}; {meant}"
 
 
 def _keys_at(sections: list[str]) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from claver.errors import ClaverError
 from claver.files import MOST_DOCUMENT, is_file, read_text
+from claver.suggest import nearest
 from claver.yaml_text import parse_yaml
 
 _MOST_BASES = 8
@@ -67,7 +67,7 @@ def _find_base(base: Any, owner: Path) -> Path:
         raise ClaverError(f"recipe {owner}: base is {base!r}; give {right}")
     if (found := _in_folders(base, owner.parent, _PACKAGED)) is not None:
         return found
-    near = "".join(get_close_matches(base, [*_known(), *(file.name for file in owner.parent.glob("*.yaml"))], n=1))
+    near = nearest(base, [*_known(), *(file.name for file in owner.parent.glob("*.yaml"))])
     hint = f"did you mean {near!r}?" if near else f"give a file of the same folder or one of {', '.join(_known())}"
     raise ClaverError(f"recipe {owner}: there is no base {base!r}; {hint}")
 
