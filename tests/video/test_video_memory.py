@@ -2,8 +2,10 @@
 
 import gc
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +69,7 @@ def peak(task: str, path: Path) -> int:
         "import resource, sys, torch; from claver.video import load_views\n"
         "from claver.data.clips import Place, Reading\n"
         "torch.set_num_threads(1); used = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        f"before = used(); path = sys.argv[1]; {task}; print(used() - before)"
+        f"before = used(); path = sys.argv[1]; {task}\nprint(used() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -101,3 +103,34 @@ def test_a_video_too_narrow_to_be_resized_is_refused(tmp_path: Path, size: tuple
     assert str(caught.value).endswith(".")
     with pytest.raises(VideoError, match="too narrow"):
         Reading(2, sampling="centre").frames_of(Place(str(path), str(path)))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no peak of memory to ask for")
+def test_huge_frames_do_not_pile_up(tmp_path: Path) -> None:
+    path = write_big_gif(tmp_path / "huge.gif", frames=6, height=4000, width=6000)  # a frame has 96 MB as the decoder's
+    assert peak("load_views(path, frames=6, normalized=False, threads=1)", path) < 450 * 2**20
+
+
+def write_png(path: Path, *, height: int, width: int) -> None:
+    """A black picture of few bytes."""
+    rows = zlib.compress(bytes(height * (1 + 3 * width)), 1)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b"")]
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    ]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no peak of memory to ask for")
+@pytest.mark.parametrize("name", ["huge.gif", "huge.png"])
+def test_a_video_of_too_large_frames_is_refused_before_any_is_decoded(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix == ".gif":
+        write_big_gif(path, frames=2, height=8192, width=8193)
+    else:
+        write_png(path, height=8192, width=8193)
+    what = "its frames are 8193 × 8192 pixels, more than the 67,108,864 that are read; scale it down."
+    with pytest.raises(VideoError, match=rf"^{path}: {what}$"):
+        load_views(path, frames=2)
+    task = "\ntry: load_views(path, frames=2)\nexcept ValueError: pass"
+    assert peak(task, path) < 100 * 2**20

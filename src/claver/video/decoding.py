@@ -14,6 +14,7 @@ from claver.video.damage import Signs
 from claver.video.library import decode
 from claver.video.listing import Recorder
 from claver.video.packets import Bools, Ints, tagged_packets
+from claver.video.source import MAX_PIXELS
 
 # A jump empties the decoder's pipeline, which costs about as much as decoding this many packets.
 WORTH_A_JUMP = 8
@@ -22,8 +23,6 @@ WORTH_A_JUMP = 8
 SKIPPING_DECODERS = ("h264", "hevc")
 # Decoders that make other pixels of a damaged file at each reading, unless they have one thread.
 ONE_THREAD_DECODERS = ("ffv1",)
-# 16384 × 8192: a damaged header must not make the decoder ask for all memory.
-MAX_PIXELS = 2**27
 
 Since = Callable[[int], Iterator[tuple[int, Any]]]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -109,6 +109,7 @@ class VideoReader:
             first = first or self._survey()
             self._orientation = Orientation.of_frame(first)
             self._size = {"width": shown_width(first.width, self._pixel_aspect), "height": first.height}
+            self._media.require_size(**self._size)
             self.info = self._describe()
             if self.info.irregular:
                 self._media.warn(self.info.irregular)
@@ -291,8 +292,12 @@ class VideoReader:
             if size <= KEEP_BYTES:
                 kept.append(frame)
         if first is None:
+            self._media.require_no_refusal(self._signs.faults.values())
             raise self._media.error(self._why_nothing_decodes())
         self._frames, self._surveyed = FrameTable.by_survey(self._table, tags), True
+        if sum(plane.buffer_size for plane in first.planes) > KEEP_BYTES:
+            # Packets hold on to the decoder, and that to its last frames.
+            self._table = replace(self._table, packets=None)
         self._feed = PacketFeed(self._media, self._table, self._threads)
         self._kept = kept if len(kept) == len(tags) else None
         return first

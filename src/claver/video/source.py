@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import stat
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from typing import Any, BinaryIO
 
@@ -17,6 +18,9 @@ logger = logging.getLogger("claver")
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 HEAD_BYTES = 4096
+# 8192 × 8192: the largest pictures that video codecs have levels for. A header that declares more asks for all memory.
+MAX_PIXELS = 2**26
+_TOO_LARGE = re.compile(r"(\d+)x(\d+) exceeds specified max pixel count")  # FFmpeg's words
 # What FFmpeg would read as a list of other files or addresses: how each begins, and what it is called.
 LISTS = (
     (b"#EXTM3U", "playlist (hls)"),
@@ -82,6 +86,16 @@ class Media:
         """A `VideoError` of one sentence that begins with the name of the source."""
         return VideoError(f"{self.name}: {cause}.")
 
+    def require_size(self, width: int, height: int) -> None:
+        """Raises `VideoError` for frames that are too large to be read."""
+        limit = f"more than the {MAX_PIXELS:,} that are read"
+        self._require(width * height <= MAX_PIXELS, f"its frames are {width} × {height} pixels, {limit}; scale it down")
+
+    def require_no_refusal(self, messages: Iterable[str]) -> None:
+        """Raises `VideoError` as `require_size` does where FFmpeg's `messages` tell of such frames."""
+        for found in filter(None, map(_TOO_LARGE.search, messages)):
+            self.require_size(int(found[1]), int(found[2]))
+
     def is_animated_webp(self) -> bool:
         """By the header: an extended WebP (`VP8X`) with the flag of animation."""
         with self.stream() as stream:
@@ -96,8 +110,10 @@ class Media:
 
     def _container(self, stream: "_Nameless") -> Any:
         try:
-            # An empty list of protocols: whatever a demuxer would open beside this stream is refused.
-            return av.open(stream, "r", metadata_errors="ignore", options={"protocol_whitelist": ""})
+            # An empty list of protocols: whatever a demuxer would open beside this stream is refused. Opening decodes
+            # a picture where the header tells too little.
+            options = {"protocol_whitelist": "", "max_pixels": str(MAX_PIXELS)}
+            return av.open(stream, "r", metadata_errors="ignore", options=options)
         except (VideoError, MemoryError):
             raise
         except Exception as error:  # PyAV raises more than FFmpeg's errors
