@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e
 
-.PHONY: quickstart test lint format bench clean
+.PHONY: quickstart test lint format docs bench clean
 
 quickstart: $(VENV)/.run
 	$(BIN)/claver quickstart
@@ -21,6 +21,10 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.dev
+	rm -rf site
+	$(BIN)/python docs/build.py site
+
 bench: $(VENV)/.dev
 	$(INSTALL) '.[bench]'
 	$(BIN)/python -m benchmarks
@@ -33,8 +37,8 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
-	$(INSTALL) '.[train,explain,hf,prompts,clip-vocabulary,test,lint]'
+	$(INSTALL) '.[train,explain,hf,prompts,clip-vocabulary,test,lint,docs]'
 	@touch $@ $(VENV)/.run
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site
