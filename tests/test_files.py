@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from claver.errors import ClaverError
-from claver.files import only_writer, read_bytes, read_text, replacing, write_whole
+from claver.files import only_writer, read_bytes, read_text, replacing, replacing_folder, write_whole
 
 HOLDER = """
 import sys
@@ -113,3 +113,52 @@ def test_a_file_put_there_by_a_library_gets_those_permissions_too(tmp_path: Path
         os.umask(before)
     modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()}
     assert modes == {"config.json": 0o644, "model.safetensors": 0o644}
+
+
+def fill(folder: Path, what: str) -> None:
+    with replacing_folder(folder) as new:
+        (new / "inner").mkdir()
+        (new / "inner" / "what").write_text(what)
+
+
+def test_a_folder_appears_whole_in_the_place_of_the_one_before(tmp_path: Path) -> None:
+    for what in ("first", "second"):
+        fill(tmp_path / "runs" / "last", what)
+    assert (tmp_path / "runs" / "last" / "inner" / "what").read_text() == "second"
+    assert os.listdir(tmp_path / "runs") == ["last"]
+
+
+@pytest.mark.parametrize("left", ["new", "old"])
+@pytest.mark.parametrize("as_what", ["a link to a folder", "a link to nothing", "a file", "a folder"])
+def test_what_stands_where_a_folder_is_made_is_removed_and_no_link_followed(
+    tmp_path: Path, left: str, as_what: str
+) -> None:
+    fill(tmp_path / "last", "first")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "theirs").write_text("theirs")
+    planted = tmp_path / f"last.{left}"
+    if as_what == "a file":
+        planted.write_text("")
+    elif as_what == "a folder":
+        fill(planted, "half")
+    else:
+        planted.symlink_to(outside if as_what == "a link to a folder" else tmp_path / "nothing")
+    fill(tmp_path / "last", "second")
+    assert not (tmp_path / "last").is_symlink()
+    assert (tmp_path / "last" / "inner" / "what").read_text() == "second"
+    assert os.listdir(outside) == ["theirs"]
+    assert sorted(os.listdir(tmp_path)) == ["last", "outside"]
+
+
+def test_a_folder_that_could_not_be_filled_leaves_what_was_there(tmp_path: Path) -> None:
+    def fail() -> None:
+        with replacing_folder(tmp_path / "last") as new:
+            (new / "half").write_text("half")
+            raise KeyboardInterrupt
+
+    fill(tmp_path / "last", "first")
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (tmp_path / "last" / "inner" / "what").read_text() == "first"
+    assert os.listdir(tmp_path) == ["last"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -110,6 +111,50 @@ def replacing(path: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A new, empty folder beside `path`, to be filled; then it is brought onto the disk and put into place.
+
+    It is called `NAME.new`, and what was at `path` for the blink between two renames `NAME.old`. What an interrupted
+    command left under these names is removed, and so is a link that somebody planted there; it is not followed. If the
+    filling fails, the new folder is removed and what was at `path` stays. One command at a time: see `only_writer`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    new, old = (path.with_name(f"{path.name}.{word}") for word in ("new", "old"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove(new)
+    new.mkdir()
+    moved = False
+    try:
+        yield new
+        for part in (*new.rglob("*"), new):
+            sync(part)
+        if os.path.lexists(path):
+            _remove(old)
+            os.rename(path, old)
+            moved = True
+        os.rename(new, path)
+    except BaseException:
+        with suppress(OSError):
+            if moved and not os.path.lexists(path):
+                os.rename(old, path)
+            _remove(new)
+        raise
+    sync(path.parent)
+    with suppress(OSError):
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """A file, a link or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tests.training.small import clips_problem, clips_recipe
 
+from claver import files
 from claver.errors import CheckpointError, ClaverError
 from claver.models import Claver
 from claver.training import Trainer, TrainingError
@@ -105,7 +106,7 @@ def test_a_death_between_the_renames_leaves_a_whole_checkpoint(tmp_path, monkeyp
             raise Death
         os.replace(source, target)
 
-    monkeypatch.setattr(checkpoints.os, "rename", rename)
+    monkeypatch.setattr(files.os, "rename", rename)
     with pytest.raises(Death):
         train(tmp_path, checkpoint_every=6)
     monkeypatch.undo()

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from claver.data.motion import STATES
 from claver.data.motion_vocabulary import still_caption
-from claver.files import write_whole
+from claver.files import replacing_folder, write_whole
 from claver.json_text import to_json
 from claver.models import Claver, load
 from claver.quickstart.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs, train_verbs
@@ -165,11 +165,9 @@ def kept(cache: Path, what: str, settings: Settings, make: Callable[[Path], None
     folder = cache / name
     with _locked(cache / f"{name}.lock"):
         if not folder.exists():
-            unfinished = cache / f"{name}.unfinished"
-            unfinished.mkdir(exist_ok=True)
-            make(unfinished)
-            _write_json(unfinished / "settings.json", settings)
-            unfinished.rename(folder)
+            with replacing_folder(folder) as unfinished:
+                make(unfinished)
+                _write_json(unfinished / "settings.json", settings)
     return folder
 
 

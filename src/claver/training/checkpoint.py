@@ -7,8 +7,7 @@ leaves a whole checkpoint behind: `last`, or for the blink between two renames `
 from __future__ import annotations
 
 import json
-import os
-import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from claver.errors import CheckpointError, ClaverError
-from claver.files import replacing
+from claver.files import replacing, replacing_folder
 from claver.models import Claver, Learned
 from claver.models.folder import EMA_FOLDER
 from claver.models.learned import read_learned
@@ -104,8 +103,8 @@ def prepare_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".writable").write_bytes(b"")
-        (folder / ".writable").unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise CheckpointError(f"checkpoints cannot be written to {folder}: {error.strerror or error}") from error
 
@@ -172,20 +171,10 @@ def _read_state(path: Path) -> State:
 
 def _put(target: Path, fill: Callable[[Path], None]) -> Path:
     """Fill a folder beside `target`, and move it there when it is whole and on the disk."""
-    new, old = (target.with_name(f"{target.name}.{word}") for word in ("new", "old"))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(new, ignore_errors=True)
-        fill(new)
-        _flush(new)
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.rename(target, old)
-        os.rename(new, target)
-        _sync(target.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        with replacing_folder(target) as new:
+            fill(new)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(new, ignore_errors=True)  # what is left of a full disk is not for half a checkpoint
         raise CheckpointError(f"checkpoint {target} cannot be written: {error}") from error
     return target
 
@@ -247,17 +236,3 @@ def _restore_optimizer(model: Claver, optimizer: torch.optim.Optimizer, tensors:
     for key, value in tensors.items():
         name, slot = key.split("/")
         optimizer.state[parameters[name]][slot] = value.to(parameters[name].device)
-
-
-def _flush(folder: Path) -> None:
-    """Onto the disk, so that not even a power cut leaves a checkpoint that is there but empty."""
-    for path in (*folder.rglob("*"), folder):
-        _sync(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from claver.errors import ClaverError
+from claver.files import replacing, write_whole
+from claver.json_text import to_json
 from claver.training.distributed import from_everyone, rank_and_size
 from claver.training.sampling import Rows
 
@@ -41,7 +43,7 @@ def save_batch(folder: Path, task: object, step: int, parts: Sequence[Rows], los
         for number in bad:
             name = f"rank{rank}" + (f"-part{number}" if len(parts) > 1 else "")
             _write(place, name, task, parts[number], {"step": step, "loss": str(losses[number])})
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ClaverError) as error:
         return f"its batch could not be written to {place}: {error}"
     return f"its batch is in {place}"
 
@@ -51,8 +53,7 @@ def _write(place: Path, name: str, task: object, rows: Rows, facts: dict[str, An
     facts["rows"] = rows.tolist()
     if isinstance(task, Inspectable):
         tensors, more = task.inputs(rows)
-        save_file(
-            {key: value.detach().cpu().contiguous() for key, value in tensors.items()}, place / f"{name}.safetensors"
-        )
+        with replacing(place / f"{name}.safetensors") as beside:
+            save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, beside)
         facts |= more
-    (place / f"{name}.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(place / f"{name}.json", to_json(facts, indent=2))
