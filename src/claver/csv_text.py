@@ -8,6 +8,15 @@ _RUN = ("=", "+", "-", "@", "\t", "\r")
 """What begins a cell that a spreadsheet takes for a formula."""
 
 
+def delimiter_of(text: str) -> str:
+    """What stands between the cells of a table, by its first line.
+
+    A comma, or the semicolon or tab that spreadsheets write where the comma is a decimal point.
+    """
+    header = text.partition("\n")[0]
+    return next((sign for sign in ",;\t" if sign in header), ",")
+
+
 def csv_text(rows: Iterable[Sequence[object]], *, safe: bool = False) -> str:
     """Rows as lines of CSV, with `\\n` at the end of each.
 

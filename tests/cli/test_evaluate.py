@@ -214,3 +214,19 @@ def test_predictions_of_each_clip(place: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_setting_that_is_none_of_the_paper_s_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not 'zeroshot'" in str(here(place, monkeypatch, "one.csv --setting zeroshot").exception)
+
+
+def test_a_test_set_given_twice_is_refused(place: Path) -> None:
+    (place / "copy.csv").write_text((place / "one.csv").read_text())
+    done = run(place, "one.csv", "two.csv", "copy.csv", "--workers", "0")
+    assert done.returncode == 1
+    assert done.stderr == "claver: copy.csv holds the same clips as one.csv, given before; give each test set once\n"
+
+
+def test_one_class_is_told_and_models_are_called_by_their_whole_names(place: Path) -> None:
+    (place / "alone.csv").write_text("path,label\n0.mp4,waving\n1.mp4,waving\n")
+    talking_model().save_pretrained(place / "my model")
+    done = run(place, "alone.csv", "--workers", "0", model="my model")
+    assert done.returncode == 0, done.stderr
+    assert "1 class competes, so that every answer is right." in done.stdout
+    assert "my model (" in done.stdout

@@ -62,6 +62,28 @@ def test_classes_are_the_labels_in_order_of_the_alphabet_or_those_of_the_dataset
     assert known.only_present().classes == ("yo yo",)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["path;label;split\r\nb.mp4;wave, twice;train\r\n", "path\tlabel\tsplit\nb.mp4\twave, twice\ttrain\n"],
+)
+def test_tables_of_spreadsheets_are_read(tmp_path: Path, text: str) -> None:
+    [sample] = (found := read_manifest(write(tmp_path, text))).samples
+    assert (sample.path, found.classes, sample.split) == ("b.mp4", ("wave, twice",), "train")
+
+
+def test_further_columns_are_kept_and_one_without_a_name_is_passed_over(tmp_path: Path) -> None:
+    text = ',path,label,Person,split,note\n0,a.mp4,bow,ann,train,\n1,b.mp4,wave,"bob, jr",test,x\n'
+    found = read_manifest(write(tmp_path, text))
+    write_manifest(found.select("test"), tmp_path / "part.csv")
+    assert (tmp_path / "part.csv").read_text() == 'path,label,split,person,note\nb.mp4,wave,test,"bob, jr",x\n'
+
+
+def test_numbers_for_labels_are_told(tmp_path: Path) -> None:
+    [told] = read_manifest(write(tmp_path, "path,label\na.mp4,0\nb.mp4,1\n")).warnings
+    assert "m.csv: the label '0' is taken as the name of an action" in told
+    assert not read_manifest(write(tmp_path, "path,label\na.mp4,4 x 100 meters\n")).warnings
+
+
 def test_splits_rows_and_counts(tmp_path: Path) -> None:
     path = write(tmp_path, "path,label,split\na,x,training\nb,y,validate\nc,x,train\nd,y,test\n")
     manifest = read_manifest(path)
@@ -82,7 +104,7 @@ def test_splits_rows_and_counts(tmp_path: Path) -> None:
     [
         ("", "line 1: there is no column 'path' but nothing"),
         ("path,label\n", "lists no clip"),
-        ("video;label\n", "line 1: there is no column 'path' but 'video;label'"),
+        ("video;label\n", "line 1: there is no column 'path' but 'video', 'label'"),
         ("path,action\na,b\n", "line 1: there is no column 'label' but 'path', 'action'"),
         ("path,label\na.mp4,x\n,y\n", "line 3: the path is empty"),
         ("path,label\na.mp4,x\nb.mp4\n", "line 3: the label is empty"),

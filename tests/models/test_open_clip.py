@@ -142,6 +142,8 @@ def test_published_configs(name: str) -> None:
         ({"vision_cfg": {"head_width": 48}}, "cannot be cut into heads of head_width 48"),
         ({"text_cfg": {"layers": 10**7}}, "no model has more"),
         ({"vision_cfg": {"something_new": 1}}, "something_new 1 is not supported"),
+        ({"vision_cfg": {"norm_eps": 1e-3}}, "norm_eps 0.001 is not supported"),
+        ({"vision_cfg": {"mlp_type": "swiglu"}}, "mlp_type 'swiglu' is not supported"),
         ({"preprocess_cfg": {"resize_mode": "longest"}}, "resize_mode 'longest' is not supported"),
         ({"preprocess_cfg": {"interpolation": "nearest"}}, "interpolation must be"),
         ({"preprocess_cfg": {"std": [0.5, 0, 0.5]}}, "std must be three finite numbers, each above 0"),

@@ -49,6 +49,7 @@ def test_clip_s_own_becomes_the_paper_s(values: dict[str, Any]) -> None:
         {"size": {"shortest_edge": 40}, "do_rescale": False, "image_mean": [120, 110, 100], "image_std": [60, 61, 62]},
         {"size": {"shortest_edge": 40}, "rescale_factor": 1 / 127.5, "image_mean": [1, 1, 1], "image_std": [1, 1, 1]},
         {"size": {"shortest_edge": 40}, "do_normalize": False},
+        {"size": {"shortest_edge": 40}, "image_mean": 0.5, "image_std": 0.25},
     ],
 )
 def test_what_differs_is_done_as_transformers_does_it(changes: dict[str, Any]) -> None:
@@ -85,7 +86,7 @@ def test_a_folder_s_processor_is_used(tmp_path: Path, place: str) -> None:
         ({"image_std": [0.5, 0, 0.5]}, "std must be three finite numbers, each above 0"),
         ({"image_std": [0.5, float("nan"), 0.5]}, "NaN is no number"),
         ({"image_mean": [0.5, "x", 0.5]}, "mean must be three finite numbers"),
-        ({"image_mean": 0.5}, "mean must be three finite numbers"),
+        ({"image_mean": [0.5]}, "mean must be three finite numbers"),
         ({"rescale_factor": 0}, "rescale_factor must be a number above 0"),
         ({"image_processor_type": "SiglipImageProcessor"}, "SiglipImageProcessor is not supported"),
     ],

@@ -186,6 +186,11 @@ def test_the_list_of_ucf101_gives_words_and_their_texts(tmp_path: Path) -> None:
     assert read_actions(tmp_path / "classInd.txt") == read_actions("ucf101")
 
 
+def test_a_manifest_of_a_spreadsheet_names_its_classes(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("path;label\na.mp4;wave\nb.mp4;bow\n")
+    assert read_actions(tmp_path / "m.csv").names == ("bow", "wave")
+
+
 @pytest.mark.parametrize("text", ['{"bow": 0, "wave": 1}', '\n["bow", "wave"]'])
 def test_json_is_no_list_of_lines(tmp_path: Path, text: str) -> None:
     (tmp_path / "labels.json").write_text(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from claver.cli.formats import CsvSafeOption, check_output
 from claver.cli.journal import Journal
 from claver.cli.model import (
+    DEFAULT_MODEL,
     BatchOption,
     DamagedOption,
     DecodeTimeoutOption,
@@ -30,6 +32,7 @@ from claver.cli.model import (
     open_model,
     text_identity,
 )
+from claver.errors import ClaverError
 from claver.files import write_whole
 from claver.json_text import to_json
 from claver.terminal import complain
@@ -139,7 +142,8 @@ def evaluate(
         if journal is not None:
             journal.finish()
         if rank == 0:
-            _report(evaluations, settings)
+            name = model or DEFAULT_MODEL
+            _report(evaluations, settings, Path(name).name or name)
 
 
 def _write(
@@ -158,14 +162,13 @@ def _write(
         write_whole(output, to_json(to_dict(evaluations, settings), indent=2))
 
 
-def _report(evaluations: Sequence[Evaluation], settings: dict[str, Any]) -> None:
+def _report(evaluations: Sequence[Evaluation], settings: dict[str, Any], model: str) -> None:
     """Tables on stdout; then damaged clips, and those that could not be read, for which the exit code is 1."""
     from claver.evaluation.report import damaged_clips, print_report, skipped_clips
     from claver.screen import Screen
 
-    name = f"{Path(settings['model'].split(' ')[0]).name} ({settings['temporal']})"
     known = {key: settings[key] for key in ("setting", "frames", "views")}
-    print_report(Screen(), evaluations, name=name, **known)
+    print_report(Screen(), evaluations, name=f"{model} ({settings['temporal']})", **known)
     for path, damage in damaged_clips(evaluations).items():
         complain(f"{path}: damaged: {damage}")
     for why in skipped_clips(evaluations).values():
@@ -197,7 +200,18 @@ def _read_tests(manifests: Sequence[Path], split: str | None) -> list[TestSet]:
         clips = clips_for(open_clips(path), "testing", split, name=str(path))
         clips.manifest.warn()
         tests.append(TestSet.of(path.stem, clips, split=split))
+    _require_unlike(manifests, tests)
     return tests
+
+
+def _require_unlike(manifests: Sequence[Path], tests: Sequence[TestSet]) -> None:
+    """The deviation of results on the same clips would be zero, and say nothing."""
+    seen: dict[object, Path] = {}
+    for path, test in zip(manifests, tests, strict=True):
+        clips = frozenset(zip(map(os.path.abspath, test.paths), test.labels, strict=True))
+        earlier = seen.setdefault((test.classes, clips), path)
+        if earlier is not path:
+            raise ClaverError(f"{path} holds the same clips as {earlier}, given before; give each test set once")
 
 
 def _among_learned(test: TestSet, loaded: Claver) -> TestSet:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from claver.errors import ClaverError
 from claver.files import only_writer, read_bytes
+from claver.json_text import parse_json
 
 _MOST = 2**32  # bytes of a journal: ours, of any length, and still no endless file
 
@@ -64,10 +65,10 @@ class Journal:
         """The journal's lines; a file that is none is somebody else's and stays as it is."""
         text = whole.decode("utf-8", "surrogateescape")
         try:  # not splitlines, to which some signs in names of files are ends of lines
-            lines = [json.loads(line) for line in text.split("\n")]
+            lines = [parse_json(line, str(self.path)) for line in text.split("\n")]
             if isinstance(lines[0]["settings"], dict) and all(isinstance(record["path"], str) for record in lines[1:]):
                 return lines
-        except (ValueError, LookupError, TypeError, RecursionError):
+        except (ClaverError, LookupError, TypeError):
             pass
         raise self._in_the_way()
 

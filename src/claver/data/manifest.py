@@ -5,8 +5,8 @@
 
 Labels are names for people. Further columns are `split` (train, val, test), `raw_label` (the name as the dataset's
 authors wrote it) and `dataset` (one whose classes are known: it gives the whole class list in official order, classes
-without a clip included; without it the classes are the labels in alphabetical order). Paths are relative to the
-folder of the manifest, unless another root is given.
+without a clip included; without it the classes are the labels in alphabetical order). Any other columns are kept.
+Paths are relative to the folder of the manifest, unless another root is given.
 """
 
 from __future__ import annotations
@@ -36,11 +36,15 @@ _SPLITS = {"training": "train", "validation": "val", "validate": "val", "valid":
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip: where it is (relative to the manifest's root, or absolute), its class, and its part of the dataset."""
+    """One clip: where it is (relative to the manifest's root, or absolute), its class, and its part of the dataset.
+
+    `more` is what stands in further columns of the list.
+    """
 
     path: str
     label: int
     split: str = ""
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Manifest:
         dataset: one of `claver.data.classes.DATASETS`, or empty.
         raw_classes: the names as the dataset's authors wrote them, C of them, or empty where they are the same.
         warnings: what the user should hear of, one sentence each.
+        columns: further columns of the list, which say nothing here and are kept.
     """
 
     classes: tuple[str, ...]
@@ -63,6 +68,7 @@ class Manifest:
     dataset: str = ""
     raw_classes: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = field(default=(), repr=False)
+    columns: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if not self.classes:

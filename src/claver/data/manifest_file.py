@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from claver import files
-from claver.csv_text import csv_text
+from claver.csv_text import csv_text, delimiter_of
 from claver.data.classes import dataset_classes
 from claver.data.manifest import Manifest, Sample, check_duplicates, known_dataset, normal_split
 from claver.errors import ClaverError
@@ -16,6 +16,9 @@ from claver.names import composed, fault
 from claver.suggest import hint_or_some
 
 Row = dict[str, str]
+
+COLUMNS = ("path", "label", "split", "raw_label", "dataset")
+"""Of a manifest, in the order in which they are written; any others follow them."""
 
 
 def read_manifest(
@@ -38,15 +41,17 @@ def read_manifest(
             clip listed twice, no clip at all. One sentence with file, line and what would be right.
     """
     path = Path(path)
-    rows, lines = _rows(path)
+    columns, rows, lines = _rows(path)
     dataset = _dataset(path, rows, lines) if classes is None else ""
     names = tuple(map(composed, classes)) if classes is not None else _class_names(rows, dataset)
     place = {name: index for index, name in enumerate(names)}
-    samples = tuple(_sample(path, row, line, place) for row, line in zip(rows, lines, strict=True))
+    more = tuple(name for name in dict.fromkeys(columns) if name and name not in COLUMNS)
+    samples = tuple(_sample(path, row, line, place, more) for row, line in zip(rows, lines, strict=True))
     warnings = check_duplicates(samples, [f"{path}, line {line}" for line in lines])
     base = path.parent if root is None else Path(root)
     raw = _raw_names(path, rows, lines, names, dataset)
-    return Manifest(names, samples, base, dataset, raw, tuple(warnings)).select(split)
+    warnings += _numbers(path, names) if not dataset and classes is None else []
+    return Manifest(names, samples, base, dataset, raw, tuple(warnings), more).select(split)
 
 
 def write_manifest(manifest: Manifest, path: str | Path, *, root: str | Path | None = None) -> Path:
@@ -68,11 +73,11 @@ def write_manifest(manifest: Manifest, path: str | Path, *, root: str | Path | N
     columns += ["split"] if any(placed.splits) else []
     columns += ["raw_label"] if placed.raw_classes else []
     columns += ["dataset"] if placed.dataset else []
-    rows = [columns]
+    rows = [[*columns, *placed.columns]]
     for sample in placed.samples:
         values = {"path": sample.path, "label": placed.classes[sample.label], "split": sample.split}
         values |= {"raw_label": placed.raw_name(sample.label), "dataset": placed.dataset}
-        rows.append([values[column] for column in columns])
+        rows.append([*(values[column] for column in columns), *sample.more])
     files.write_whole(path, csv_text(rows))
     return path
 
@@ -87,8 +92,12 @@ def read_text(path: Path) -> str:
 
 
 def csv_rows(path: Path) -> tuple[list[str], Iterator[tuple[Row, int]]]:
-    """The columns of a CSV file with a header, and its rows with their lines; blank lines are passed over."""
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), restkey="", restval="")
+    """The columns of a CSV file with a header, and its rows with their lines; blank lines are passed over.
+
+    A column may be without a name, as that of the row's number which pandas writes.
+    """
+    text = read_text(path)
+    reader = csv.DictReader(io.StringIO(text, newline=""), restval="", delimiter=delimiter_of(text))
     try:
         columns = [name.strip().lower() for name in reader.fieldnames or []]
     except csv.Error as error:
@@ -106,14 +115,14 @@ def _each_row(path: Path, reader: csv.DictReader[str]) -> Iterator[tuple[Row, in
             raise ClaverError(f"{path}, line {line}: it is not CSV ({error})") from error
         if row is None:
             return
-        if "" in row:
+        if None in row:
             raise ClaverError(
                 f'{path}, line {reader.line_num}: there are more fields than columns; put a name with a comma into "…"'
             )
         yield row, reader.line_num
 
 
-def _rows(path: Path) -> tuple[list[Row], list[int]]:
+def _rows(path: Path) -> tuple[list[str], list[Row], list[int]]:
     if path.is_dir() or not path.exists():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise ClaverError(f"the manifest {path} {what}; `claver data index FOLDER --output FILE.csv` makes one")
@@ -129,7 +138,7 @@ def _rows(path: Path) -> tuple[list[Row], list[int]]:
     listed = list(rows)
     if not listed:
         raise ClaverError(f"{path} lists no clip; each line after the first should be path,label")
-    return [row for row, _ in listed], [line for _, line in listed]
+    return columns, [row for row, _ in listed], [line for _, line in listed]
 
 
 def _dataset(path: Path, rows: Sequence[Row], lines: Sequence[int]) -> str:
@@ -144,7 +153,17 @@ def _class_names(rows: Sequence[Row], dataset: str) -> tuple[str, ...]:
     return dataset_classes(dataset) if dataset else tuple(sorted({_label(row) for row in rows} - {""}))
 
 
-def _sample(path: Path, row: Row, line: int, place: dict[str, int]) -> Sample:
+def _numbers(path: Path, names: Sequence[str]) -> list[str]:
+    """A warning where labels are numbers, about which no text says anything."""
+    if not (numbers := [name for name in names if name.isdecimal()]):
+        return []
+    return [
+        f"{path}: the label {numbers[0]!r} is taken as the name of an action; if it is a number of one, "
+        f"`claver data index {path} --classes FILE` puts the name in its place"
+    ]
+
+
+def _sample(path: Path, row: Row, line: int, place: dict[str, int], more: Sequence[str]) -> Sample:
     label = _label(row)
     if not row["path"].strip():
         raise ClaverError(f"{path}, line {line}: the path is empty; it should name a video file")
@@ -155,7 +174,7 @@ def _sample(path: Path, row: Row, line: int, place: dict[str, int]) -> Sample:
     if label not in place:
         near = hint_or_some(label, place)
         raise ClaverError(f"{path}, line {line}: {label!r} is none of the {len(place)} classes{near}")
-    return Sample(row["path"], place[label], normal_split(row.get("split", "")))
+    return Sample(row["path"], place[label], normal_split(row.get("split", "")), tuple(row[name] for name in more))
 
 
 def _raw_names(

@@ -144,9 +144,14 @@ def _print_notes(console: Console, evaluations: Sequence[Evaluation]) -> None:
     failures = {path: cause for evaluation in evaluations for path, cause in evaluation.failures.items()}
     competing = sorted({len(evaluation.test.classes) for evaluation in evaluations})
     console.print(f"{clips} clips, each counted once; {len(failures)} could not be read and count as wrong.")
-    for many, what in ((damaged_clips(evaluations), "have an answer"), (skipped_clips(evaluations), "were skipped")):
-        if many:
-            console.print(f"{len(many)} clips are damaged and {what}.")
-    console.print(f"{' or '.join(map(str, competing))} classes compete.", highlight=False)
-    for own, taken, times in evaluations[0].confusions(5):
+    for some, what in ((damaged_clips(evaluations), "have an answer"), (skipped_clips(evaluations), "were skipped")):
+        if some:
+            console.print(f"{len(some)} clips are damaged and {what}.")
+    alone = "1 class competes, so that every answer is right."
+    many = f"{' or '.join(map(str, competing))} classes compete."
+    console.print(alone if competing == [1] else many, highlight=False)
+    confusions = evaluations[0].confusions(5)
+    if confusions and len(evaluations) > 1:
+        console.print(f"Of {escape(evaluations[0].test.name)}:", highlight=False)
+    for own, taken, times in confusions:
         console.print(f"  {escape(own)} → {escape(taken)}: {times} times", highlight=False)

@@ -169,7 +169,7 @@ def _resizing(values: Mapping[str, Any], size: int) -> tuple[int, Resize]:
 
 def _constants(values: Mapping[str, Any]) -> tuple[Any, Any]:
     """Mean and standard deviation of RGB values in [0, 1], with the processor's own scale of values worked in."""
-    mean, std = values.get("image_mean", CLIP_MEAN), values.get("image_std", CLIP_STD)
+    mean, std = triple(values.get("image_mean", CLIP_MEAN)), triple(values.get("image_std", CLIP_STD))
     if not values.get("do_normalize", True):
         mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     factor = values.get("rescale_factor", 1 / 255) if values.get("do_rescale", True) else 1
@@ -196,6 +196,11 @@ def made_preprocess(origin: str, **settings: Any) -> Preprocess:
         return Preprocess(**settings)
     except (ClaverError, TypeError, ValueError) as error:
         raise CheckpointError(f"{origin}: {error}") from error
+
+
+def triple(value: Any) -> Any:
+    """One number that stands for all three channels, three times."""
+    return (value,) * 3 if isinstance(value, int | float) else value
 
 
 def square(value: Any, name: str) -> Any:

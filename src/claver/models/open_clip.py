@@ -7,7 +7,7 @@ from typing import Any
 
 from claver.errors import CheckpointError
 from claver.models.config import ClaverConfig, ImageConfig, TemporalConfig, TextConfig
-from claver.models.hugging_face import made_preprocess, square
+from claver.models.hugging_face import made_preprocess, square, triple
 from claver.video.transforms import CLIP_MEAN, CLIP_STD, Preprocess
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
@@ -61,8 +61,7 @@ _FREE = {  # keys that do not change what is computed here, or are read below
     *("context_length", "vocab_size", "pad_id", "bos_id", "eos_id", "pool_type", "norm_kwargs", "output_tokens"),
     *("final_ln_after_pool", "attn_pooler_queries", "attn_pooler_heads", "hf_tokenizer_name", "tokenizer_mode"),
     *("hf_model_pretrained", "timm_model_pretrained", "timm_pool", "timm_proj", "timm_drop", "timm_drop_path"),
-    *("timm_proj_bias", "hf_proj_type", "hf_pooler_type", "tiktoken_name", "rope_temperature", "attention_mode"),
-    *("pos_embed", "mlp_type", "norm_type", "norm_eps", "norm_placement"),
+    *("timm_proj_bias", "hf_proj_type", "hf_pooler_type"),
 }
 
 
@@ -201,15 +200,11 @@ def preprocess_from_open_clip(values: Mapping[str, Any], size: int, *, own: bool
         origin,
         size=size,
         short_side=Preprocess.paper(size).short_side if resize == "shortest" and not own else size,
-        mean=_triple(values.get("mean", CLIP_MEAN)),
-        std=_triple(values.get("std", CLIP_STD)),
+        mean=triple(values.get("mean", CLIP_MEAN)),
+        std=triple(values.get("std", CLIP_STD)),
         interpolation="bicubic" if interpolation == "random" else interpolation,  # `random` is of training alone
         resize="squash" if resize == "squash" else "short_side",
     )
-
-
-def _triple(value: Any) -> Any:
-    return (value,) * 3 if isinstance(value, int | float) else value
 
 
 def _mapping(value: Any, name: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from claver.csv_text import delimiter_of
 from claver.errors import ClaverError
 from claver.files import read_text
 from claver.names import composed, seems_numbered, text_lines, without_numbers
@@ -51,7 +52,7 @@ def read_class_file(path: Path) -> tuple[tuple[str, ...], int | None]:
     text = read_text(path)
     if path.suffix.lower() != ".csv" or _without_header(text):
         return names, without_numbers(_lines(path, text)[0])[1]
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
     columns = {name.strip().casefold(): name for name in rows.fieldnames or []}
     if not (column := _number_column(columns, listed := list(rows))):
         return names, None
@@ -82,7 +83,7 @@ def _lines(path: Path, text: str) -> tuple[list[str], list[int]]:
 def _without_header(text: str) -> list[str]:
     """The rows of a table that has a number and a name in each, the first included; else none."""
     with suppress(csv.Error):
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)) if row]
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text)) if row]
         if all(len(row) == 2 and row[0].strip().isdecimal() for row in rows):
             return [f"{number.strip()} {name.strip()}" for number, name in rows]
     return []
@@ -109,17 +110,11 @@ def _read_lines(path: Path, text: str) -> dict[str, tuple[str, ...]]:
 
 
 def _read_csv(path: Path, text: str) -> dict[str, tuple[str, ...]]:
-    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
     try:
         return _read_rows(path, rows)
     except csv.Error as error:
         raise ClaverError(f"{path}, line {rows.line_num + 1}: not valid CSV ({error})") from error
-
-
-def _delimiter(text: str) -> str:
-    """A comma, or the semicolon that spreadsheets write where the comma is a decimal point."""
-    header = text.partition("\n")[0]
-    return ";" if ";" in header and "," not in header else ","
 
 
 def _read_rows(path: Path, rows: csv.DictReader[str]) -> dict[str, tuple[str, ...]]:

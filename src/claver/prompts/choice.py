@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from claver.csv_text import delimiter_of
 from claver.errors import ClaverError
 from claver.files import read_text
 from claver.names import composed, text_lines
@@ -205,7 +206,8 @@ def _ucf_classes(path: Path, raw: Sequence[str]) -> _Named:
 def _is_manifest(path: Path) -> bool:
     if path.suffix.lower() != ".csv" or not path.is_file():
         return False
-    header = next(csv.reader(text_lines(read_text(path, keep_bytes=True))[:1]), [])
+    first = text_lines(read_text(path, keep_bytes=True))[:1]
+    header = next(csv.reader(first, delimiter=delimiter_of(first[0])), [])
     columns = {name.strip().casefold() for name in header}
     return {"path", "label"} <= columns and not columns & {"action", "name"}
 
