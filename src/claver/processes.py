@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -25,6 +26,11 @@ Item = TypeVar("Item")
 # They reach the whole process group (Ctrl-C, a closed terminal, a stopped service): the parent decides what ends.
 GROUP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
 _PR_SET_PDEATHSIG = 1
+_TELL_SECONDS = 0.05
+
+# Of a process that works for another: the way to it, and when it was last told of progress.
+_pipe: Connection | None = None
+_told = 0.0
 
 
 class WorkerDiedError(Exception):
@@ -37,7 +43,8 @@ class WorkerPool(Generic[Item, T]):
     Args:
         work: done with each item; it and the items pickle, and so do its results and what it raises.
         count: processes; each starts with its first task.
-        timeout: seconds for a task, None for no limit. The process of one that takes longer is ended.
+        timeout: seconds for a task, or since it last was `going_on`, None for no limit. The process of one that takes
+            longer is ended.
 
     A task that ends its process gets a second try, in case the system was out of memory for another's sake.
     """
@@ -106,9 +113,12 @@ class _Worker(Generic[Item, T]):
             if self._process is None:
                 self._start()
             self._pipe.send(item)
-            if not self._pipe.poll(self._timeout):
-                raise TimeoutError
-            return self._pipe.recv()
+            answer = None
+            while answer is None:  # which says that the task is going on
+                if not self._pipe.poll(self._timeout):
+                    raise TimeoutError
+                answer = self._pipe.recv()
+            return answer
         except BaseException as error:
             with self._lock:
                 self._kill()
@@ -141,10 +151,20 @@ class _Worker(Generic[Item, T]):
         self._process = None
 
 
+def going_on() -> None:
+    """Say that the task in work makes progress: its time begins anew. Call it often; outside a pool it does nothing."""
+    global _told
+    if _pipe is not None and time.monotonic() - _told > _TELL_SECONDS:
+        _told = time.monotonic()
+        _pipe.send(None)
+
+
 def _main(pipe: Connection, work: Callable[[Item], T], level: Loudness) -> None:
     """What such a process does all its life."""
     import torch
 
+    global _pipe
+    _pipe = pipe
     end_with_parent()
     show_warnings()
     set_loudness(level)

@@ -4,15 +4,17 @@ import csv
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
 from tests.video.video_files import write_video as write_timed
-from tests.videos import write_big_gif, write_video
+from tests.videos import write_video
 
 from claver.data import Manifest, Sample
-from claver.data.check import check_clip, check_clips, judged
+from claver.data.check import Record, check_clip, check_clips, judged
 from claver.data.report import check_report, find_duplicates
+from claver.processes import going_on
 from claver.video import VideoReader
 
 
@@ -100,12 +102,29 @@ def test_the_same_bytes_in_two_splits_are_found_under_any_name(tmp_path: Path) -
     assert found[0].startswith("b.mp4 (test) is the same video as a.mp4 (train)")
 
 
-def test_a_file_that_takes_too_long_is_broken_and_the_others_go_on(tmp_path: Path) -> None:
-    slow = write_big_gif(tmp_path / "slow.gif", frames=400, height=6000, width=8000)
-    sound = write_video(tmp_path / "sound.avi")
-    records = list(check_clips([str(slow), str(sound)], workers=1, decode_timeout=1))
-    assert [record["status"] for record in records] == ["broken", "ok"]
-    assert records[0]["cause"].startswith(f"{slow}: it was not read within 1 s and was given up")
+def steady_or_stuck(path: str) -> Record:
+    """Goes on for longer than the limit, or hangs."""
+    for _ in range(12):
+        time.sleep(0.25)
+        going_on()
+    while "stuck" in path:
+        time.sleep(0.25)
+    return {"path": path, "status": "ok"}
+
+
+def test_a_file_is_given_up_when_it_makes_no_progress_and_not_called_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claver.data.check.check_clip", steady_or_stuck)
+    records = list(check_clips(["long", "stuck", "other"], workers=2, decode_timeout=2))
+    assert [record["status"] for record in records] == ["ok", "timeout", "ok"]
+    assert records[1]["cause"].startswith("stuck: it was not read within 2 s and was given up")
+    assert "1 timeout" in check_report(records, [], "table")
+
+
+def test_each_frame_and_each_part_of_the_bytes_is_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[None] = []
+    monkeypatch.setattr("claver.data.check.going_on", lambda: told.append(None))
+    assert check_clip(str(write_video(tmp_path / "clip.mp4", frames=12)))["status"] == "ok"
+    assert len(told) == 12 + 1
 
 
 def test_a_jump_in_the_time_stamps_is_told_and_no_fault(tmp_path: Path) -> None:

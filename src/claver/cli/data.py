@@ -16,7 +16,6 @@ import typer
 
 from claver.cli.formats import CsvSafeOption, Record
 from claver.cli.journal import Journal
-from claver.cli.model import DecodeTimeoutOption
 from claver.errors import ClaverError
 from claver.files import only_writer, write_whole
 from claver.terminal import complain, put, say, shown, tell
@@ -139,11 +138,17 @@ def check(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that decode; one per core if not given.")
     ] = None,
-    decode_timeout: DecodeTimeoutOption = 60.0,
+    decode_timeout: Annotated[
+        float,
+        typer.Option(
+            min=0.1, help="Seconds without a further frame after which a worker gives up a file; it takes any length."
+        ),
+    ] = 60.0,
 ) -> None:
     """Decode every frame of every clip; report what is missing, broken, damaged or short. Exit code 1 if anything is.
 
-    Clips whose time stamps jump are irregular, which is told but no fault: a jump counts as one frame.
+    A file that was given up for want of time is told as timeout; it may be sound. Clips whose time stamps jump are
+    irregular, which is told but no fault: a jump counts as one frame.
 
     Interrupted, the same command resumes where it stopped. Of shards the checksums are compared.
     """

@@ -41,7 +41,12 @@ WorkersOption = Annotated[
     int | None, typer.Option(min=0, help="Processes that decode ahead; by default one for two cores, at most 8.")
 ]
 DecodeTimeoutOption = Annotated[
-    float, typer.Option(min=0.1, help="Seconds after which a worker gives up a file that it cannot finish.")
+    float,
+    typer.Option(
+        min=0.1,
+        help="Seconds after which a worker gives up a file that it cannot finish. A single file is read without a "
+        "worker, and without a limit, unless --workers is given.",
+    ),
 ]
 DamagedOption = Annotated[
     str,

@@ -8,15 +8,16 @@ from typing import Any
 
 from claver.data.shards import file_digest
 from claver.errors import VideoError
-from claver.video.ahead import DECODE_TIMEOUT, load_ahead
+from claver.processes import going_on
+from claver.video.ahead import DECODE_TIMEOUT, GivenUpError, load_ahead
 from claver.video.reader import VideoReader
 
 Record = dict[str, Any]
 """`{"path", "status", "frames", "listed", "seconds", "height", "width", "codec", "sha256", "cause"}`.
 
 The status is `ok`, `irregular` (all of it decodes, but its time stamps jump), `missing`, `broken` (nothing of it
-decodes) or `damaged` (some of it does not); `short` comes in by `judged`. `frames` is the number that decode, `listed`
-that of the container.
+decodes), `damaged` (some of it does not) or `timeout` (given up, perhaps sound); `short` comes in by `judged`.
+`frames` is the number that decode, `listed` that of the container.
 """
 
 
@@ -28,10 +29,14 @@ def check_clips(
     Args:
         paths: the files.
         workers: processes; 0 decodes in this one.
-        decode_timeout: seconds after which a worker gives a file up, which is then broken; None for never.
+        decode_timeout: seconds without a further frame, after which a worker gives a file up; None for never.
     """
     for path, result in load_ahead(paths, check_clip, workers=workers, timeout=decode_timeout):
-        yield {"path": path, "status": "broken", "cause": str(result)} if isinstance(result, VideoError) else result
+        if isinstance(result, VideoError):
+            status = "timeout" if isinstance(result, GivenUpError) else "broken"
+            yield {"path": path, "status": status, "cause": str(result)}
+        else:
+            yield result
 
 
 def check_clip(path: str) -> Record:
@@ -39,10 +44,10 @@ def check_clip(path: str) -> Record:
     if not os.path.exists(path):
         return {"path": path, "status": "missing", "cause": f"{path}: there is no such file."}
     try:
-        with VideoReader(path, survey=True, threads=1) as video:
+        with VideoReader(path, survey=True, threads=1, progress=going_on) as video:
             about, damage = _about(video), video.damage(range(video.info.frames))
             odd = video.info.irregular
-        about["sha256"] = file_digest(path)
+        about["sha256"] = file_digest(path, progress=going_on)
     except VideoError as error:
         return {"path": path, "status": "broken", "cause": str(error)}
     except OSError as error:

@@ -13,7 +13,7 @@ from claver.data.manifest import Manifest
 from claver.terminal import shown
 
 Record = dict[str, Any]
-BAD = ("missing", "broken", "damaged", "short")
+BAD = ("missing", "broken", "damaged", "timeout", "short")
 TOLD = (*BAD, "irregular")  # which is told of clips that can be used
 SHOWN = 10  # of a long list, on a screen
 _COLUMNS = ("path", "status", "frames", "listed", "seconds", "height", "width", "codec", "cause")

@@ -335,7 +335,11 @@ def verify_shards(folder: str | Path) -> list[str]:
     return faults
 
 
-def file_digest(path: str | Path) -> str:
-    """The sha256 of a file's contents."""
+def file_digest(path: str | Path, *, progress: Callable[[], None] = lambda: None) -> str:
+    """The sha256 of a file's contents; `progress` is called with each part of it that was read."""
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while part := file.read(_CHUNK):
+            digest.update(part)
+            progress()
+    return digest.hexdigest()

@@ -20,6 +20,10 @@ DECODE_TIMEOUT = 60.0
 """Seconds for one file, unless told otherwise."""
 
 
+class GivenUpError(VideoError):
+    """A file that took too long, which says nothing about its contents."""
+
+
 def load_ahead(
     paths: Iterable[Item],
     load: Callable[[Item], T],
@@ -35,11 +39,13 @@ def load_ahead(
         load: picklable; runs in a worker process.
         workers: processes; 0 works in this one, when asked and not before.
         depth: files in work or waiting to be fetched, twice the workers if None; it bounds memory.
-        timeout: seconds for one file, None for no limit; only processes can be ended, so with 0 workers there is none.
+        timeout: seconds for one file, or since `load` last was `claver.processes.going_on`, None for no limit; only
+            processes can be ended, so with 0 workers there is none.
 
     Yields:
         The path with its result, or with the `VideoError` it ended in. A file that kills its process (a crash in a
-        decoder, or the system out of memory), or keeps it longer than `timeout`, counts as such an error.
+        decoder, or the system out of memory) counts as such an error; one that keeps it longer than `timeout` is a
+        `GivenUpError`.
     """
     if workers < 1:
         yield from ((path, _attempt(load, path)) for path in paths)
@@ -75,6 +81,6 @@ def _result(path: Item, future: Future[T | VideoError], timeout: float | None) -
     except WorkerDiedError:
         return VideoError(f"{path}: the process that read it was killed, by its decoder or for want of memory.")
     except TimeoutError:
-        return VideoError(
+        return GivenUpError(
             f"{path}: it was not read within {timeout:g} s and was given up; a longer --decode-timeout lets it finish."
         )

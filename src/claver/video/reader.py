@@ -1,6 +1,6 @@
 """Reading chosen frames of a video: exactly the pixels of a full decode, at a part of its cost."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -90,6 +90,7 @@ class VideoReader:
         source: path, bytes, or seekable binary stream.
         survey: decode everything once to count the frames that exist.
         threads: decoder threads, 0 for one per core.
+        progress: called with each frame that is decoded to count them.
 
     Raises:
         VideoError: no such file, not a video, sound only, or no frame that decodes. One sentence with path and cause.
@@ -97,7 +98,14 @@ class VideoReader:
 
     info: VideoInfo
 
-    def __init__(self, source: Source | Media, *, survey: bool = False, threads: int = 0) -> None:
+    def __init__(
+        self,
+        source: Source | Media,
+        *,
+        survey: bool = False,
+        threads: int = 0,
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
         self._media = source if isinstance(source, Media) else Media(source)
         self._threads = threads
         self._kept: list[Any] | None = None
@@ -106,7 +114,7 @@ class VideoReader:
         self._feed: PacketFeed | None = None
         try:
             first = None if survey else self._open_listed()
-            first = first or self._survey()
+            first = first or self._survey(progress)
             self._orientation = Orientation.of_frame(first)
             self._size = {"width": shown_width(first.width, self._pixel_aspect), "height": first.height}
             self._media.require_size(**self._size)
@@ -280,12 +288,13 @@ class VideoReader:
             self.close()
             return None
 
-    def _survey(self) -> Any:
+    def _survey(self, progress: Callable[[], None]) -> Any:
         """Count the frames that decode; returns the first."""
         tags: list[int | None] = []
         kept: list[Any] = []
         first, size = None, 0
         for frame in self._everything(first_pass=True):
+            progress()
             first = first or frame
             tags.append(frame.pts)
             size += sum(plane.buffer_size for plane in frame.planes)
