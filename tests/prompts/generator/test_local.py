@@ -1,12 +1,14 @@
 """A model loaded here: batches, seeds, chat templates and where a completion ends."""
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.prompts.generator.babbling import babbling_model
 
 from claver.errors import ClaverError
@@ -124,3 +126,24 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(ClaverError, match="holds no language model that transformers can load") as refused:
         LocalModel(tmp_path)
     assert "\n" not in str(refused.value)
+
+
+def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
+    safe = babbling_model(tmp_path) / "model.safetensors"
+    torch.save(load_file(safe), tmp_path / "pytorch_model.bin")
+    safe.unlink()
+    with pytest.raises(ClaverError, match=r"transformers can load: .*safetensors"):
+        LocalModel(tmp_path)
+
+
+def test_code_that_comes_with_a_model_is_refused_without_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = babbling_model(tmp_path) / "config.json"
+    own = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.C", "AutoModelForCausalLM": "mine.M"}}
+    config.write_text(json.dumps(json.loads(config.read_text()) | own))
+    (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nC = M = object\n")
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with pytest.raises(ClaverError, match="holds no language model that transformers can load"):
+        LocalModel(tmp_path)
+    assert not (tmp_path / "ran").exists()

@@ -14,6 +14,9 @@ from claver.errors import ClaverError
 from claver.prompts.generator.answers import Answer, Endpoint, Request, Sampling
 from claver.prompts.generator.forms import STOPS
 
+_INERT: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""Nothing is downloaded, and no code of the folder is run; left open, transformers asks at the terminal."""
+
 
 class LocalModel:
     """A model in a folder as `save_pretrained` writes it; texts are drawn a batch at a time.
@@ -132,8 +135,8 @@ def _load(folder: Path, device: str) -> tuple[Any, Any]:
     from safetensors import SafetensorError
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto").to(device)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **_INERT, padding_side="left")
+        model = AutoModelForCausalLM.from_pretrained(folder, **_INERT, use_safetensors=True, dtype="auto").to(device)
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise ClaverError(f"{folder} holds no language model that transformers can load: {_line(error)}") from error
     if tokenizer.pad_token_id is None:
