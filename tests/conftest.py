@@ -1,6 +1,7 @@
 """What every test shares: the folder of shared test material, or a clear skip where it is absent."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ settings.register_profile("claver", deadline=None)  # wall-clock time says littl
 settings.load_profile("claver")
 
 os.environ["CLAVER_CACHE"] = ""  # nothing is left in the home of whoever runs the tests, in any process of theirs
+
+# A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -74,7 +74,7 @@ def test_two_workers_share_stills_and_tokens(tmp_path):
     runs = [SMALL | {"motion.temporal.kind": kind} for kind in ("mean", "class", "joint")]
     study = dataclasses.replace(temporal.STUDY, runs=lambda options: runs, draw=lambda records, path: None)
     run_study(study, Options(), tmp_path / "temporal", command="", workers=2)
-    records = Journal(tmp_path / "temporal" / "data.jsonl").records(runs)
+    records = Journal(tmp_path / "temporal" / "data.jsonl", study.made_of).records(runs)
     assert [record.settings for record in records] == runs
     assert all(0 <= record.figures["top1"] <= 1 for record in records)
     made = sorted(path.name.split("-")[0] for path in (tmp_path / "bench").iterdir() if path.is_dir())

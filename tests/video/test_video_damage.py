@@ -10,17 +10,27 @@ from hypothesis import strategies as st
 
 from claver.errors import VideoError
 from claver.video import VideoReader, load_views
+from tests.video.golden_clips import CLIPS
 from tests.video.video_files import Picture, decode_all, pictures, write_video
 
-SMALL = (
-    "varied/_codec_test/decord__unordered.mov",
-    "varied/_codec_test/decord__video_90.mov",
-    "varied/_codec_test/torchcodec__h265_video.mp4",
-    "varied/_codec_test/torchcodec__av1_video.mkv",
-    "varied/_codec_test/torchcodec__h264_10bits.mp4",
-    "varied/_codec_test/decord__corrupted.mp4",
-    "ut_interaction_set1/pointing/set1_48_9_3.avi",
+NAMES = (
+    "av1.mkv",
+    "flv1.flv",
+    "gif.gif",
+    "h264.ts",
+    "h264_faststart.mp4",
+    "h264_of_avi.mp4",
+    "h264_ten_bits.mkv",
+    "h264_turned_90.mov",
+    "hevc.mp4",
+    "mjpeg.avi",
+    "mpeg2.mpg",
+    "mpeg4_b_frames.avi",
+    "theora.ogv",
+    "vp9.webm",
+    "wmv2.wmv",
 )
+REAL = ("decord__unordered.mov", "decord__corrupted.mp4")
 bounded = settings(
     max_examples=12, deadline=30_000, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -60,24 +70,27 @@ def check_frame(video: VideoReader, index: int, expected: list[Picture], known: 
     assert picture.tobytes() in known
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.fixture(params=NAMES + REAL)
+def data(request: pytest.FixtureRequest) -> bytes:
+    if request.param in CLIPS:
+        return CLIPS[request.param].path.read_bytes()
+    folder: Path = request.getfixturevalue("clips")
+    return (folder / "varied/_codec_test" / request.param).read_bytes()
+
+
 @bounded
 @given(part=st.floats(0, 1), seed=st.integers(0, 2**16))
-def test_truncation(clips: Path, name: str, part: float, seed: int) -> None:
-    data = (clips / name).read_bytes()
+def test_truncation(data: bytes, part: float, seed: int) -> None:
     check(data[: int(part * len(data))], seed) if int(part * len(data)) else None
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
 @bounded
 @given(places=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=6), bit=st.integers(0, 7))
-def test_flipped_bits(clips: Path, name: str, places: list[float], bit: int) -> None:
-    data = bytearray((clips / name).read_bytes())
+def test_flipped_bits(data: bytes, places: list[float], bit: int) -> None:
+    flipped = bytearray(data)
     for place in places:
-        data[int(place * len(data))] ^= 1 << bit
-    check(bytes(data), bit)
+        flipped[int(place * len(data))] ^= 1 << bit
+    check(bytes(flipped), bit)
 
 
 def test_a_file_cut_in_the_middle_gives_the_frames_before(tmp_path: Path) -> None:

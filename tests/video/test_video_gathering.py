@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from claver.data.clips import Place, Reading
 from claver.video import Preprocess, gathering, load_views, read_video, transforms, view_indices
 from claver.video.gathering import Gathering
+from tests.video.golden_clips import CLIPS
 from tests.video.video_files import write_video
 
 
@@ -18,7 +19,7 @@ from tests.video.video_files import write_video
 def grouped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "one by one":
         monkeypatch.setattr(gathering, "HELD_BYTES", 1)
-        monkeypatch.setattr(transforms, "_RESIZED_PIXELS", 300 * 400)
+        monkeypatch.setattr(transforms, "_RESIZED_PIXELS", 256 * 512)
     elif request.param == "in groups":
         monkeypatch.setattr(gathering, "HELD_BYTES", 3 * 96 * 133 * 3)
     return str(request.param)
@@ -50,8 +51,8 @@ def test_clips(tmp_path: Path, grouped: str) -> None:
     assert np.array_equal(read, resized.permute(0, 2, 3, 1)[view_indices(21, 4, 3).reshape(-1)].numpy())
 
 
-def test_a_turned_picture(tmp_path: Path, grouped: str, clips: Path) -> None:
-    path = clips / "varied/_codec_test/decord__video_90.mov"
+def test_a_turned_picture(grouped: str) -> None:
+    path = CLIPS["h264_turned_90.mov"].path
     views = load_views(path, frames=4, normalized=False)
     chosen = read_video(path)
     expected = Preprocess().cut(chosen[view_indices(len(chosen), 4, 1)[0]])[0]

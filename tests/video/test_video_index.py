@@ -17,6 +17,7 @@ from claver.video.index import index_table
 from claver.video.listing import Recorder
 from claver.video.packets import PacketTable, tagged_packets, video_stream
 from claver.video.source import Media
+from tests.video.golden_clips import CLIPS
 from tests.video.test_video_clips import ROWS
 from tests.video.test_video_reader import KINDS
 from tests.video.video_files import pictures, write_video
@@ -76,6 +77,11 @@ def test_the_index_lists_what_demuxing_lists_of_real_clips(clips: Path) -> None:
     assert len(names) > 30
     for name in names:
         assert_same(clips / name)
+
+
+@pytest.mark.parametrize("name", [name for name in CLIPS if name.endswith(TABLED) and "fragmented" not in name])
+def test_the_index_lists_what_demuxing_lists_of_other_encoders(name: str) -> None:
+    assert_same(CLIPS[name].path)
 
 
 def test_fragmented_files_have_no_whole_index(tmp_path: Path) -> None:

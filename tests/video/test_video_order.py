@@ -11,6 +11,7 @@ import pytest
 from claver.errors import VideoError
 from claver.video import VideoReader, load_views, read_video
 from tests.video.ffmpeg_program import ffmpeg, needs_ffmpeg, same_frames, shown
+from tests.video.golden_clips import CLIPS, number
 from tests.video.video_files import moving_pictures, pictures, write_video
 
 X265 = {"x265-params": "bframes=3:keyint=12:log-level=none"}
@@ -128,6 +129,10 @@ def test_cases_show_what_the_ffmpeg_program_shows(shared: Path, name: str) -> No
     assert [number(picture) for picture in shown(path, *frames.shape[1:3])] == CASES[name]
 
 
-def number(picture: Any) -> int:
-    bars = picture[: picture.shape[0] // 2 - 4, :, 1].mean(0).reshape(12, -1)[:, 4:-4].mean(1) > 128
-    return int((bars * 2 ** np.arange(12)).sum())
+@needs_ffmpeg
+@pytest.mark.parametrize("name", CLIPS)
+def test_clips_show_what_the_ffmpeg_program_shows(name: str) -> None:
+    clip = CLIPS[name]
+    theirs = shown(clip.path, 96, 192)
+    assert [number(picture) for picture in theirs] == clip.numbers
+    assert same_frames(read_video(clip.path), theirs)
