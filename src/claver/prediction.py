@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from claver.errors import ClaverError
+from claver.plotting import new_figure
 from claver.terminal import shown
 
 if TYPE_CHECKING:
@@ -82,16 +83,11 @@ class Prediction:
             k: how many actions.
             path: where to write the picture, if anywhere; its suffix gives the format.
         """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ClaverError("drawing needs matplotlib; pip install 'claver[explain]'") from error
-
         chosen = np.linspace(0, len(self.frames) - 1, min(8, len(self.frames))).round().astype(int)
         seen, answers = self.frames[chosen], self.top(k)
         lines = sum(len(textwrap.wrap(shown(answer.action), 40)) for answer in answers)
         height = 0.4 + 0.12 * len(answers) + 0.2 * lines
-        figure = Figure(figsize=(1.4 * max(len(seen), 4), 1.4 + height), layout="constrained")
+        figure = new_figure(1.4 * max(len(seen), 4), 1.4 + height)
         grid = figure.add_gridspec(2, len(seen), height_ratios=[1.4, height])
         for column, frame in enumerate(seen):
             axes = figure.add_subplot(grid[0, column])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from claver.errors import ClaverError
 from claver.explain.labels import apart, wrap
 from claver.explain.telling import Ranked, number, shown_actions
 from claver.explain.words import Word
@@ -38,19 +37,6 @@ class BarRow(NamedTuple):
     def height(self) -> float:
         """In inches."""
         return _LINE * (len(self.name) - 1) + (0.3 if self.number else 0.22)
-
-
-def new_figure(width: float, height: float) -> Any:
-    """An empty white figure, in inches.
-
-    Raises:
-        ClaverError: matplotlib is missing.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ClaverError("pictures and films need matplotlib; pip install 'claver[explain]'") from error
-    return Figure(figsize=(width, height), facecolor="white", dpi=100)
 
 
 def draw_scores(axes: Any, explanation: Explanation, upto: int, longest: int) -> None:

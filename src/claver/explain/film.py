@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from claver.explain.drawing import INK, SOFT, draw_scores, new_figure
+from claver.explain.drawing import INK, SOFT, draw_scores
 from claver.explain.heat import brightness, enlarge, heat_picture
 from claver.explain.labels import wrap
 from claver.explain.telling import headline, seconds_of
+from claver.plotting import new_figure
 
 if TYPE_CHECKING:
     from claver.explain.explanation import Explanation
@@ -34,7 +35,7 @@ def draw_film(explanation: Explanation) -> NDArray[np.uint8]:
 def _draw(explanation: Explanation, lights: dict[str, Any], frame: int) -> NDArray[np.uint8]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    figure = new_figure(*_INCHES)
+    figure = new_figure(*_INCHES, laid_out=False)
     canvas = FigureCanvasAgg(figure)
     title = wrap(headline(explanation), _TITLE)
     size = 20 if len(title) == 1 else 15 if len(title) == 2 else 30 / len(title)

@@ -17,7 +17,6 @@ from claver.explain.drawing import (
     answer_rows,
     draw_bars,
     draw_scores,
-    new_figure,
     score_labels,
     word_rows,
 )
@@ -25,6 +24,7 @@ from claver.explain.heat import brightness, enlarge, heat_picture
 from claver.explain.labels import wrap
 from claver.explain.telling import KIND_NAMES, MAPS, empty_note, headline, number, seconds_of, shown_actions
 from claver.explain.words import Word
+from claver.plotting import new_figure
 from claver.terminal import shown
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def draw_picture(explanation: Explanation) -> bytes:
     title, below = wrap(headline(explanation), _TITLE), _below_height(explanation)
     above = 0.95 + 0.3 * len(title) + (_NOTE if empty_note(explanation) else 0)
     height = above + (len(MAPS) + 1) * (tall + _GAP) + 0.85 + below + 1.45
-    figure = new_figure(_INCHES, height)
+    figure = new_figure(_INCHES, height, laid_out=False)
     _title(figure, explanation, title, height)
     at = height - above
     for name, row in (("", "Frame"), *((name, row) for name, row, _ in MAPS)):

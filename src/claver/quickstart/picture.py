@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from claver.errors import ClaverError
+from claver.plotting import new_figure
 
 if TYPE_CHECKING:
     from claver.prediction import Answer
@@ -39,13 +39,9 @@ def draw_picture(clips: Sequence[Shown], path: Path) -> Path:
     Raises:
         ClaverError: matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ClaverError("pictures need matplotlib; pip install 'claver[train,explain]'") from error
     rows = (len(clips) + 1) // 2
     height = _INCHES_PER_CLIP * rows + 0.35
-    figure = Figure(figsize=(_INCHES_WIDE, height), facecolor="white")
+    figure = new_figure(_INCHES_WIDE, height, laid_out=False)
     top = 1 - 0.45 / height
     grid = figure.add_gridspec(rows, 2, left=0.008, right=0.995, top=top, bottom=0.012, wspace=0.03, hspace=0.36)
     for place, clip in enumerate(clips):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from claver.errors import ClaverError
+from claver.plotting import new_figure
 from claver.studies.size import size_of
 from claver.studies.study import Record
 from claver.studies.table import Measured
@@ -14,19 +14,6 @@ from claver.studies.table import Measured
 INK, PALE, OURS, PAPER = "#27272a", "#71717a", "#a1a1aa", "#f4f4f5"
 MOTION = "measured: rendered motion"
 KINETICS = "the paper: Kinetics-400, another dataset"
-
-
-def new_figure(width: float, height: float) -> Any:
-    """An empty white figure of so many inches.
-
-    Raises:
-        ClaverError: matplotlib is missing.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ClaverError("pictures need matplotlib; pip install 'claver[explain]'") from error
-    return Figure(figsize=(width, height), facecolor="white", layout="constrained")
 
 
 def set_title(figure: Any, title: str, records: Sequence[Record]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from claver.plotting import new_figure
 from claver.studies.bench import base, verbs, written
-from claver.studies.drawing import INK, PALE, new_figure, plain_axes, set_title
+from claver.studies.drawing import INK, PALE, plain_axes, set_title
 from claver.studies.real import train_and_evaluate
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured

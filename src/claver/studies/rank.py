@@ -12,8 +12,9 @@ from torch import Tensor
 from claver.data.motion import render_clips
 from claver.explain.rank import Ranks, random_tower, ranks_by_length
 from claver.models import Claver
+from claver.plotting import new_figure
 from claver.studies.bench import base, stills, verbs, written
-from claver.studies.drawing import INK, PALE, new_figure, plain_axes, set_title
+from claver.studies.drawing import INK, PALE, plain_axes, set_title
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table

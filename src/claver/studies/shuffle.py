@@ -13,8 +13,9 @@ from torch import Tensor
 from claver.evaluation.metrics import top_k_accuracy, within_pairs
 from claver.explain.shuffle import Level, Read, Where, shuffled
 from claver.models import Claver
+from claver.plotting import new_figure
 from claver.studies.bench import base, recipes, tokens, verbs, written
-from claver.studies.drawing import INK, KINETICS, MOTION, OURS, PAPER, new_figure, plain_axes, set_title
+from claver.studies.drawing import INK, KINETICS, MOTION, OURS, PAPER, plain_axes, set_title
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table

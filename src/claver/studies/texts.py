@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from claver.errors import ClaverError
 from claver.models.identity import weights_identity
+from claver.plotting import new_figure
 from claver.prompts.action_files import read_action_file
-from claver.studies.drawing import INK, OURS, PALE, PAPER, new_figure
+from claver.studies.drawing import INK, OURS, PALE, PAPER
 from claver.studies.study import Figures, Options, Record, Settings, Study
 from claver.studies.table import Table
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from claver.data.motion import COLOURS, SHAPES, SIZES, VERBS, Verb, render_clips
 from claver.data.motion_prompts import Aspect
+from claver.plotting import new_figure
 from claver.studies.described import EVERYTHING, bench_part, held_out, learned, made_of, settings_of
-from claver.studies.drawing import INK, OURS, PAPER, new_figure, plain_axes, set_title
+from claver.studies.drawing import INK, OURS, PAPER, plain_axes, set_title
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table
