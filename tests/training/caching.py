@@ -10,7 +10,7 @@ import torch
 from tests.tiny import tiny_model
 
 from claver.data import Clips, Manifest, Sample
-from claver.training.distributed import join, leave, rank_and_size
+from claver.distributed import join, leave, rank_and_size
 from claver.training.token_cache import cache_clips
 
 

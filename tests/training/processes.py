@@ -28,8 +28,8 @@ def launch(
 def main(folder: Path, changes: dict[str, object]) -> None:
     from safetensors.torch import save_file
 
+    from claver.distributed import leave, rank_and_size
     from claver.training import Trainer
-    from claver.training.distributed import leave, rank_and_size
 
     torch.set_num_threads(1)
     poison, drift, stop = (int(changes.pop(name, False)) for name in ("poison", "drift", "stop"))  # type: ignore[call-overload]

@@ -38,7 +38,7 @@ def stream_recipe(folder: Path, *, videos: dict[str, Any] | None = None, **chang
 
 
 def main(folder: Path, changes: dict[str, Any]) -> None:
-    from claver.training.distributed import leave, rank_and_size
+    from claver.distributed import leave, rank_and_size
 
     torch.set_num_threads(1)
     name, kill_after = changes.pop("name"), changes.pop("kill_after", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -103,6 +104,7 @@ def evaluate(
     only where --split train asks for them. Damaged clips are listed, whether answered or skipped (then they do not
     count).
     """
+    from claver.distributed import wait_for_all
     from claver.evaluation.predictions import check_suffix
     from claver.evaluation.report import check_setting
     from claver.recognizer import Views
@@ -138,7 +140,7 @@ def evaluate(
         evaluations = _evaluate(recognizers, tests, loading, journal, rank)
         if rank == 0:
             _write(evaluations, settings, output, predictions, csv_safe)
-        _wait_for_all()
+        wait_for_all()  # no journal of another process may go before the results are written
         if journal is not None:
             journal.finish()
         if rank == 0:
@@ -230,6 +232,7 @@ def _recognizers(
 
     Classes that the model was trained on have the texts that it learned them by, unless others are asked for.
     """
+    from claver.distributed import rank_and_size
     from claver.evaluation.protocols import by_benchmark
     from claver.prompts import texts_for
     from claver.prompts.choice import own_actions
@@ -242,7 +245,7 @@ def _recognizers(
             competing.append(own_actions(loaded).select(classes))
         else:
             competing.append(texts_for(classes, texts, dataset=group[0].benchmark))
-    with encoding_shown(hidden=_processes() > 1) as progress:
+    with encoding_shown(hidden=rank_and_size()[1] > 1) as progress:
         settings: dict[str, Any] = {"views": looks, "frames": frames, "progress": progress}
         return [Recognizer(loaded, actions, **settings) for actions in competing]
 
@@ -263,11 +266,12 @@ def _evaluate(
     rank: int,
 ) -> list[Evaluation]:
     """All test sets, benchmark by benchmark, with progress; in the order in which they were given."""
+    from claver.distributed import rank_and_size
     from claver.evaluation.protocols import Result, by_benchmark
     from claver.evaluation.protocols import evaluate as score
     from claver.screen import bar
 
-    groups = by_benchmark(tests)
+    groups, processes = by_benchmark(tests), rank_and_size()[1]
     # Clips that could not be read in an earlier run are tried again.
     done: list[dict[str, Result]] = [{} for _ in groups]
     marks = {path: record["damaged"] for path, record in journal.done.items() if "damaged" in record} if journal else {}
@@ -285,7 +289,7 @@ def _evaluate(
         for number, (recognizer, group) in enumerate(zip(recognizers, groups, strict=True)):
 
             def note(path: str, result: Result, number: int = number) -> None:
-                progress.advance(task, _processes())
+                progress.advance(task, processes)
                 if journal is not None:
                     earlier = journal.done.get(path, {}).get("results", {})
                     mark = {"damaged": marks[path]} if path in marks else {}
@@ -299,35 +303,14 @@ def _evaluate(
     return [found[id(test)] for test in tests]
 
 
-def _wait_for_all() -> None:
-    """Until the results are written: no journal of another process may go before."""
-    from torch import distributed
-
-    if _processes() > 1:
-        distributed.barrier()
-
-
 def _join_processes(stack: ExitStack) -> int:
-    """Under torchrun join the other processes and choose this one's GPU; returns its rank. Only the first warns."""
-    import logging
-    import os
+    """Under torchrun join the other processes; returns the number of this one. Only the first warns."""
+    from claver.distributed import join_for_objects, leave, started_together
 
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not started_together():
         return 0
-    import torch
-    from torch import distributed
-
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    distributed.init_process_group("gloo")  # results are Python objects; the towers need no exchange
-    stack.callback(distributed.destroy_process_group)
-    if distributed.get_rank():
+    rank = join_for_objects()
+    stack.callback(leave)
+    if rank:
         logging.getLogger("claver").setLevel(logging.ERROR)
-    return distributed.get_rank()
-
-
-def _processes() -> int:
-    from torch import distributed
-
-    joined = distributed.is_available() and distributed.is_initialized()
-    return distributed.get_world_size() if joined else 1
+    return rank

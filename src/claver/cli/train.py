@@ -66,7 +66,7 @@ def train(
     if dry_run:
         _show_plan(chosen, folder, resume is Resume.auto)
         return
-    from claver.training.distributed import leave
+    from claver.distributed import leave
     from claver.training.interruption import Interrupted, Stop
 
     stop = Stop()
@@ -104,12 +104,12 @@ def _resumes(folder: Path, step: int | None) -> str:
 
 
 def _run(recipe: Recipe, folder: Path, resume: bool) -> None:
+    from claver.distributed import join, rank_and_size
     from claver.screen import Screen
     from claver.training import Trainer
     from claver.training.build import build
     from claver.training.checkpoint import prepare_folder
     from claver.training.display import training_progress
-    from claver.training.distributed import join, rank_and_size
     from claver.training.run_folder import held
 
     device = join()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from claver.data.clips import Clips, Place
 from claver.data.parts import part_for
+from claver.distributed import merged, rank_and_size
 from claver.errors import ClaverError
 from claver.evaluation.metrics import confusion, per_class_accuracy, top_k_accuracy
 from claver.video.ahead import DECODE_TIMEOUT
@@ -20,8 +21,6 @@ from claver.video.ahead import DECODE_TIMEOUT
 if TYPE_CHECKING:
     from claver.recognizer import Recognizer
     from claver.video.damage import OnDamage
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,8 @@ def evaluate(
     for test in tests:
         paths |= zip(test.paths, test.places or test.paths, strict=True)
     results = _rows(recognizer, known or {})
-    mine = [paths[path] for path in _share(list(paths)) if path not in results]
+    rank, size = rank_and_size()
+    mine = [paths[path] for path in list(paths)[rank::size] if path not in results]
     marks, moments = dict(known_damage or {}), dict(known_seconds or {})
     loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
     for path, result, damage, seconds in _run(recognizer, mine, damaged=damaged, **loading):
@@ -212,7 +212,7 @@ def evaluate(
             marks[path] = damage
             on_damage(path, damage)
         on_result(path, result if isinstance(result, str) else dict(zip(recognizer.actions, result, strict=True)))
-    results, marks, moments = _gather(results), _gather(marks), _gather(moments)
+    results, marks, moments = merged(results), merged(marks), merged(moments)
     place = {name: column for column, name in enumerate(recognizer.actions)}
     picked = [_pick(test, results, marks, [place[name] for name in test.classes]) for test in tests]
     shown = [{path: moments[path] for path in one.test.paths if path in moments} for one in picked]
@@ -282,20 +282,3 @@ def _without(test: TestSet, skipped: Mapping[str, str]) -> TestSet:
     places = tuple(test.places[row] for row in rows) if test.places else ()
     paths, labels = tuple(test.paths[row] for row in rows), tuple(test.labels[row] for row in rows)
     return replace(test, paths=paths, labels=labels, places=places)
-
-
-def _share(paths: Sequence[str]) -> Sequence[str]:
-    """This process's part: every path in exactly one."""
-    distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return paths
-    return paths[distributed.get_rank() :: distributed.get_world_size()]
-
-
-def _gather(results: dict[str, T]) -> dict[str, T]:
-    distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return results
-    shares: list[dict[str, T]] = [{} for _ in range(distributed.get_world_size())]
-    distributed.all_gather_object(shares, results)
-    return {path: result for share in shares for path, result in share.items()}

@@ -1,34 +1,25 @@
 """Several processes as one: each has its share of a step's samples and texts, and gradients are summed over all.
 
-The processes are those of `torchrun` or `accelerate launch`; in a single process everything here does nothing. Each
+In a single process everything here does nothing. Each
 process weighs the loss of its samples by their share of the step's, so that the *sum* of the gradients is the gradient
 of the whole step, however the samples are dealt out.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
+from claver.distributed import from_everyone, rank_and_size
 from claver.errors import ClaverError
 from claver.models import Claver
 from claver.training.sampling import Rows
 
-T = TypeVar("T")
-
 _BUCKET = 2**24  # numbers exchanged at once: large enough to be fast, small enough to be no second copy of the model
-
-
-def rank_and_size() -> tuple[int, int]:
-    """The number of this process and how many there are; (0, 1) for a single one."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return 0, 1
-    return distributed.get_rank(), distributed.get_world_size()
 
 
 def share_of(rows: Rows) -> Rows:
@@ -136,16 +127,6 @@ def largest(value: int, device: torch.device) -> int:
     return int(found.item())
 
 
-def from_everyone(value: T) -> list[T]:
-    """What each process gives, in their order; anything that pickles. All call this equally often."""
-    _, size = rank_and_size()
-    if size == 1:
-        return [value]
-    values = [value] * size
-    distributed.all_gather_object(values, value)
-    return values
-
-
 def share_weights(model: nn.Module) -> None:
     """Give every process the first one's weights; what each has made for itself may differ in the last bit."""
     if rank_and_size()[1] > 1:
@@ -161,28 +142,3 @@ def check_same_start(step: int) -> None:
     """
     if set(from_everyone(step)) != {step}:
         raise ClaverError("the processes do not see the same checkpoint: their output folder must be on a shared disk")
-
-
-def wait_for_all() -> None:
-    """Return when all processes have come here."""
-    if rank_and_size()[1] > 1:
-        distributed.barrier()
-
-
-def join() -> torch.device:
-    """Join the processes that a launcher started, if one did; returns the device of this one."""
-    from accelerate import PartialState
-
-    device: torch.device = PartialState(cpu=on_cpu()).device
-    return device
-
-
-def on_cpu() -> bool:
-    """Whether several processes share a machine without GPU: Accelerate must be told, else each thinks it is alone."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.cuda.is_available()
-
-
-def leave() -> None:
-    """Part from the other processes, at the end of a command."""
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from claver.distributed import rank_and_size, wait_for_all
 from claver.errors import ClaverError
 from claver.models import Claver, Learned
 from claver.training import distributed
@@ -259,7 +260,7 @@ class Trainer:
         kept = ""
         if self.folder is not None:
             kept = "; " + save_batch(self.folder / "inspect", self.task, step, parts, losses)
-            distributed.wait_for_all()  # a process that ends takes the others with it
+            wait_for_all()  # a process that ends takes the others with it
         return TrainingError(f"the {what} of {self.name} became {value} at step {step}; lower lr or clip_norm{kept}")
 
     def _set_rate(self, run: _Run, step: int) -> float:
@@ -272,7 +273,7 @@ class Trainer:
     def _after(self, run: _Run, done: int) -> None:
         if done < run.total and (number := distributed.largest(run.stop.number, run.accelerator.device)):
             self._save(run, done)
-            distributed.wait_for_all()
+            wait_for_all()
             raise Interrupted(number, done)
         self._keep(run, done)
         if self.after_step is not None:
@@ -292,7 +293,7 @@ class Trainer:
         if done == run.total or late or (every is not None and done % every == 0):
             self._save(run, done)
         if done == run.total:
-            distributed.wait_for_all()
+            wait_for_all()
 
     def _save(self, run: _Run, done: int) -> None:
         run.saved = time.monotonic()
@@ -339,4 +340,4 @@ class Trainer:
 
 def _first() -> bool:
     """Whether this process is the one that writes and shows."""
-    return distributed.rank_and_size()[0] == 0
+    return rank_and_size()[0] == 0

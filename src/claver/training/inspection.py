@@ -11,10 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from claver.distributed import from_everyone, rank_and_size
 from claver.errors import ClaverError
 from claver.files import replacing, write_whole
 from claver.json_text import to_json
-from claver.training.distributed import from_everyone, rank_and_size
 from claver.training.sampling import Rows
 
 

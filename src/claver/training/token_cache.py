@@ -30,11 +30,11 @@ from torch import Tensor
 from claver.data.clips import CenterCut, Clips, Place, Reading
 from claver.data.loading import TOLERATED, read_in_order
 from claver.data.manifest import Manifest
+from claver.distributed import from_everyone, rank_and_size, wait_for_all
 from claver.errors import ClaverError, VideoError
 from claver.files import replacing
 from claver.models import Claver
 from claver.prompts.text_cache import usual_place
-from claver.training.distributed import from_everyone, rank_and_size, wait_for_all
 from claver.training.recipe_data import Videos
 from claver.training.tokens import normalized
 from claver.video.ahead import DECODE_TIMEOUT

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from claver.distributed import on_cpu
 from claver.errors import ClaverError
 from claver.models.notice import say_once
-from claver.training.distributed import on_cpu
 from claver.training.recipe import Recipe
 
 logger = logging.getLogger("claver")

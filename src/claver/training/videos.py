@@ -20,6 +20,7 @@ from claver.data.manifest import Manifest, overlap
 from claver.data.parts import clips_for
 from claver.data.split import few_shot
 from claver.data.stream import ClipStream
+from claver.distributed import rank_and_size
 from claver.errors import ClaverError
 from claver.evaluation.protocols import TestSet, evaluate
 from claver.models import Claver, Learned, interpretive_loss, similarity, video_embedding
@@ -28,7 +29,7 @@ from claver.prompts.choice import texts_for
 from claver.prompts.encoding import encode_texts
 from claver.recognizer import Recognizer
 from claver.training.augment import Augmentation, MultiScaleCrop
-from claver.training.distributed import encode_text_shared, rank_and_size
+from claver.training.distributed import encode_text_shared
 from claver.training.mirror import mirror_of
 from claver.training.objectives import smooth_labels
 from claver.training.recipe import Recipe
