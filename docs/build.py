@@ -37,6 +37,9 @@ def build(output: Path) -> None:
     for name, module in modules.items():
         # pdoc would list modules that are named like a public function, and leave out what `__all__` does not name
         module.submodules = [other for other in modules.values() if other.fullname.rpartition(".")[0] == name]
+        for kind in module.classes:
+            if (made := kind.members.get("__init__")) and not made.obj.__doc__:
+                made.docstring = ""  # instead of what torch says about modules
         for member in module.variables:
             member.docstring = member.docstring or _words_about(member.name, member.default_value)
     render.configure(docformat="google", footer_text=f"claver {claver.__version__}")

@@ -14,12 +14,13 @@ import claver
 
 HOUSE = Path(__file__).parents[1]
 USED = """
-import claver, claver.explain.page as page, pathlib
+import claver, pathlib
 from claver.evaluation.paper import paper_rows
 from claver.prompts import BENCHMARKS, PromptBank, benchmark_classes, texts_for
 from claver.training import find_recipe, load_recipe
 home = pathlib.Path(claver.__file__).parent
 assert home.parent == pathlib.Path("installed").resolve(), home
+load_recipe("few_shot_ucf101_k16")
 for path in (home / "recipes").glob("*.yaml"):
     assert find_recipe(path.stem) == path
     load_recipe(path.stem)
