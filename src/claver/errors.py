@@ -1,5 +1,7 @@
 """Errors meant for the person at the keyboard: one sentence that says what is wrong, where, and what would be right."""
 
+_LONGEST_NAME = 400
+
 
 class ClaverError(ValueError):
     """Bad input. The command line prints its message alone and exits with a code other than 0."""
@@ -11,3 +13,10 @@ class VideoError(ClaverError):
 
 class CheckpointError(ClaverError):
     """Weights or a model folder that cannot be used as asked."""
+
+
+def in_short(name: str) -> str:
+    """A name as messages show it: of an endless one, which no file has, the beginning and the end."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[: _LONGEST_NAME // 2]} … {name[-_LONGEST_NAME // 4 :]}"

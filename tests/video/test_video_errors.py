@@ -31,6 +31,13 @@ def test_missing_folder_empty(tmp_path: Path) -> None:
     assert message(b"") == "<bytes>: it holds no bytes; give the content of a video file."
 
 
+def test_an_endless_name_is_shown_in_short() -> None:
+    said = message("x" * 5000 + "/clip.mp4")
+    assert said.startswith("x" * 200 + " … ")
+    assert said.endswith("x/clip.mp4: it cannot be opened (File name too long).")
+    assert len(said) < 400
+
+
 def test_network_addresses_are_not_opened() -> None:
     assert "network addresses are not opened" in message("https://example.org/clip.mp4")
     assert "network addresses are not opened" in message(Path("https://example.org/watch?v=1"))

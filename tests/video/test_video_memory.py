@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from claver.data.clips import Place, Reading
@@ -101,6 +102,8 @@ def test_a_video_too_narrow_to_be_resized_is_refused(tmp_path: Path, size: tuple
     with pytest.raises(VideoError, match=rf"^{path}: frames of {size[0]} × {size[1]} pixels are too narrow") as caught:
         load_views(path, frames=2)
     assert str(caught.value).endswith(".")
+    with pytest.raises(VideoError, match=rf"^<frames>: frames of {size[0]} × {size[1]} pixels are too narrow"):
+        load_views(np.zeros((2, *size, 3), np.uint8), frames=2)
     with pytest.raises(VideoError, match="too narrow"):
         Reading(2, sampling="centre").frames_of(Place(str(path), str(path)))
 

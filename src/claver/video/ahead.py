@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from claver.errors import VideoError
+from claver.errors import VideoError, in_short
 from claver.processes import WorkerDiedError, WorkerPool
 
 T = TypeVar("T")
@@ -70,17 +70,18 @@ def _attempt(load: Callable[[Item], T], path: Item) -> T | VideoError:
         error.__cause__ = error.__context__ = None  # their tracebacks would keep what was read so far
         return error.with_traceback(None)
     except MemoryError:
-        return VideoError(f"{path}: there is not enough memory for its frames.")
+        return VideoError(f"{in_short(str(path))}: there is not enough memory for its frames.")
     except Exception as error:  # one odd file among thousands must not end the run; it is reported with its cause
-        return VideoError(f"{path}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+        return VideoError(f"{in_short(str(path))}: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
 
 def _result(path: Item, future: Future[T | VideoError], timeout: float | None) -> T | VideoError:
+    name = in_short(str(path))
     try:
         return future.result()
     except WorkerDiedError:
-        return VideoError(f"{path}: the process that read it was killed, by its decoder or for want of memory.")
+        return VideoError(f"{name}: the process that read it was killed, by its decoder or for want of memory.")
     except TimeoutError:
         return GivenUpError(
-            f"{path}: it was not read within {timeout:g} s and was given up; a longer --decode-timeout lets it finish."
+            f"{name}: it was not read within {timeout:g} s and was given up; a longer --decode-timeout lets it finish."
         )

@@ -194,10 +194,9 @@ class VideoReader:
         try:
             return self._take(self._tagged(frames), out, places)
         except DisorderedError:
-            raise DamagedVideoError(
-                f"{self._media.name}: its time stamps are not in the order in which its frames are shown; "
-                "open it with survey=True to read them in that order."
-            ) from None
+            cause = "its time stamps are not in the order in which its frames are shown"
+            hint = "open it with survey=True to read them in that order"
+            raise DamagedVideoError(self._media.sentence(f"{cause}; {hint}")) from None
 
     def _fill_sparsely(self, out: Gathering, places: dict[int, list[int]]) -> set[int]:
         with ErrorCount() as errors:
@@ -335,7 +334,5 @@ class VideoReader:
         )
 
     def _damaged(self, index: int) -> DamagedVideoError:
-        return DamagedVideoError(
-            f"{self._media.name}: frame {index} of {self.info.frames} does not decode, the file is damaged there; "
-            "open it with survey=True to read the frames that do."
-        )
+        cause = f"frame {index} of {self.info.frames} does not decode, the file is damaged there"
+        return DamagedVideoError(self._media.sentence(f"{cause}; open it with survey=True to read the frames that do"))

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import av
 
-from claver.errors import VideoError
+from claver.errors import VideoError, in_short
 
 logger = logging.getLogger("claver")
 
@@ -84,7 +84,11 @@ class Media:
 
     def error(self, cause: str) -> VideoError:
         """A `VideoError` of one sentence that begins with the name of the source."""
-        return VideoError(f"{self.name}: {cause}.")
+        return VideoError(self.sentence(cause))
+
+    def sentence(self, cause: str) -> str:
+        """What is said of the source: its name, and the cause."""
+        return f"{in_short(self.name)}: {cause}."
 
     def require_size(self, width: int, height: int) -> None:
         """Raises `VideoError` for frames that are too large to be read."""

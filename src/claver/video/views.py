@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from claver.errors import VideoError
 from claver.video.damage import Damage
 from claver.video.frames import are_frames, count_frames, frames_at
 from claver.video.gathering import Prepare
@@ -132,7 +133,10 @@ def sample_frames(
         indices = view_indices(count_frames(source), frames, temporal_views, generator=generator)
         needed, inverse = np.unique(indices, return_inverse=True)
         pixels = frames_at(source, needed)
-        return SampledFrames(pixels if prepare is None else prepare(pixels), inverse.reshape(indices.shape))
+        try:
+            return SampledFrames(pixels if prepare is None else prepare(pixels), inverse.reshape(indices.shape))
+        except FramesTooNarrowError as error:
+            raise VideoError(f"<frames>: {error}.") from error
     media = Media(cast(Source, source))
     try:
         return _read(media, frames, temporal_views, generator, threads, prepare, survey=False)
