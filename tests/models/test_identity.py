@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import struct
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import torch
 
-from claver.models.identity import weights_identity
+from claver.models.identity import add_tensors, weights_identity
 from tests.tiny import tiny_model
 
 
@@ -56,3 +59,23 @@ def test_what_is_not_there_is_its_name(tmp_path: Path, monkeypatch: pytest.Monke
     assert weights_identity("") == ""
     os.mkfifo(tmp_path / "pipe.pt")
     assert weights_identity("pipe.pt").startswith("pipe.pt ")
+
+
+def hashed(tensors: dict[str, torch.Tensor]) -> str:
+    digest = sha256()
+    add_tensors(digest, tensors)
+    return digest.hexdigest()
+
+
+def test_a_hash_of_tensors_knows_names_types_shapes_and_values_and_nothing_else() -> None:
+    values = torch.arange(6, dtype=torch.bfloat16).view(2, 3)
+    known = hashed({"a": values})
+    assert hashed({"a": values.T.contiguous().T.requires_grad_()}) == known  # columns first in memory, and learning
+    others = [{"b": values}, {"a": values.float()}, {"a": values.view(3, 2)}, {"a": values + 1}]
+    assert len({known, *map(hashed, others)}) == 5
+
+
+def test_keys_of_caches_stay_what_they_were() -> None:
+    """Of SHA-256 of the text `a torch.float32 (2,)` and two little-endian floats: whatever lies in caches is found."""
+    expected = sha256(b"a torch.float32 (2,)" + struct.pack("<2f", 1.5, -2)).hexdigest()
+    assert hashed({"a": torch.tensor([1.5, -2])}) == expected

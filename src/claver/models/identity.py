@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import file_digest, sha256
 from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
 
 from claver.errors import CheckpointError
 from claver.models.configs import CONFIGS, files_of
 from claver.models.folder import weights_in
+
+
+class Digest(Protocol):
+    """A hash under way, as those of hashlib."""
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Take bytes in."""
 
 
 def weights_identity(source: str | Path) -> str:
@@ -24,6 +36,18 @@ def weights_identity(source: str | Path) -> str:
         with file.open("rb") as stream:
             digest.update(f"{file.name} {file_digest(stream, 'sha256').hexdigest()} ".encode())
     return f"{source} {digest.hexdigest()[:12]}" if path.exists() else str(source)
+
+
+def add_tensors(digest: Digest, tensors: Mapping[str, Tensor]) -> None:
+    """Take tensors into a hash, in their order: names, types, shapes and values."""
+    for name, tensor in tensors.items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(values_of(tensor))
+
+
+def values_of(tensor: Tensor) -> memoryview:
+    """The bytes of a tensor's values, row after row, wherever and however it lies in memory."""
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
 
 
 def _files(path: Path) -> list[Path]:

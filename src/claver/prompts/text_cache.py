@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from claver.files import replacing
+from claver.models.identity import add_tensors, values_of
 from claver.models.notice import say_once
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ def tower_key(model: Claver, dtype: torch.dtype) -> str:
     """A name for what a model's text tower computes in a type: equal weights and settings have equal names."""
     config = model.config
     digest = sha256(f"{dtype} {config.text} {config.activation} {config.norm_eps}".encode())
-    for name, tensor in sorted(model.text.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    add_tensors(digest, dict(sorted(model.text.state_dict().items())))
     return digest.hexdigest()[:32]
 
 
@@ -129,8 +128,8 @@ class TextCache:
 
 
 def _checksum(keys: Tensor, vectors: Tensor) -> str:
-    digest = sha256(keys.numpy().data)
-    digest.update(vectors.numpy().data)
+    digest = sha256(values_of(keys))
+    digest.update(values_of(vectors))
     return digest.hexdigest()
 
 

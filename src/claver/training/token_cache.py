@@ -34,6 +34,7 @@ from claver.distributed import from_everyone, rank_and_size, wait_for_all
 from claver.errors import ClaverError, VideoError
 from claver.files import replacing
 from claver.models import Claver
+from claver.models.identity import add_tensors, values_of
 from claver.prompts.text_cache import usual_place
 from claver.training.recipe_data import Videos
 from claver.training.tokens import normalized
@@ -173,9 +174,7 @@ def cache_key(model: Claver, clips: Clips, views: int) -> str:
     settings |= {"frames": config.temporal.frames, "activation": config.activation, "class": _class_only(model)}
     settings |= {"norm_eps": config.norm_eps, "reading": _READING}
     hashed.update(json.dumps(settings, sort_keys=True).encode())
-    for name, value in model.image.state_dict().items():
-        hashed.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        hashed.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    add_tensors(hashed, model.image.state_dict())
     with ThreadPoolExecutor(_READERS) as readers:
         for sample, digest in zip(clips.manifest.samples, readers.map(_sampled, clips.places), strict=True):
             hashed.update(f"{sample.path}\n{digest}\n".encode("utf-8", "surrogateescape"))
@@ -263,7 +262,7 @@ def _checksum(tensors: dict[str, Tensor]) -> str:
     hashed = hashlib.sha256()
     for name in sorted(tensors):
         hashed.update(f"{name} {tuple(tensors[name].shape)}".encode())
-        hashed.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().data)
+        hashed.update(values_of(tensors[name]))
     return hashed.hexdigest()
 
 
