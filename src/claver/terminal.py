@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import TextIO
 
 from claver.files import as_bytes
+from claver.log import logger
 
 # Controls (C0, DEL, C1), line and paragraph separators, what turns the direction of writing, unpaired surrogates.
 _ACTING = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
@@ -37,7 +38,7 @@ def set_loudness(level: Loudness) -> None:
     """Choose how much is said from now on: by us, and by the loggers of the package."""
     global _loudness
     _loudness = level
-    logging.getLogger("claver").setLevel((logging.ERROR, logging.WARNING, logging.DEBUG)[level])
+    logger.setLevel((logging.ERROR, logging.WARNING, logging.DEBUG)[level])
 
 
 def shown(text: str) -> str:

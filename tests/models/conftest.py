@@ -2,7 +2,7 @@
 
 import pytest
 
-from claver.models.notice import say_once
+from claver.log import say_once
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from claver.errors import ClaverError
-from claver.models.notice import say_once
+from claver.log import say_once
 from claver.prompts import (
     PLAIN_TEMPLATES,
     Prompt,

@@ -12,8 +12,8 @@ import torch
 from tests.tiny import talking_model, tiny_model
 
 from claver.errors import ClaverError
+from claver.log import say_once
 from claver.models import Claver
-from claver.models.notice import say_once
 from claver.prompts.encoding import WORTH_KEEPING, encode_texts
 from claver.prompts.text_cache import ENVIRONMENT, TextCache, default_cache, tower_key
 

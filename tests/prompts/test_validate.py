@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claver.models.notice import say_once
+from claver.log import say_once
 from claver.prompts import benchmark_classes
 from claver.prompts.record import Kind, Prompt
 from claver.prompts.templates import fill

@@ -7,7 +7,7 @@ from tests.training.test_engine import same_weights, train
 
 import claver
 from claver.errors import CheckpointError, ClaverError
-from claver.models.notice import say_once
+from claver.log import say_once
 from claver.training import Trainer
 from claver.training.ema import Ema
 from claver.training.lora import add_lora, merge_lora, plain_model

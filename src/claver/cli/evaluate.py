@@ -36,6 +36,7 @@ from claver.cli.model import (
 from claver.errors import ClaverError
 from claver.files import write_whole
 from claver.json_text import to_json
+from claver.log import logger
 from claver.terminal import complain
 
 if TYPE_CHECKING:
@@ -312,5 +313,5 @@ def _join_processes(stack: ExitStack) -> int:
     rank = join_for_objects()
     stack.callback(leave)
     if rank:
-        logging.getLogger("claver").setLevel(logging.ERROR)
+        logger.setLevel(logging.ERROR)
     return rank

@@ -11,7 +11,6 @@ chosen by (seed, step, row), counted and reported; more of them than a set share
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,11 +26,10 @@ from claver.data.clips import Clips, Place, Reading
 from claver.data.manifest import Ints
 from claver.errors import ClaverError, VideoError
 from claver.files import write_whole
+from claver.log import logger
 from claver.video.ahead import DECODE_TIMEOUT, load_ahead
 from claver.video.damage import Damage
 from claver.video.reader import Frames
-
-logger = logging.getLogger("claver")
 
 ALTERNATES = 8  # clips of the class tried in the place of one that cannot be read
 TOLERATED = 10  # clips that may be replaced however small the set is

@@ -11,7 +11,6 @@ Paths are relative to the folder of the manifest, unless another root is given.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,10 +22,10 @@ import numpy.typing as npt
 
 from claver.data.classes import DATASETS
 from claver.errors import ClaverError
+from claver.log import logger
 from claver.names import composed
 from claver.suggest import hint_or_some
 
-logger = logging.getLogger("claver")
 Ints = npt.NDArray[np.int64]
 
 SPLITS = ("train", "val", "test")

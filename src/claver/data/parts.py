@@ -6,16 +6,15 @@ say nothing.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Literal
 
 from claver.data.manifest import Manifest, normal_split
 from claver.errors import ClaverError
+from claver.log import logger
 
 if TYPE_CHECKING:
     from claver.data.clips import Clips
 
-logger = logging.getLogger("claver")
 Purpose = Literal["training", "testing"]
 _TAKEN = {"training": ("train",), "testing": ("test", "val")}
 _KEPT_OUT = {"training": ("test", "val"), "testing": ("train",)}

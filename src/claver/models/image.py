@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from claver.log import say_once
 from claver.models.block import Block, Run, initialise_blocks, run_block
 from claver.models.config import ClaverConfig
-from claver.models.notice import say_once
 
 
 class ImageTower(nn.Module):

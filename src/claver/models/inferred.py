@@ -9,8 +9,8 @@ from typing import Literal
 from torch import Tensor
 
 from claver.errors import CheckpointError
+from claver.log import logger
 from claver.models.config import Activation, ClaverConfig, ImageConfig, TemporalConfig, TextConfig
-from claver.models.notice import logger
 from claver.models.open_clip import IMAGE_HEADS, OPEN_CLIP_CONFIG, OPENAI_IMAGES, TEXT_HEADS
 from claver.video.transforms import Preprocess
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from claver.errors import CheckpointError, ClaverError
+from claver.log import logger
 from claver.models.claver import Claver
 from claver.models.config import Activation, Aggregate, ClaverConfig, Temporal
 from claver.models.configs import config_of_folder, kind_of
@@ -20,7 +21,6 @@ from claver.models.hub import locate
 from claver.models.inferred import Heads, infer_config
 from claver.models.learned import read_learned
 from claver.models.names import Layout, State, layout_of, own_names
-from claver.models.notice import logger
 from claver.models.open_clip import OPEN_CLIP_CONFIG
 from claver.models.temporal import TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer

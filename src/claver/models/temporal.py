@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from claver.attention import CLASS_ONLY, JOINT, KMCT, KMT, PIPELINE, KroneckerMask, kronecker_attention
+from claver.log import say_once
 from claver.models.block import Block, Run, initialise_blocks, run_block
 from claver.models.config import ClaverConfig, Temporal
-from claver.models.notice import say_once
 
 MASK_OF: dict[Temporal, KroneckerMask] = {
     "kmt": KMT,

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from claver.errors import CheckpointError
 from claver.files import MOST_DOCUMENT, MOST_TEXT
+from claver.log import logger, say_once
 from claver.models.config import TextConfig
 from claver.models.files import read_json, read_text
-from claver.models.notice import logger, say_once
 
 CLIP_VOCABULARY = 49408
 CLIP_MERGES = 49152 - 256 - 2

@@ -90,7 +90,7 @@ def _without_header(text: str) -> list[str]:
 
 
 def _read_lines(path: Path, text: str) -> dict[str, tuple[str, ...]]:
-    from claver.models.notice import say_once
+    from claver.log import say_once
 
     if text.lstrip().startswith(("{", "[")):
         raise ClaverError(f"{path} looks like JSON; actions come from a .txt with one a line, a .csv or a .jsonl")

@@ -162,7 +162,7 @@ def shipped_names() -> tuple[str, ...]:
 
 def say_templates_stand_in(names: Sequence[str]) -> None:
     """Tell the user, once, that actions have no texts but templates, and how to get some."""
-    from claver.models.notice import say_once
+    from claver.log import say_once
 
     if names:
         hint = "templates stand in; `claver prompts generate` writes better ones"

@@ -197,7 +197,7 @@ def _from_file(path: Path) -> _Named:
 
 def _ucf_classes(path: Path, raw: Sequence[str]) -> _Named:
     """UCF-101's own `classInd.txt`: no text tower knows `ApplyEyeMakeup`."""
-    from claver.models.notice import say_once
+    from claver.log import say_once
 
     say_once(f"{path} is UCF-101's list of classes: its names are taken as words, with the texts of that benchmark")
     return _Named(tuple(map(split_camel_case, raw)), dataset="ucf101")

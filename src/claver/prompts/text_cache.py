@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from claver.files import replacing
+from claver.log import say_once
 from claver.models.identity import add_tensors, values_of
-from claver.models.notice import say_once
 
 if TYPE_CHECKING:
     from claver.models import Claver

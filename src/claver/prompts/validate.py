@@ -100,7 +100,7 @@ def validate(
 
 @lru_cache(maxsize=1)
 def _clip_tokenizer() -> Tokenizer | None:
-    from claver.models.notice import say_once
+    from claver.log import say_once
     from claver.models.tokenizer import packaged_clip_tokenizer
 
     if (tokenizer := packaged_clip_tokenizer()) is None:

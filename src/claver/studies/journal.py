@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from claver.errors import ClaverError
 from claver.files import read_bytes
+from claver.log import logger
 from claver.studies.study import Record, Settings, key_of
-
-logger = logging.getLogger("claver")
 
 _BEGINNING = b'{"settings": {'
 

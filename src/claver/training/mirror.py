@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,9 +9,8 @@ import torch
 from torch import Tensor
 
 from claver.errors import ClaverError
+from claver.log import logger
 from claver.suggest import hint_or_some
-
-logger = logging.getLogger("claver")
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+|\d+")
 _LEFT = ("left", "leftward", "lefthand", "lefthanded", "leftmost", "leftside", "clockwise")

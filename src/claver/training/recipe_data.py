@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from claver.models.notice import say_once
+from claver.log import say_once
 from claver.training.mirror import mirrored_pairs
 
 _ON = ("tokens", "token", "cache", "cached", "yes", "y", "on", "t", "true", "1", "enable", "enabled", "auto", "default")

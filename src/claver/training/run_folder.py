@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ from pathlib import Path
 
 from claver.errors import CheckpointError
 from claver.files import only_writer
-
-logger = logging.getLogger("claver")
+from claver.log import logger
 
 _RESULTS = ("last", "last.old", "best", "best.old", "logs", "inspect")
 _held: set[tuple[int, Path]] = set()

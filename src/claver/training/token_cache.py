@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +32,7 @@ from claver.data.manifest import Manifest
 from claver.distributed import from_everyone, rank_and_size, wait_for_all
 from claver.errors import ClaverError, VideoError
 from claver.files import replacing
+from claver.log import logger
 from claver.models import Claver
 from claver.models.identity import add_tensors, values_of
 from claver.prompts.text_cache import usual_place
@@ -40,8 +40,6 @@ from claver.training.recipe_data import Videos
 from claver.training.tokens import normalized
 from claver.video.ahead import DECODE_TIMEOUT
 from claver.video.reader import Frames
-
-logger = logging.getLogger("claver")
 
 _SHARD_BYTES = 2**28
 _FRAMES_AT_ONCE = 64

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,10 +11,8 @@ from typing import Any
 
 from claver.distributed import on_cpu
 from claver.errors import ClaverError
-from claver.models.notice import say_once
+from claver.log import logger, say_once
 from claver.training.recipe import Recipe
-
-logger = logging.getLogger("claver")
 
 # What says where to compute, not how; and values that `accelerate launch` sets when nothing was asked for.
 _MACHINE = {"ACCELERATE_USE_CPU", "ACCELERATE_TORCH_DEVICE", "ACCELERATE_CPU_AFFINITY", "ACCELERATE_DEBUG_MODE"}

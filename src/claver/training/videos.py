@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from claver.data.stream import ClipStream
 from claver.distributed import rank_and_size
 from claver.errors import ClaverError
 from claver.evaluation.protocols import TestSet, evaluate
+from claver.log import logger
 from claver.models import Claver, Learned, interpretive_loss, similarity, video_embedding
 from claver.prompts.actions import Actions
 from claver.prompts.choice import texts_for
@@ -37,8 +37,6 @@ from claver.training.recipe_data import Videos
 from claver.training.sampling import Rows
 from claver.training.token_cache import CachedTokens, cache_clips, token_folder
 from claver.video.damage import Damage
-
-logger = logging.getLogger("claver")
 
 
 @dataclass(frozen=True)

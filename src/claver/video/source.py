@@ -1,7 +1,6 @@
 """Where a video comes from: a path, bytes or an open binary stream, each of which can be opened again and again."""
 
 import io
-import logging
 import os
 import re
 import stat
@@ -12,8 +11,7 @@ from typing import Any, BinaryIO
 import av
 
 from claver.errors import VideoError, in_short
-
-logger = logging.getLogger("claver")
+from claver.log import logger
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
