@@ -54,6 +54,16 @@ def test_a_change_that_no_recipe_takes(tmp_path, app, change):
         CliRunner().invoke(app, ["--output", str(tmp_path), "--set", change], catch_exceptions=False)
 
 
+def test_interrupted_it_says_how_to_resume(tmp_path, app, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("claver.quickstart.run_quickstart", interrupted)
+    result = CliRunner().invoke(app, ["--output", str(tmp_path)])
+    assert result.exit_code in (1, 130)  # as click ends it in a test
+    assert "interrupted; the same command with --resume resumes at the last checkpoint" in result.stderr
+
+
 def test_a_missing_extra_is_said_with_its_remedy(tmp_path, app, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "accelerate" else sys)
     with pytest.raises(ClaverError, match=r"needs accelerate; pip install 'claver\[train,explain\]'"):

@@ -174,6 +174,7 @@ def test_an_interrupted_check_goes_on_where_it_stopped(
     other = quick("check", manifest, "--workers", 0, "--split", "train")
     assert other.returncode == 1
     assert "no clip of the manifest is of split 'train'" in other.stderr
+    assert "`claver data split --test 0.2` writes one" in other.stderr
     done = claver("check", manifest, "--workers", 1)
     assert done.returncode == 0, done.stderr
     assert f"{finished} of 12 clips checked before, resuming" in done.stderr

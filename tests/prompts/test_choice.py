@@ -68,7 +68,7 @@ def test_choices(texts: str, expected: tuple[str, ...], heard: Any) -> None:
 
 def test_unknown_actions_get_templates_and_that_is_said_once(heard: Any) -> None:
     assert read_actions(["petting a yak", "waving"]).texts == (fill("petting a yak"), fill("waving"))
-    assert "'petting a yak' and 1 other: templates stand in; `claver prompts generate`" in heard.text
+    assert "'petting a yak' and 1 other: their names are put into templates; `claver prompts generate`" in heard.text
     said = len(heard.records)
     read_actions(["petting a yak", "waving"])
     assert len(heard.records) == said

@@ -29,6 +29,13 @@ def test_an_unknown_key_is_answered_with_the_nearest_right_one(change, nearest):
         load_recipe("motion_stills", [change])
 
 
+def test_a_misspelt_recipe_is_answered_with_the_nearest():
+    with pytest.raises(ClaverError, match=r"there is no recipe 'own_clip'; did you mean 'own_clips'\?$"):
+        find_recipe("own_clip")
+    with pytest.raises(ClaverError, match=r"give a YAML file or one of few_shot.*, motion, motion_stills, own_clips$"):
+        find_recipe("xyz")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -70,7 +77,7 @@ def test_length_and_warmup_count_in_the_same_unit():
 
 
 def test_a_recipe_that_is_not_there_or_not_yaml(tmp_path: Path):
-    with pytest.raises(ClaverError, match=r"no recipe 'moton'.*motion, motion_stills"):
+    with pytest.raises(ClaverError, match=r"no recipe 'moton'; did you mean 'motion'"):
         load_recipe("moton")
     for text, said in (("a: [", "not valid YAML"), ("- 1", "mapping of keys")):
         (tmp_path / "recipe.yaml").write_text(text)

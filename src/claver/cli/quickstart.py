@@ -9,6 +9,7 @@ import typer
 
 from claver.errors import ClaverError
 from claver.files import only_writer
+from claver.terminal import complain
 
 EPILOG = """
 [bold]Examples[/]
@@ -39,7 +40,11 @@ def quickstart(
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with only_writer(output):
-        run_quickstart(output, seed=seed, changes=changes or [], resume=resume, console=Screen())
+        try:
+            run_quickstart(output, seed=seed, changes=changes or [], resume=resume, console=Screen())
+        except KeyboardInterrupt:
+            complain("interrupted; the same command with --resume resumes at the last checkpoint")
+            raise
 
 
 def _check_extras() -> None:

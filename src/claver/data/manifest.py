@@ -152,7 +152,8 @@ class Manifest:
         wanted = normal_split(split)
         rows = [row for row, sample in enumerate(self.samples) if sample.split == wanted]
         if not rows:
-            known = ", ".join(name for name in self.splits if name) or "none, its rows have no column 'split'"
+            known = ", ".join(name for name in self.splits if name)
+            known = known or "none, its rows have no column 'split' (`claver data split --test 0.2` writes one)"
             raise ClaverError(f"no clip of the manifest is of split {wanted!r}; there are: {known}")
         return self.subset(rows)
 

@@ -165,7 +165,7 @@ def say_templates_stand_in(names: Sequence[str]) -> None:
     from claver.log import say_once
 
     if names:
-        hint = "templates stand in; `claver prompts generate` writes better ones"
+        hint = "their names are put into templates; `claver prompts generate` writes texts"
         say_once(f"no texts are known about {first_named(names)}: {hint}")
 
 

@@ -26,7 +26,9 @@ def find_recipe(source: str | Path) -> Path:
         return Path(source)
     if (found := _in_folders(str(source), _PACKAGED)) is not None:
         return found
-    raise ClaverError(f"there is no recipe {str(source)!r}; give a YAML file or one of {', '.join(_known())}")
+    near = nearest(str(source), _known())
+    hint = f"did you mean {near!r}?" if near else f"give a YAML file or one of {', '.join(_known())}"
+    raise ClaverError(f"there is no recipe {str(source)!r}; {hint}")
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
