@@ -160,7 +160,7 @@ def test_clips_of_unequal_size_and_rows_out_of_range_are_refused(tmp_path: Path)
     clips = clips_in(tmp_path, 4, odd=(1,))
     with pytest.raises(ClaverError, match="clips of a batch differ in size"):
         next(iter(ClipLoader(clips, rows_for(clips), Reading(frames=2, short_side=None, cut=None))))
-    with pytest.raises(ClaverError, match="a crop of 64 pixels does not fit into frames of"):
+    with pytest.raises(ClaverError, match="a crop of 64 pixels does not fit into a picture of"):
         next(iter(ClipLoader(clips, rows_for(clips), Reading(frames=2, short_side=32, cut=CenterCut(64)))))
     with pytest.raises(ClaverError, match="step 0 asks for clip 9; there are 4"):
         next(iter(ClipLoader(clips, lambda step: np.array([9]), READING)))

@@ -33,8 +33,11 @@ def cached(model: Claver, clips: Clips, folder: Path, **settings: object) -> tup
     return tokens, seen
 
 
-def test_the_tokens_are_those_of_the_image_tower_on_the_test_views(clips, tmp_path):
+@pytest.mark.parametrize("center", ["rounded", "floored"])
+def test_the_tokens_are_those_of_the_image_tower_on_the_test_views(clips, tmp_path, center):
     model = tiny_model()
+    size = model.config.image.size
+    model.config = replace(model.config, preprocess=Preprocess(size, size + 7, center=center))
     tokens, seen = cached(model, clips, tmp_path, views=2)
     assert (len(tokens), len(tokens.shards), seen) == (14, 3, list(range(7)))
     found, labels = tokens.take(torch.tensor([13, 0, 5]))

@@ -16,7 +16,7 @@ from claver.data.manifest_file import read_manifest
 from claver.errors import ClaverError, VideoError
 from claver.video.damage import Damage
 from claver.video.reader import Frames
-from claver.video.transforms import Interpolation, Resize, resize_frames
+from claver.video.transforms import Center, Interpolation, Resize, center_crop, resize_frames
 from claver.video.views import SampledFrames, sample_frames
 
 Cut = Callable[[Frames, np.random.Generator], Frames]
@@ -122,17 +122,18 @@ def open_clips(source: str | Path | Manifest, *, split: str | None = None, root:
 
 @dataclass(frozen=True)
 class CenterCut:
-    """The central square of each frame; `short_side` must not be less than it."""
+    """The central square of each frame, as `Preprocess` cuts it; `short_side` must not be less than it."""
 
     size: int = 224
+    center: Center = "rounded"
 
     def __call__(self, frames: Frames, chance: np.random.Generator) -> Frames:
         """uint8 [T, H, W, 3] to uint8 [T, size, size, 3]; draws nothing."""
-        height, width = frames.shape[1:3]
-        top, left = round((height - self.size) / 2), round((width - self.size) / 2)
-        if min(top, left) < 0:
-            raise ClaverError(f"a crop of {self.size} pixels does not fit into frames of {height} × {width}")
-        return frames[:, top : top + self.size, left : left + self.size]
+        try:
+            cut_TCHW = center_crop(torch.from_numpy(frames).movedim(-1, 1), self.size, self.center)
+        except ValueError as error:
+            raise ClaverError(str(error)) from error
+        return cut_TCHW.movedim(1, -1).numpy()
 
 
 @dataclass(frozen=True)

@@ -171,6 +171,8 @@ def cache_key(model: Claver, clips: Clips, views: int) -> str:
     settings = {"preprocess": asdict(config.preprocess), "image": asdict(config.image), "views": views}
     settings |= {"frames": config.temporal.frames, "activation": config.activation, "class": _class_only(model)}
     settings |= {"norm_eps": config.norm_eps, "reading": _READING}
+    if config.preprocess.center != "rounded":
+        settings["cut"] = config.preprocess.center  # such tokens were once cut as if they were rounded
     hashed.update(json.dumps(settings, sort_keys=True).encode())
     add_tensors(hashed, model.image.state_dict())
     with ThreadPoolExecutor(_READERS) as readers:
@@ -208,7 +210,7 @@ def _encode(
 ) -> tuple[Tensor, Tensor, list[str]]:
     """Tokens of some clips, the numbers of those that could be read, and why the others could not."""
     preprocess = model.config.preprocess
-    cut, frames = CenterCut(preprocess.size), model.config.temporal.frames
+    cut, frames = CenterCut(preprocess.size, preprocess.center), model.config.temporal.frames
     way, resize = preprocess.interpolation, preprocess.resize
     reading = Reading(frames, preprocess.short_side, cut, "centre", views, way, resize)
     made, readable, causes = [], [], []

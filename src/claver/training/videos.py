@@ -155,7 +155,7 @@ class VideosTask(_Actions):
         super().__init__(model, recipe, train.manifest, test, actions)
         self.train = train
         preprocess, settings = model.config.preprocess, recipe.augment
-        cut: Cut = CenterCut(preprocess.size)
+        cut: Cut = CenterCut(preprocess.size, preprocess.center)
         if settings.crop_scales:
             cut = MultiScaleCrop(preprocess.size, settings.crop_scales, settings.crop_fixed)
         frames, way = model.config.temporal.frames, preprocess.interpolation
