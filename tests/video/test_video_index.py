@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claver.errors import VideoError
-from claver.video import VideoReader, feed, index, listing, packets, read_video
+from claver.video import VideoReader, feed, listing, packets, read_video
 from claver.video.boxes import samples
 from claver.video.index import index_table
 from claver.video.listing import Recorder
@@ -140,15 +140,27 @@ def test_a_file_cut_within_its_packets_gives_those_that_decode(tmp_path: Path) -
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv", "clip.avi"])
 def test_a_flood_of_packets_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_video(tmp_path / name, 20)
-    for module in (packets, index, listing):
+    for module in (packets, listing):
         monkeypatch.setattr(module, "MAX_PACKETS", 19)
     with pytest.raises(VideoError, match=r"clip.*: it (lists 20 packets in|has more than 19 packets)"):
         read_video(path)
 
 
-def test_a_flood_of_packets_in_a_small_file(shared: Path) -> None:
+@pytest.mark.parametrize("survey", [False, True])
+def test_a_flood_of_packets_in_a_small_file(shared: Path, survey: bool) -> None:
     with pytest.raises(VideoError, match="it lists 10,000,000 packets in 100,984 bytes"):
-        read_video(shared / "cases" / "hostile" / "packets1e7.mp4")
+        VideoReader(shared / "cases" / "hostile" / "packets1e7.mp4", survey=survey)
+
+
+def test_packets_of_a_byte_cost_more_than_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "clip.mkv", 20, size=(16, 16))
+    assert path.stat().st_size < 20 * 400
+    monkeypatch.setattr(listing, "KEEP_BYTES", 20 * 400)
+    with av.open(str(path)) as container:
+        table = listing.list_packets(Media(path), container, container.streams.video[0])
+    assert table is not None
+    assert len(table.pts) == 20
+    assert table.packets is None
 
 
 @pytest.fixture(scope="module")

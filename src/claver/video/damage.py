@@ -60,7 +60,7 @@ class Ending:
     present: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Delivered:
     """A frame as the decoder gave it: its packet, if it said so, else the last one fed before."""
 
@@ -153,7 +153,7 @@ class Signs:
             self._note(packet, messages[0][2])
 
     def _note(self, packet: int, message: str) -> None:
-        self.faults.setdefault(packet, _tidy(message))
+        self.faults.setdefault(packet, sys.intern(_tidy(message)))  # of millions that are the same, one is kept
 
 
 def judge(signs: Signs, share: float, ending: Ending | None, complaint: str = "", *, whole: bool) -> Damage | None:

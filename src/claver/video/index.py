@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from claver.video.boxes import samples
-from claver.video.packets import MAX_PACKETS, ONE_FRAME_CODECS, PacketTable, orderly
+from claver.video.packets import ONE_FRAME_CODECS, PacketTable, orderly
 from claver.video.source import Media
 
 # Flags of FFmpeg's index entries.
@@ -15,15 +15,9 @@ KEY, DISCARD = 1, 2
 def index_table(media: Media, stream: Any) -> PacketTable | None:
     """The table of a stream; None where there is no complete index (fragments, rare kinds of tables).
 
-    Not to be trusted where the file ends before its packets do. Raises `VideoError` when it lists more packets than
-    the file has bytes, or than are read at all.
+    Not to be trusted where the file ends before its packets do.
     """
-    entries = stream.index_entries
-    size = media.size()
-    if len(entries) > min(size, MAX_PACKETS):
-        raise media.error(
-            f"it lists {len(entries):,} packets in {size:,} bytes; it is damaged, or meant to fill memory"
-        )
+    entries, size = stream.index_entries, media.size()
     rows = np.fromiter(
         ((entry.timestamp, entry.pos, entry.size, entry.flags) for entry in entries),
         dtype=[("ticks", np.int64), ("pos", np.int64), ("size", np.int64), ("flags", np.int64)],

@@ -25,6 +25,7 @@ from claver.video.source import Media
 
 # The packets of a clip are kept for decoding; those of a film are demuxed again instead.
 KEEP_BYTES = 64 * 2**20
+PACKET_BYTES = 1024  # of a packet besides its data
 MOST_COMPLAINTS = 100  # of a file that FFmpeg has millions about
 
 
@@ -68,7 +69,7 @@ class Recorder:
         self._key.append(packet.is_keyframe)
         self._shown.append(not packet.is_discard)
         self._corrupt = self._corrupt or packet.is_corrupt
-        self._size += packet.size
+        self._size += packet.size + PACKET_BYTES
         if self._kept is not None:
             self._kept.append(packet)
         if self._size > KEEP_BYTES:

@@ -104,18 +104,19 @@ class FrameTable:
 def video_stream(media: Media, container: Any) -> Any:
     """The video that a player shows: FFmpeg's best stream, which is the default one, never a cover or a preview.
 
-    Raises `VideoError` when there is none.
+    Raises `VideoError` when there is none, or when it lists more packets than the file has bytes, or than are read.
     """
     streams = [stream for stream in container.streams.video if stream.codec_context is not None]
     moving = [stream for stream in streams if not stream.disposition & STILLS]
-    best = container.streams.best("video")
-    if best is not None and best.index in [stream.index for stream in moving]:
-        return best
     if not moving:
         raise media.error("it has no video stream that can be decoded; give a file with pictures, not sound alone")
-    return max(
-        moving, key=lambda stream: (bool(stream.disposition & Disposition.default), stream.width * stream.height)
-    )
+    best = container.streams.best("video")
+    if best is None or best.index not in [stream.index for stream in moving]:
+        best = max(moving, key=lambda each: (bool(each.disposition & Disposition.default), each.width * each.height))
+    listed, size = len(best.index_entries), media.size()
+    if listed > min(size, MAX_PACKETS):
+        raise media.error(f"it lists {listed:,} packets in {size:,} bytes; it is damaged, or meant to fill memory")
+    return best
 
 
 def tagged_packets(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:
