@@ -4,6 +4,7 @@ import pytest
 from tests.studies.small import SMALL
 
 from claver.errors import ClaverError
+from claver.screen import Screen
 from claver.studies import temporal
 from claver.studies.journal import Journal
 from claver.studies.running import run_study
@@ -50,6 +51,11 @@ def test_after_an_interruption_only_what_is_missing_is_run(tmp_path):
     assert files["command.txt"] == "claver study counting\n"
     assert files["table.md"] == table.markdown()
     assert len(files["data.jsonl"].splitlines()) == 3
+
+
+def test_the_bar_is_not_among_the_results_on_stdout(tmp_path, capsys):
+    run_study(Counting().study(), Options(), tmp_path, command="", console=Screen())
+    assert capsys.readouterr().out == ""
 
 
 def test_runs_of_other_seeds_stay_and_are_not_reported(tmp_path):

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TimeElapsedColumn
 
 from claver.errors import ClaverError
 from claver.files import only_writer, write_whole
 from claver.processes import WorkerDiedError, WorkerPool
+from claver.screen import bar
 from claver.studies import find_study
 from claver.studies.journal import Journal
 from claver.studies.study import Options, Record, Settings, Study
@@ -37,7 +38,7 @@ def run_study(
         output: a folder; `bench` beside it keeps what studies share: models and tokens.
         command: how to do it again, for `command.txt`.
         workers: runs at once, each in a process of one thread; 1 runs here, with all threads.
-        console: where progress and table are shown; nowhere if None.
+        console: None shows no bar; else there is one on stderr, if that is a terminal.
 
     Raises:
         ClaverError: options that the study cannot take, or a foreign file in the way.
@@ -50,11 +51,11 @@ def run_study(
         write_whole(output / "command.txt", command + "\n")
         missing = journal.missing(runs)
         running = closing(_finished(study, missing, output.parent / "bench", workers))
-        with _progress(console) as progress, running as done:
-            bar = progress.add_task(study.name, total=len(runs), completed=len(runs) - len(missing))
+        with bar(study.name, TimeElapsedColumn(), hidden=console is None) as progress, running as done:
+            task = progress.add_task("", total=len(runs), completed=len(runs) - len(missing))
             for record in done:
                 journal.add(record)
-                progress.advance(bar)
+                progress.advance(task)
         return _write(study, journal.records(runs), output)
 
 
@@ -85,8 +86,3 @@ def _write(study: Study, records: Sequence[Record], output: Path) -> Table:
     write_whole(output / "table.csv", table.csv())
     study.draw(records, output / "figure.png")
     return table
-
-
-def _progress(console: Console | None) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=console, disable=console is None)
