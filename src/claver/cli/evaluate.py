@@ -25,6 +25,7 @@ from claver.cli.model import (
     PreprocessOption,
     TemporalOption,
     TextsOption,
+    ViewsOption,
     WorkersOption,
     check_damaged,
     default_workers,
@@ -79,7 +80,7 @@ def evaluate(
     setting: Annotated[
         str, typer.Option(help="Which of the paper's rows to print: supervised, zero-shot, or 'few-shot K'.")
     ] = "supervised",
-    views: Annotated[str, typer.Option(help="Clips x crops per video; 4x3 is the paper's test.")] = "4x3",
+    views: ViewsOption = "4x3",
     temporal: TemporalOption = None,
     frames: FramesOption = None,
     preprocess: PreprocessOption = None,
