@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from claver.errors import ClaverError
-from claver.plotting import new_figure
+from claver.plotting import new_figure, save_figure
 from claver.terminal import shown
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Prediction:
         _draw_bars(figure.add_subplot(grid[1, :]), answers, len(self.actions))
         figure.suptitle(shown(self.source), fontsize="medium", parse_math=False)
         if path is not None:
-            figure.savefig(path, dpi=150)
+            save_figure(figure, Path(path), dpi=150)
         return figure
 
     def _repr_html_(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from claver.plotting import new_figure
+from claver.plotting import new_figure, save_figure
 
 if TYPE_CHECKING:
     from claver.prediction import Answer
@@ -47,7 +47,7 @@ def draw_picture(clips: Sequence[Shown], path: Path) -> Path:
     for place, clip in enumerate(clips):
         _draw_clip(figure, grid[place // 2, place % 2], clip)
     figure.text(0.008, 1 - 0.13 / height, "time →", fontsize=8.5, color=_PALE, va="center")
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path, dpi=120)
     return path
 
 

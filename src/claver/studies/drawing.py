@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from claver.plotting import new_figure
+from claver.plotting import new_figure, save_figure
 from claver.studies.size import size_of
 from claver.studies.study import Record
 from claver.studies.table import Measured
@@ -89,7 +89,7 @@ def beside(
     numbers = [value for value in paper if value is not None]
     right.set(xlim=(0, 1.14 * max(numbers)), xlabel=axis)
     right.set_title(KINETICS, fontsize=10, color=INK, loc="left")
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)
 
 
 def _room(values: Sequence[Measured]) -> float:

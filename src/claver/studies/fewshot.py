@@ -8,7 +8,7 @@ from typing import Any
 
 from claver.data.motion_unseen import UNSEEN_VERBS
 from claver.models import Claver
-from claver.plotting import new_figure
+from claver.plotting import new_figure, save_figure
 from claver.studies.described import EVERYTHING, fresh, learned, made_of, measure, recipe_of, settings_of, train, unseen
 from claver.studies.drawing import INK, KINETICS, PALE, plain_axes, set_title
 from claver.studies.size import spread_of
@@ -104,7 +104,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
         axes.set_xticks(range(len(SHOTS) - 1), [f"K={shots}" for shots in SHOTS[1:]])
         plain_axes(axes)
         axes.legend(fontsize=8, frameon=False, loc="lower right")
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)
 
 
 def _draw_line(axes: Any, values: Sequence[Measured], kind: str, colour: str, label: str) -> None:

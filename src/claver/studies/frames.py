@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from claver.plotting import new_figure
+from claver.plotting import new_figure, save_figure
 from claver.studies.bench import base, verbs, written
 from claver.studies.drawing import INK, PALE, plain_axes, set_title
 from claver.studies.real import train_and_evaluate
@@ -97,7 +97,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     figure.legend(
         *panels[0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=3, loc="outside lower center"
     )
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)
 
 
 def _draw_panel(axes: Any, records: Sequence[Record], patch: int) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from claver.data.motion import VERBS
 from claver.data.motion_prompts import Aspect
 from claver.data.motion_unseen import UNSEEN_VERBS
-from claver.plotting import new_figure
+from claver.plotting import new_figure, save_figure
 from claver.studies.described import EVERYTHING, held_out, learned, made_of, measure, settings_of, unseen
 from claver.studies.drawing import INK, KINETICS, MOTION, bars, set_title
 from claver.studies.size import spread_of
@@ -114,7 +114,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     middle.set_title(KINETICS, fontsize=10, color=INK, loc="left")
     means = [[_unseen(records, stage, name).mean for name in ASKED] for stage in _done(records)]
     _draw_unseen(right, labels, np.array(means))
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)
 
 
 def _draw_unseen(axes: Any, labels: Sequence[str], means: NDArray[np.float64]) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from claver.data.motion import render_clips
 from claver.explain.rank import Ranks, random_tower, ranks_by_length
 from claver.models import Claver
-from claver.plotting import new_figure
+from claver.plotting import new_figure, save_figure
 from claver.studies.bench import base, stills, verbs, written
 from claver.studies.drawing import INK, PALE, plain_axes, set_title
 from claver.studies.size import spread_of
@@ -116,7 +116,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     _by_width(panels[2], records)
     panels[0].set_ylabel("effective rank")
     panels[0].legend(frameon=False, fontsize=9, loc="upper left")
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)
 
 
 def _by_length(axes: Any, records: Sequence[Record], weights: str) -> None:

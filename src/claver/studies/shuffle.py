@@ -13,7 +13,7 @@ from torch import Tensor
 from claver.evaluation.metrics import top_k_accuracy, within_pairs
 from claver.explain.shuffle import Level, Read, Where, shuffled
 from claver.models import Claver
-from claver.plotting import new_figure
+from claver.plotting import new_figure, save_figure
 from claver.studies.bench import base, recipes, tokens, verbs, written
 from claver.studies.drawing import INK, KINETICS, MOTION, OURS, PAPER, plain_axes, set_title
 from claver.studies.size import spread_of
@@ -127,7 +127,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
         axes.set_xticklabels(KINDS.values())
         plain_axes(axes)
         axes.legend(frameon=False, fontsize=8, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, -0.08))
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)
 
 
 def _group(axes: Any, place: int, of: int, values: Sequence[Measured], label: str, face: str, hatch: str) -> None:

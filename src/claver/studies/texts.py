@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from claver.errors import ClaverError
 from claver.models.identity import weights_identity
-from claver.plotting import new_figure
+from claver.plotting import new_figure, save_figure
 from claver.prompts.action_files import read_action_file
 from claver.studies.drawing import INK, OURS, PALE, PAPER
 from claver.studies.study import Figures, Options, Record, Settings, Study
@@ -78,7 +78,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
         axes.imshow(frame)
         axes.set_axis_off()
     _draw_bars(below.subplots(), texts, shares)
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)
 
 
 def _frames(clip: str) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from claver.data.motion import COLOURS, SHAPES, SIZES, VERBS, Verb, render_clips
 from claver.data.motion_prompts import Aspect
-from claver.plotting import new_figure
+from claver.plotting import new_figure, save_figure
 from claver.studies.described import EVERYTHING, bench_part, held_out, learned, made_of, settings_of
 from claver.studies.drawing import INK, OURS, PAPER, plain_axes, set_title
 from claver.studies.size import spread_of
@@ -149,7 +149,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     axes.set(xlim=(0, 100), ylim=(len(labels) - 0.4, -0.6), xlabel="share of importance, %; measured: rendered motion")
     plain_axes(axes)
     axes.legend(ncols=3, frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1))
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path)
 
 
 _LABELS = {"motion": "motion: moves left", "thing": "thing: small red star", "rest": "rest: a video of a"}
