@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.conftest import Claver
 from tests.tiny import talking_model
 from tests.videos import write_ffv1, write_video
 from typer.testing import CliRunner, Result
@@ -38,14 +39,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(place: Path, *arguments: str, processes: int = 1, model: str = "model") -> subprocess.CompletedProcess[str]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    command = [sys.executable, *launcher, "-m", "claver", "evaluate", *arguments, "--model", model, "--views", "1x1"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    return subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=180, env=environment)
+@pytest.fixture
+def run(inside: Claver) -> Claver:
+    def evaluate(place: Path, *arguments: str, processes: int = 1, model: str = "model") -> Any:
+        asked = ["evaluate", *arguments, "--model", model, "--views", "1x1"]
+        if processes == 1:
+            return inside(*asked, cwd=place)
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+        command = [sys.executable, *launcher, "-m", "claver", *asked]
+        return subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=180, env=environment)
+
+    return evaluate
 
 
-def test_splits_beside_the_paper(place: Path) -> None:
+def test_splits_beside_the_paper(run: Claver, place: Path) -> None:
     done = run(place, "one.csv", "two.csv", "--workers", "0", "--setting", "zero-shot", "--output", "result.json")
     assert done.returncode == 1, done.stderr
     assert "claver: 1 of 7 clips could not be read:\nclaver: ./6.mp4: " in done.stderr
@@ -59,7 +67,7 @@ def test_splits_beside_the_paper(place: Path) -> None:
     assert sorted(file.name for file in place.glob("result*")) == ["result.json"]
 
 
-def test_damaged_clips_are_told_skipped_or_failed(tmp_path: Path) -> None:
+def test_damaged_clips_are_told_skipped_or_failed(run: Claver, tmp_path: Path) -> None:
     talking_model().save_pretrained(tmp_path / "model")
     write_ffv1(tmp_path / "torn.mkv", [4, 5])
     write_video(tmp_path / "sound.mp4")
@@ -88,7 +96,7 @@ def test_damaged_clips_are_told_skipped_or_failed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(place: Path) -> None:
+def test_two_processes_equal_one(run: Claver, place: Path) -> None:
     alone = run(place, "one.csv", "two.csv", "--workers", "0", "--output", "alone.json")
     both = run(place, "one.csv", "two.csv", "--workers", "0", "--output", "both.json", processes=2)
     assert alone.returncode == both.returncode == 1, alone.stderr + both.stderr  # a clip cannot be read
@@ -107,7 +115,7 @@ def test_draws_of_kinetics_600_are_of_one_benchmark(tmp_path: Path) -> None:
     assert [test.benchmark for test in group] == ["kinetics600"] * 2
 
 
-def test_texts_must_cover_the_classes(place: Path) -> None:
+def test_texts_must_cover_the_classes(run: Claver, place: Path) -> None:
     (place / "texts.csv").write_text("action,text\nwaving,a wave\nbowing,a bow\n")
     done = run(place, "one.csv", "--texts", "texts.csv")
     assert done.returncode == 1
@@ -115,7 +123,7 @@ def test_texts_must_cover_the_classes(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_training_runs_folder_is_a_model_and_its_new_weights_are_another(place: Path) -> None:
+def test_a_training_runs_folder_is_a_model_and_its_new_weights_are_another(run: Claver, place: Path) -> None:
     from claver.cli.model import model_identity
 
     talking_model().save_pretrained(place / "run" / "best")
@@ -216,14 +224,14 @@ def test_a_setting_that_is_none_of_the_paper_s_is_refused(place: Path, monkeypat
     assert "not 'zeroshot'" in str(here(place, monkeypatch, "one.csv --setting zeroshot").exception)
 
 
-def test_a_test_set_given_twice_is_refused(place: Path) -> None:
+def test_a_test_set_given_twice_is_refused(run: Claver, place: Path) -> None:
     (place / "copy.csv").write_text((place / "one.csv").read_text())
     done = run(place, "one.csv", "two.csv", "copy.csv", "--workers", "0")
     assert done.returncode == 1
     assert done.stderr == "claver: copy.csv holds the same clips as one.csv, given before; give each test set once\n"
 
 
-def test_one_class_is_told_and_models_are_called_by_their_whole_names(place: Path) -> None:
+def test_one_class_is_told_and_models_are_called_by_their_whole_names(run: Claver, place: Path) -> None:
     (place / "alone.csv").write_text("path,label\n0.mp4,waving\n1.mp4,waving\n")
     talking_model().save_pretrained(place / "my model")
     done = run(place, "alone.csv", "--workers", "0", model="my model")

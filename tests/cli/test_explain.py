@@ -1,13 +1,10 @@
 """`claver explain` run as people run it."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.cli.conftest import Claver
 from tests.tiny import talking_model
 from tests.videos import write_video
 
@@ -20,13 +17,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def claver(folder: Path, *arguments: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "claver", "explain", *map(str, arguments)]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "100"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, cwd=folder)
+@pytest.fixture
+def claver(inside: Claver) -> Claver:
+    return lambda folder, *arguments: inside("explain", *arguments, cwd=folder)
 
 
-def test_a_page(folder: Path) -> None:
+def test_a_page(claver: Claver, folder: Path) -> None:
     done = claver(folder, "clip.mp4", "--action", "waving", "--against", "bowing", "--model", "model")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "explain.html"
@@ -34,7 +30,7 @@ def test_a_page(folder: Path) -> None:
     assert "Why “waving” rather than “bowing”?" in (folder / "explain.html").read_text(encoding="utf-8")
 
 
-def test_a_list_of_actions_and_another_number_of_frames(folder: Path) -> None:
+def test_a_list_of_actions_and_another_number_of_frames(claver: Claver, folder: Path) -> None:
     options = ("--actions", "waving, bowing, running", "--model", "model", "--frames", 3, "--output", "why.json")
     done = claver(folder, "clip.mp4", "--action", "a person jumps", *options)
     assert done.returncode == 0, done.stderr
@@ -53,14 +49,14 @@ def test_a_list_of_actions_and_another_number_of_frames(folder: Path) -> None:
         (("clip.mp4", "--action", "waving", "--actions", "kinetics40"), "did you mean"),
     ],
 )
-def test_mistakes_end_in_one_sentence(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_mistakes_end_in_one_sentence(claver: Claver, folder: Path, arguments: tuple[str, ...], message: str) -> None:
     done = claver(folder, *arguments, "--model", "model")
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_help_shows_commands_that_can_be_pasted() -> None:
+def test_help_shows_commands_that_can_be_pasted(claver: Claver) -> None:
     done = claver(Path.cwd(), "--help")
     assert done.returncode == 0
     assert "--against" in done.stdout

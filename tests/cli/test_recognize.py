@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.conftest import Claver
 from tests.tiny import talking_model
 from tests.videos import write_big_gif, write_ffv1, write_video
 
@@ -47,8 +48,8 @@ def claver(*arguments: Any, **settings: Any) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, **settings)
 
 
-def test_a_folder_as_json_lines_in_order(model: Path, videos: Path) -> None:
-    done = claver(videos, "--model", model, "--actions", ACTIONS, "--format", "jsonl", "--top", 2)
+def test_a_folder_as_json_lines_in_order(inside: Claver, model: Path, videos: Path) -> None:
+    done = inside("recognize", videos, "--model", model, "--actions", ACTIONS, "--format", "jsonl", "--top", 2)
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert [Path(record["path"]).name for record in records] == ["0.mp4", "1.mp4", "2.mp4", "3.avi"]
@@ -57,22 +58,27 @@ def test_a_folder_as_json_lines_in_order(model: Path, videos: Path) -> None:
         assert record["top"][0]["score"] >= record["top"][1]["score"]
 
 
-def test_a_table_for_one_file_and_a_pattern_as_csv(model: Path, videos: Path) -> None:
-    done = claver(videos / "0.mp4", "--model", model, "--actions", ACTIONS)
+def test_a_table_for_one_file_and_a_pattern_as_csv(inside: Claver, model: Path, videos: Path) -> None:
+    done = inside("recognize", videos / "0.mp4", "--model", model, "--actions", ACTIONS)
     assert done.returncode == 0, done.stderr
     assert str(videos / "0.mp4") in done.stdout
     assert all(action in done.stdout for action in ACTIONS.split(","))
-    done = claver(f"{videos}/**/*.avi", "--model", model, "--actions", ACTIONS, "--format", "csv", "--top", 1)
+    done = inside(
+        "recognize", f"{videos}/**/*.avi", "--model", model, "--actions", ACTIONS, "--format", "csv", "--top", 1
+    )
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [(Path(row["path"]).name, row["rank"]) for row in rows] == [("3.avi", "1")]
     assert 0 < float(rows[0]["probability"]) <= 1
 
 
-def test_bad_files_are_passed_over_and_reported_at_the_end(model: Path, videos: Path, tmp_path: Path) -> None:
+def test_bad_files_are_passed_over_and_reported_at_the_end(
+    inside: Claver, model: Path, videos: Path, tmp_path: Path
+) -> None:
     bad = tmp_path / "bad.mp4"
     bad.write_bytes((videos / "0.mp4").read_bytes()[:300])
     arguments = (bad, videos / "1.mp4", tmp_path / "missing.mp4", "--model", model, "--actions", ACTIONS)
-    done = claver(*arguments, "--format", "json", "--output", tmp_path / "out.json")
+    arguments += ("--workers", 0)
+    done = inside("recognize", *arguments, "--format", "json", "--output", tmp_path / "out.json")
     assert done.returncode == 1
     assert "2 of 3 files could not be read" in done.stderr
     assert f"{tmp_path / 'missing.mp4'}: there is no such file." in done.stderr
@@ -81,10 +87,12 @@ def test_bad_files_are_passed_over_and_reported_at_the_end(model: Path, videos: 
     assert not (tmp_path / "out.json.partial").exists()
 
 
-def test_a_file_that_takes_too_long_is_given_up_and_the_others_go_on(model: Path, videos: Path, tmp_path: Path) -> None:
+def test_a_file_that_takes_too_long_is_given_up_and_the_others_go_on(
+    inside: Claver, model: Path, videos: Path, tmp_path: Path
+) -> None:
     slow = write_big_gif(tmp_path / "slow.gif", frames=40, height=6000, width=8000)
     arguments = (videos / "0.mp4", slow, videos / "1.mp4", "--model", model, "--actions", ACTIONS, "--format", "jsonl")
-    done = claver(*arguments, "--workers", 1, "--decode-timeout", 1)
+    done = inside("recognize", *arguments, "--workers", 1, "--decode-timeout", 1)
     assert done.returncode == 1
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert ["top" in record for record in records] == [True, False, True]
@@ -93,12 +101,12 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_others_go_on(model: Path
     )
 
 
-def test_damaged_files_are_marked_skipped_or_failed(model: Path, videos: Path, tmp_path: Path) -> None:
+def test_damaged_files_are_marked_skipped_or_failed(inside: Claver, model: Path, videos: Path, tmp_path: Path) -> None:
     """In every format and in the summary; the exit code tells of errors alone."""
     sound, torn = write_ffv1(tmp_path / "sound.mkv"), write_ffv1(tmp_path / "torn.mkv", [4, 5])
-    options = (sound, torn, "--model", model, "--actions", ACTIONS)
+    options = (sound, torn, "--model", model, "--actions", ACTIONS, "--workers", 0)
     text = "25 % of the frames used damaged, in packet 4: slice CRC mismatch"
-    done = claver(*options, "--format", "json")
+    done = inside("recognize", *options, "--format", "json")
     assert done.returncode == 0
     first, second = json.loads(done.stdout)
     assert first["damaged"] is None
@@ -107,28 +115,28 @@ def test_damaged_files_are_marked_skipped_or_failed(model: Path, videos: Path, t
     assert second["damaged"]["cause"].startswith("in packet 4: slice CRC mismatch")
     assert "claver: 1 of 2 files are damaged; their answers are marked:" in done.stderr
     assert f"claver: {torn}: damaged: {text}" in done.stderr
-    rows = list(csv.DictReader(io.StringIO(claver(*options, "--format", "csv", "--top", 1).stdout)))
+    rows = list(csv.DictReader(io.StringIO(inside("recognize", *options, "--format", "csv", "--top", 1).stdout)))
     assert [row["damaged"][: len(text)] for row in rows] == ["", text]
     assert [row["seconds"] for row in rows] == ["0.1 0.3 0.5 0.7"] * 2
-    table = claver(*options).stdout
+    table = inside("recognize", *options).stdout
     assert f"  damaged: {text}" in table
     assert table.count("4 frames, 0.10 … 0.70 s") == 2
     assert table.count("damaged:") == 1
 
     output = ("--format", "jsonl", "--output", tmp_path / "out.jsonl")
-    done = claver(*options, "--damaged", "skip", *output)
+    done = inside("recognize", *options, "--damaged", "skip", *output)
     assert done.returncode == 0
     first, second = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert "top" in first
     assert set(second) == {"path", "skipped", "damaged"}
     assert "claver: 1 of 2 files are damaged and were skipped:" in done.stderr
-    done = claver(*options, "--damaged", "fail")
+    done = inside("recognize", *options, "--damaged", "fail")
     assert done.returncode == 1
     assert f"{torn}: it is damaged ({text}" in done.stderr
     assert str(torn) not in done.stdout, "what has no answer is named once, at the end"
 
 
-def test_interrupted_and_resumed_it_loses_and_repeats_nothing(model: Path, tmp_path: Path) -> None:
+def test_interrupted_and_resumed_it_loses_and_repeats_nothing(inside: Claver, model: Path, tmp_path: Path) -> None:
     """Stopped by Ctrl-C in mid-run; the second run skips what is done and ends as an unbroken one does."""
     for seed in range(16):
         write_video(tmp_path / f"{seed:02}.mp4", frames=30, height=120, width=160, seed=seed)
@@ -150,15 +158,15 @@ def test_interrupted_and_resumed_it_loses_and_repeats_nothing(model: Path, tmp_p
     with journal.open("a") as file:
         file.write('{"path": "cut short')
 
-    other = claver(tmp_path, *options, "--top", 1, "--output", output)
+    other = inside("recognize", tmp_path, *options, "--top", 1, "--output", output)
     assert other.returncode == 1
     assert "is an unfinished run with another top" in other.stderr
 
-    done = claver(tmp_path, *options, "--output", output)
+    done = inside("recognize", tmp_path, *options, "--output", output)
     assert done.returncode == 0, done.stderr
     assert f"{finished} of 16 files done before" in done.stderr
     assert not journal.exists()
-    whole = claver(tmp_path, *options, "--output", tmp_path / "whole.jsonl")
+    whole = inside("recognize", tmp_path, *options, "--output", tmp_path / "whole.jsonl")
     assert whole.returncode == 0
     assert output.read_text() == (tmp_path / "whole.jsonl").read_text()
 
@@ -183,10 +191,16 @@ def test_interrupted_and_resumed_it_loses_and_repeats_nothing(model: Path, tmp_p
         (["x.mp4", "--model", "MODEL", "--output", "no/such/folder.csv"], "the folder no/such does not exist"),
     ],
 )
-def test_misuse_ends_in_one_sentence(model: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
-    environment = {"HF_HOME": str(tmp_path), "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    command = [sys.executable, "-m", "claver", "recognize", *[str(model) if a == "MODEL" else a for a in arguments]]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, timeout=60)
+def test_misuse_ends_in_one_sentence(
+    inside: Claver,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    done = inside("recognize", *[model if a == "MODEL" else a for a in arguments])
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -198,57 +212,61 @@ def test_an_address_is_no_pattern(tmp_path: Path) -> None:
     assert find_videos(["https://example.org/watch?v=1"]) == ["https://example.org/watch?v=1"]
 
 
-def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    done = claver(tmp_path)
+def test_an_empty_folder_is_named(inside: Claver, tmp_path: Path) -> None:
+    done = inside("recognize", tmp_path)
     assert done.returncode == 1
     assert f"the folder {tmp_path} holds no video file" in done.stderr
 
 
 def test_a_reader_that_stops_listening_is_no_error_message(model: Path, videos: Path) -> None:
     command = (
-        f"{sys.executable} -m claver recognize {videos} --model {model} --actions {ACTIONS} --format jsonl | head -c 1"
+        f"{sys.executable} -m claver recognize {videos} --model {model} --actions {ACTIONS} "
+        "--format jsonl --workers 0 | head -c 1"
     )
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
     assert "Traceback" not in done.stderr
     assert done.stdout == "{"
 
 
-def test_a_file_that_is_no_journal_stays_as_it_is(model: Path, videos: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_no_journal_stays_as_it_is(inside: Claver, model: Path, videos: Path, tmp_path: Path) -> None:
     mine = tmp_path / "out.csv.partial"
     for contents in ("my own notes", "my own\nnotes\n", '{"settings": 1}\n'):
         mine.write_text(contents)
-        done = claver(videos / "0.mp4", "--model", model, "--actions", ACTIONS, "--output", tmp_path / "out.csv")
+        done = inside(
+            "recognize", videos / "0.mp4", "--model", model, "--actions", ACTIONS, "--output", tmp_path / "out.csv"
+        )
         assert done.returncode == 1
         assert "is no journal of claver" in done.stderr
         assert mine.read_text() == contents
 
 
-def test_a_run_does_not_go_on_with_other_weights(videos: Path, tmp_path: Path) -> None:
+def test_a_run_does_not_go_on_with_other_weights(inside: Claver, videos: Path, tmp_path: Path) -> None:
     talking_model().save_pretrained(tmp_path / "model")
     settings = ["--model", tmp_path / "model", "--actions", ACTIONS, "--output", tmp_path / "out.jsonl"]
-    failing = claver(videos / "0.mp4", tmp_path / "missing.mp4", *settings)
+    settings += ["--workers", 0]
+    failing = inside("recognize", videos / "0.mp4", tmp_path / "missing.mp4", *settings)
     assert failing.returncode == 1
     (tmp_path / "out.jsonl").rename(tmp_path / "kept")
     journal = tmp_path / "out.jsonl.partial"
     journal.write_text('{"settings": {"model": "another"}}\n')
-    done = claver(videos / "0.mp4", *settings)
+    done = inside("recognize", videos / "0.mp4", *settings)
     assert done.returncode == 1
     assert "is an unfinished run with another model" in done.stderr
 
 
-def test_a_name_that_is_not_utf8(model: Path, videos: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8(inside: Claver, model: Path, videos: Path, tmp_path: Path) -> None:
     odd = os.fsencode(tmp_path) + b"/b\xffd.mp4"
     with open(odd, "wb") as file:
         file.write((videos / "0.mp4").read_bytes())
     options = ["--model", model, "--actions", ACTIONS, "--format", "jsonl", "--output", tmp_path / "out.jsonl"]
-    done = claver(tmp_path, *options)
+    done = inside("recognize", tmp_path, *options)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") == 1
 
 
 def test_a_second_command_on_one_output_is_told_so(model: Path, videos: Path, tmp_path: Path) -> None:
     output = tmp_path / "answers.jsonl"
-    asked = (videos, "--model", model, "--actions", ACTIONS, "--format", "jsonl", "--output", output)
+    asked = (videos, "--model", model, "--actions", ACTIONS, "--format", "jsonl", "--output", output, "--workers", 0)
     with only_writer(output):
         done = claver(*asked)
     assert (done.returncode, done.stdout) == (1, "")
@@ -285,14 +303,14 @@ def test_the_suffix_of_the_output_chooses_the_format_unless_one_is_asked_for(tmp
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\0"])
 def test_a_dry_run_of_a_list_on_stdin_reads_no_weights_and_writes_nothing(
-    model: Path, videos: Path, tmp_path: Path, end: str
+    inside: Claver, model: Path, videos: Path, tmp_path: Path, end: str
 ) -> None:
     bare = tmp_path / "model"
     bare.mkdir()
     (bare / "config.json").write_bytes((model / "config.json").read_bytes())  # and nothing else
     names = f"{videos / '1.mp4'}{end}{end}{videos / '0.mp4'}{end}{tmp_path}/no\x1bne.mp4{end}"
     asked = ("-", "--model", bare, "--actions", ACTIONS, "--output", tmp_path / "a.csv", "--dry-run")
-    done = claver(*asked, input=names)
+    done = inside("recognize", *asked, input=names)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == f"model    {bare}, kmct, 4 frames"
@@ -304,35 +322,35 @@ def test_a_dry_run_of_a_list_on_stdin_reads_no_weights_and_writes_nothing(
 
 
 def test_actions_on_stdin_a_failure_once_and_the_same_bytes_everywhere(
-    model: Path, videos: Path, tmp_path: Path
+    inside: Claver, model: Path, videos: Path, tmp_path: Path
 ) -> None:
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/od\xff\x1b[2J\r.mp4"))
     odd.write_bytes((videos / "0.mp4").read_bytes())
     (tmp_path / "none").mkdir()
-    asked = (os.fsencode(odd), os.fsencode(tmp_path / "none.mp4"), "--model", model, "--actions", "-")
+    asked = (os.fsencode(odd), os.fsencode(tmp_path / "none.mp4"), "--model", model, "--actions", "-", "--workers", "0")
     for form in ("csv", "json", "jsonl"):
         output = tmp_path / f"out.{form}"
         command = [sys.executable, "-m", "claver", "recognize", *asked]
         said = {"input": b"waving\n\nbowing\n", "capture_output": True, "timeout": 120}
-        to_file = subprocess.run([*command, "--output", output], **said)
+        to_file = inside("recognize", *map(os.fsdecode, asked), "--output", output, input="waving\n\nbowing\n")
         to_pipe = subprocess.run([*command, "--format", form], **said)
         assert (to_file.returncode, to_pipe.returncode) == (1, 1), to_file.stderr
         assert output.read_bytes() == to_pipe.stdout
         assert b"bowing" in to_pipe.stdout
-    table = subprocess.run(command, **said)
-    assert table.stderr.count(b"none.mp4") == 1
-    assert b"none.mp4" not in table.stdout
-    assert rb"od\udcff\x1b[2J\r.mp4" in table.stdout
-    assert b"\x1b" not in table.stdout + table.stderr
+    table = inside("recognize", *map(os.fsdecode, asked), input="waving\nbowing\n")
+    assert table.stderr.count("none.mp4") == 1
+    assert "none.mp4" not in table.stdout
+    assert r"od\udcff\x1b[2J\r.mp4" in table.stdout
+    assert "\x1b" not in table.stdout + table.stderr
 
 
-def test_stdin_is_read_for_one_thing_and_must_name_something(model: Path) -> None:
+def test_stdin_is_read_for_one_thing_and_must_name_something(inside: Claver, model: Path) -> None:
     for asked, said in (
         (("-", "--actions", "-"), "stdin holds either"),
         (("-", "--actions", "a"), "names no file"),
         (("clip.mp4", "--actions", "-"), "names no action"),
     ):
-        done = claver(*asked, "--model", model, input="\n")
+        done = inside("recognize", *asked, "--model", model, input="\n")
         assert done.returncode == 1
         assert said in done.stderr
         assert len(done.stderr.splitlines()) == 1

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from claver.explain.chart import _steps
 from claver.explain.labels import apart, wrap
+from claver.terminal import shown
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 40)), min_size=1, max_size=8))
@@ -27,7 +28,7 @@ def test_wrapped_names_are_whole(name: str, longest: int) -> None:
     lines = wrap(name, longest)
     assert lines
     assert all(len(line) <= longest for line in lines)
-    assert "".join("".join(lines).split()) == "".join(name.split())
+    assert "".join("".join(lines).split()) == "".join(shown(name).split())
 
 
 @given(st.floats(-100, 100), st.floats(0, 200))
