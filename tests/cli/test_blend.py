@@ -104,3 +104,14 @@ def test_another_temporal_tower_or_arithmetic_is_the_trained_ones_own(pair, tmp_
     start.config = dataclasses.replace(start.config, aggregate="released")
     start.save_pretrained(tmp_path / "start")
     assert blend(load_weights(tmp_path / "start"), trained, 0.5).config == trained.config
+
+
+@pytest.mark.parametrize("weights", [[], ["--weights", "0,1"]])
+def test_no_model_or_run_is_written_over(pair, tmp_path: Path, weights: list[str]) -> None:
+    place = tmp_path / "run" / ("0" if weights else "best")
+    pair[1].save_pretrained(place)
+    before = sorted((path, path.read_bytes()) for path in tmp_path.rglob("*") if path.is_file())
+    names = [str(place), str(place), "--output", str(tmp_path / "run")]
+    with pytest.raises(ClaverError, match="is there already and is no empty folder; name a new one"):
+        CliRunner().invoke(app, ["blend", *names, *weights], catch_exceptions=False)
+    assert before == sorted((path, path.read_bytes()) for path in tmp_path.rglob("*") if path.is_file())

@@ -26,7 +26,9 @@ def test_weights_without_a_config_are_told_how_they_compute(tmp_path: Path, capl
     torch.save(openai_names(theirs), tmp_path / "x.bin")
     done = run(tmp_path / "x.bin", "--heads", "4,2", "--activation", "gelu", "--output", tmp_path / "made")
     assert done.exit_code == 0
-    assert done.output.endswith("made: heads 4 (images) and 2 (texts), gelu, temporal mean\n")
+    assert done.output.endswith(
+        "made: heads 4 (images) and 2 (texts), gelu, temporal mean, pictures resized to 37 and cut to 32\n"
+    )
     caplog.clear()
     assert_same_features(claver.load(tmp_path / "made"), theirs)
     assert not caplog.records
@@ -39,6 +41,17 @@ def test_a_trained_temporal_tower_stays(tmp_path: Path) -> None:
     made = claver.load(tmp_path / "made")
     assert made.config == model.config
     assert torch.equal(made.temporal.embedding, model.temporal.embedding)
+
+
+def test_an_untrained_pipeline_answers_as_before(tmp_path: Path) -> None:
+    model = tiny_model("kmct")
+    model.save_pretrained(tmp_path / "model")
+    claver.load(tmp_path / "model", temporal="mean").save_pretrained(tmp_path / "mean")
+    new = claver.load(tmp_path / "mean", temporal="pipeline")
+    new.save_pretrained(tmp_path / "pipeline")
+    assert run(tmp_path / "pipeline", "--output", tmp_path / "made").exit_code == 0
+    video = torch.randn(1, 3, 3, 32, 32)
+    assert torch.equal(claver.load(tmp_path / "made").encode_video(video), new.encode_video(video))
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:

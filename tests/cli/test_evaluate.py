@@ -176,7 +176,7 @@ def test_a_run_resumed_with_another_list_is_refused_and_mixes_no_classes(
     assert sorted(first["results"]["0"]) == sorted(CLASSES)
     write(["zooming", *CLASSES[1:]])
     refused = here(place, monkeypatch, "again.csv --output again.json")
-    assert "is an unfinished run with another clips and actions" in str(refused.exception)
+    assert "is an unfinished run with other clips and actions" in str(refused.exception)
     write(CLASSES)
     assert here(place, monkeypatch, "again.csv --output again.json").exit_code == 0
     assert (place / "again.json").read_text() == (place / "whole.json").read_text()
@@ -238,3 +238,26 @@ def test_one_class_is_told_and_models_are_called_by_their_whole_names(run: Clave
     assert done.returncode == 0, done.stderr
     assert "1 class competes, so that every answer is right." in done.stdout
     assert "my model (" in done.stdout
+
+
+def test_what_more_processes_had_done_is_gone_on_with(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes were interrupted after one clip each; one process goes on, and leaves nothing behind."""
+    monkeypatch.chdir(place)
+    command = ["evaluate", "one.csv", "--model", "model", "--views", "1x1", "--workers", "0", "--output", "on.json"]
+    with monkeypatch.context() as context:
+        context.setattr(Journal, "finish", lambda self: None)
+        assert CliRunner().invoke(app, command).exit_code == 0
+    head, *records = (place / "on.json.partial").read_text().splitlines(keepends=True)
+    (place / "on.json.partial").write_text(head + records[0])
+    (place / "on.json.1.partial").write_text(head + records[1])
+    read = []
+    stream = Recognizer.stream
+
+    def noted(self: Recognizer, paths: Sequence[Any], **settings: Any) -> Any:
+        read.append([str(path) for path in paths])
+        return stream(self, paths, **settings)
+
+    monkeypatch.setattr(Recognizer, "stream", noted)
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert read == [["./2.mp4", "./3.mp4"]]
+    assert sorted(file.name for file in place.glob("on.json*")) == ["on.json"]

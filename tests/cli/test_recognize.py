@@ -160,7 +160,7 @@ def test_interrupted_and_resumed_it_loses_and_repeats_nothing(inside: Claver, mo
 
     other = inside("recognize", tmp_path, *options, "--top", 1, "--output", output)
     assert other.returncode == 1
-    assert "is an unfinished run with another top" in other.stderr
+    assert "is an unfinished run with other top" in other.stderr
 
     done = inside("recognize", tmp_path, *options, "--output", output)
     assert done.returncode == 0, done.stderr
@@ -251,7 +251,7 @@ def test_a_run_does_not_go_on_with_other_weights(inside: Claver, videos: Path, t
     journal.write_text('{"settings": {"model": "another"}}\n')
     done = inside("recognize", videos / "0.mp4", *settings)
     assert done.returncode == 1
-    assert "is an unfinished run with another model" in done.stderr
+    assert "is an unfinished run with other model" in done.stderr
 
 
 def test_a_name_that_is_not_utf8(inside: Claver, model: Path, videos: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from claver.cli.formats import check_new_folder
 from claver.errors import CheckpointError, ClaverError
 from claver.terminal import say, shown
 
@@ -23,7 +24,9 @@ def blend(
         str, typer.Argument(help="The model that training started from: whatever --model takes elsewhere.")
     ],
     trained: Annotated[str, typer.Argument(help="The fine-tuned model: a training run, or a model.")],
-    output: Annotated[Path, typer.Option(help="The model folder to write; with --weights, the folder of all.")],
+    output: Annotated[
+        Path, typer.Option(help="The model folder to write, new or empty; with --weights, the folder of all.")
+    ],
     weight: Annotated[float, typer.Option(help="Of the trained model; 0 to 1.")] = 0.5,
     weights: Annotated[str | None, typer.Option(help="Several, separated by commas: a folder for each.")] = None,
 ) -> None:
@@ -34,6 +37,8 @@ def blend(
     if not 0 <= weight <= 1:
         raise ClaverError(f"--weight is a number from 0 to 1, not {weight:g}")
     places = {output: weight} if weights is None else {output / word: float(word) for word in _words(weights)}
+    for folder in places:
+        check_new_folder(folder)
     from claver.models import load
     from claver.models.blend import blend as blended
     from claver.models.load import load_weights

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from claver.cli.formats import check_new_folder
 from claver.cli.model import PreprocessOption, TemporalOption
 from claver.errors import CheckpointError, ClaverError
 from claver.terminal import say, shown
@@ -39,8 +40,7 @@ def convert(
     So weights that came without a config are told once how they compute.
     """
     given = None if heads is None else _numbers(heads)
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise ClaverError(f"{output} is there already and is no empty folder; name a new one")
+    check_new_folder(output)
     from claver.models import load
 
     settings: dict[str, Any] = {"activation": activation, "temporal": temporal, "preprocess": preprocess}
@@ -51,8 +51,14 @@ def convert(
         model.save_pretrained(output)
     except OSError as error:
         raise CheckpointError(f"{output} cannot be written: {error.strerror or error}") from error
-    image, text, kind = model.config.image, model.config.text, model.config.temporal.kind
+    image, text, kind, pixels = (
+        model.config.image,
+        model.config.text,
+        model.config.temporal.kind,
+        model.config.preprocess,
+    )
     told = f"heads {image.heads} (images) and {text.heads} (texts), {model.config.activation}, temporal {kind}"
+    told += f", pictures resized to {pixels.short_side} and cut to {pixels.size}"
     say(shown(f"{output}: {told}"))
 
 
@@ -65,10 +71,13 @@ def _numbers(heads: str) -> int | tuple[int, int]:
 
 
 def _without_new_tower(model: Claver) -> None:
-    """Leave out a temporal tower that the weights did not have: whoever loads the folder chooses one."""
+    """Leave out a temporal tower that the weights did not have: whoever loads the folder chooses one.
+
+    One of kind `pipeline`, which `load` makes only if asked for, answers otherwise than frames that are averaged.
+    """
     from claver.models.temporal import TemporalTower
 
     outputs = [value for name, value in model.temporal.named_parameters() if name.endswith("out.weight")]
-    if not any(bool(value.any()) for value in outputs):
+    if model.config.temporal.kind != "pipeline" and not any(bool(value.any()) for value in outputs):
         model.config = model.config.with_temporal("mean")
         model.temporal = TemporalTower(model.config)

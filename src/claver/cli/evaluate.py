@@ -256,8 +256,27 @@ def _journal(stack: ExitStack, output: Path | None, settings: dict[str, Any], ra
     """A journal for each process, if there is an output to stand beside."""
     if output is None:
         return None
-    mine = output if rank == 0 else output.with_name(f"{output.name}.{rank}")
-    return stack.enter_context(Journal(mine, settings))
+    journal = stack.enter_context(Journal(_of_rank(output, rank), settings))
+    if rank == 0:
+        _take_over(journal, output, settings)
+    return journal
+
+
+def _of_rank(output: Path, rank: int) -> Path:
+    return output.with_name(f"{output.name}.{rank}") if rank else output
+
+
+def _take_over(journal: Journal, output: Path, settings: dict[str, Any]) -> None:
+    """Bring in the journals of an interrupted run that had more processes."""
+    from claver.distributed import rank_and_size
+
+    rank = rank_and_size()[1]
+    while (left := _of_rank(output, rank)).with_name(f"{left.name}.partial").exists():
+        with Journal(left, settings) as other:
+            for record in other.done.values():
+                journal.add(record)
+            other.finish()
+        rank += 1
 
 
 def _evaluate(

@@ -113,6 +113,12 @@ def _answers(record: Record) -> Any:
     return table
 
 
+def check_new_folder(path: Path) -> None:
+    """Raise `ClaverError` if a folder is there that holds anything: a model or run in it would be lost."""
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise ClaverError(f"{path} is there already and is no empty folder; name a new one")
+
+
 def check_output(path: Path) -> None:
     """Raise `ClaverError` if a file cannot be put there, before any work is done."""
     if not path.parent.is_dir():

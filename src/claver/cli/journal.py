@@ -55,7 +55,7 @@ class Journal:
         if (earlier := lines[0]["settings"]) != settings:
             differing = [key for key in settings if earlier.get(key) != settings[key]]
             raise ClaverError(
-                f"{self.path} is an unfinished run with another {' and '.join(differing) or 'setting'}; "
+                f"{self.path} is an unfinished run with other {' and '.join(differing) or 'settings'}; "
                 "repeat that command to finish it, or delete the file to start anew"
             )
         self.done = {record["path"]: record for record in lines[1:]}
