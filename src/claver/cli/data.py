@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import CsvSafeOption, Record
+from claver.cli.formats import CsvSafeOption, Record, check_apart
 from claver.cli.journal import Journal
 from claver.errors import ClaverError
 from claver.files import only_writer, write_whole
@@ -109,6 +109,7 @@ def index(
     from claver.data.manifest_file import write_manifest
     from claver.data.report import index_json, index_report
 
+    check_apart((output, report), (folder, classes))
     _require_folder(output)
     options: dict[str, Any] = {"videos": videos, "fold": fold, "split": split, "dataset": dataset}
     options |= {"classes": classes or (), "first_label": first_label, "ignore": [output]}
@@ -159,6 +160,7 @@ def check(
     from claver.data.manifest_file import read_manifest, write_manifest
     from claver.data.report import BAD, check_report, find_duplicates
 
+    check_apart((output, write_good), (manifest,))
     for path in (output, write_good):
         _require_folder(path)
     listed = read_manifest(manifest, root=root, split=split)
@@ -218,6 +220,8 @@ def split(
     if group is not None and test is None:
         raise ClaverError("--group goes with --test: it says which clips stay together")
     _require_folder(output)
+    if test is None or only is not None:  # else every clip is kept
+        check_apart((output,), (manifest,))
     groups: list[str] | None = None
     with only_writer(output):
         whole = read_manifest(manifest, root=root)

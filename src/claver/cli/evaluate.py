@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import CsvSafeOption, check_output
+from claver.cli.formats import CsvSafeOption, check_apart, check_output
 from claver.cli.journal import Journal
 from claver.cli.model import (
     DEFAULT_MODEL,
@@ -113,6 +113,7 @@ def evaluate(
 
     check_setting(setting)
     check_damaged(damaged)
+    check_apart((output, predictions), (*manifests, texts))
     for path in (output, predictions):
         if path is not None:
             check_output(path)

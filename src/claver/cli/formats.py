@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -117,6 +118,19 @@ def check_new_folder(path: Path) -> None:
     """Raise `ClaverError` if a folder is there that holds anything: a model or run in it would be lost."""
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise ClaverError(f"{path} is there already and is no empty folder; name a new one")
+
+
+def check_apart(outputs: Iterable[Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
+    """Raise `ClaverError` if a file that is read, or another output, would be written over."""
+    read = {os.path.realpath(path) for path in inputs if path is not None and "\0" not in str(path)}
+    seen: set[str] = set()
+    for path in outputs:
+        place = "" if path is None else os.path.realpath(path)
+        if place and place in read:
+            raise ClaverError(f"{path} is read, and would be lost if results were written there; name another file")
+        if place and place in seen:
+            raise ClaverError(f"{path} is given for two outputs; name another file for one")
+        seen.add(place)
 
 
 def check_output(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import CsvSafeOption, Format, Record, check_output, damage_line, form_for, render
+from claver.cli.formats import CsvSafeOption, Format, Record, check_apart, check_output, damage_line, form_for, render
 from claver.cli.inputs import find_videos, given_actions
 from claver.cli.journal import Journal
 from claver.cli.model import (
@@ -112,6 +112,7 @@ def recognize(
     if "-" in videos and actions == "-":
         raise ClaverError("stdin holds either the names of files or the actions, not both")
     paths, form = find_videos(videos), form_for(form, output)
+    check_apart((output,), (*paths, actions, texts))
     named = None if actions is None else given_actions(actions)
     if dry_run:
         from claver.cli.plan import recognition_plan
