@@ -32,7 +32,7 @@ def rows(settings: Settings, machine: Machine) -> list[Row]:
     tokens = class_tokens("kinetics400")
     if tokens is None:
         return [missing(AREA, "Kinetics-400", "needs the package instant-clip-tokenizer")]
-    tokens = tokens[:40] if settings.quick else tokens
+    tokens = tokens[:10] if settings.quick else tokens
     model = random_model("B/32", "mean")
     usual, half, wide = UsualText(model).eval(), copy.deepcopy(model).bfloat16(), padded(tokens)
     expected = usual(wide)
@@ -56,7 +56,7 @@ def bank_rows(model: Claver, usual: UsualText, settings: Settings) -> list[Row]:
     texts = [text for own in actions.texts for text in own]
     model.tokenizer = packaged_clip_tokenizer()
     assert model.tokenizer is not None
-    some = texts[:: max(1, len(texts) // 50)]
+    some = texts[:: max(1, len(texts) // (5 if settings.quick else 50))]
     assert_same(encode_texts(model, some, cache=False), usual(padded(model.tokenizer(some))))
     with TemporaryDirectory() as place:
         folder = Path(place) / "texts"

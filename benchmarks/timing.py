@@ -30,7 +30,7 @@ class Settings:
     clock: Callable[[], float] = time.perf_counter
 
 
-QUICK = Settings(quick=True, budget=1.5, most=3, least=2)
+QUICK = Settings(quick=True, budget=0.5, most=2, least=1)
 
 
 @dataclass(frozen=True)

@@ -115,10 +115,11 @@ def test_a_terminal_of_few_signs_shows_escapes() -> None:
     assert done.stdout == rb"\xe9 \u2192 \u2717" + b"\n"
 
 
-def test_banks_and_errors_of_others(shared: Path) -> None:
-    hostile = shared / "cases" / "hostile"
+def test_banks_and_errors_of_others(tmp_path: Path) -> None:
+    text = {"list": "mine", "action": "waving", "kind": "synonym", "text": "a hand \x1b]0;PWNED\x07\x1b[2Kwaves"}
+    (tmp_path / "bank.jsonl").write_text(json.dumps(text) + "\n")
     claver = (sys.executable, "-m", "claver")
-    said = on_a_terminal(*claver, "prompts", "show", "waving", "--bank", str(hostile / "esc3.jsonl"))
+    said = on_a_terminal(*claver, "prompts", "show", "waving", "--bank", str(tmp_path / "bank.jsonl"))
     assert r"a hand \x1b]0;PWNED\x07\x1b[2Kwaves" in said
     assert "\x1b" not in said
     said = on_a_terminal(*claver, "prompts", "show", "\x1b]0;PWNED\x07", "--list", "ucf101")

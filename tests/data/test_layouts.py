@@ -321,8 +321,12 @@ def test_labels_that_count_from_one(tmp_path: Path) -> None:
     assert index_folder(tmp_path, classes=("bow", "wave", "run"), first_label=1).manifest.labels.tolist() == [0, 1]
 
 
-def test_class_files_with_numbers_name_the_labels(tmp_path: Path, shared: Path) -> None:
-    folder = shared / "cases" / "labels" / "class_file_id_name"
+def test_class_files_with_numbers_name_the_labels(tmp_path: Path) -> None:
+    folder = tmp_path / "numbered"
+    touch(folder, ["a.mp4", "b.mp4"])
+    (folder / "list.txt").write_text("a.mp4 0\nb.mp4 1\n")
+    (folder / "labels.csv").write_text("id,name\n0,abseiling\n1,tai chi\n")
+    (folder / "labels_numbered.txt").write_text("0 abseiling\n1 tai chi\n")
     for name in ("labels.csv", "labels_numbered.txt"):
         found = index_folder(folder / "list.txt", classes=folder / name)
         assert found.manifest.classes == ("abseiling", "tai chi")
@@ -362,8 +366,10 @@ def test_folders_that_may_be_meant_otherwise_are_told(tmp_path: Path) -> None:
     assert "beside the splits test, train there are folders that are taken for classes, as 'extra'" in mixed.notes[-1]
 
 
-def test_one_class_in_folders_of_two_spellings_of_its_letters(shared: Path) -> None:
-    found = index_folder(shared / "cases" / "labels" / "folders_nfc_and_nfd")
+def test_one_class_in_folders_of_two_spellings_of_its_letters(tmp_path: Path) -> None:
+    composed, parted = "pr\u00fcfen", "pru\u0308fen"
+    files = ["train/gehen/0.mp4", f"train/{composed}/1.mp4", "test/gehen/2.mp4", f"test/{parted}/3.mp4"]
+    found = indexed(tmp_path, files, {})
     assert found.manifest.classes == ("gehen", "prüfen")
     assert [len(found.manifest.select(split)) for split in ("train", "test")] == [2, 2]
     assert all(Path(path).is_file() for path in found.manifest.paths())

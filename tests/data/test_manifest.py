@@ -1,5 +1,6 @@
 """Manifests: what goes in comes out, whatever the names; every mistake is named by its line."""
 
+import hashlib
 import unicodedata
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from claver.data import Manifest, Sample, overlap, read_manifest, write_manifest
 from claver.data.classes import DATASETS, ClassFinder, dataset_classes
 from claver.errors import ClaverError
 from claver.names import plain
+from claver.prompts import BENCHMARKS, benchmark_classes
 
 # Any file name a system may hold: commas, quotes, blanks at either end, line breaks, bytes that are not UTF-8.
 NAMES = st.text(
@@ -160,6 +162,26 @@ def test_paths_are_relative_below_the_root_and_absolute_elsewhere(tmp_path: Path
     (tmp_path / "lists").mkdir()
     write_manifest(outside, tmp_path / "lists" / "m.csv")
     assert read_manifest(tmp_path / "lists" / "m.csv").paths() == outside.paths()
+
+
+# How many, and how the SHA-256 of the lines begins, of the lists that the datasets' authors published.
+OFFICIAL = {
+    "kinetics400": (400, "a8dafb93a1204d4e"),
+    "kinetics600": (600, "5d9a560f98fcfed0"),
+    "ucf101": (101, "3ec3894f84996395"),
+    "hmdb51": (51, "c9009d10a488ca0f"),
+    "ssv2": (174, "a31a2ad624a558d6"),
+    "kinetics600-draw1": (160, "af31b25d446031c5"),
+    "kinetics600-draw2": (160, "c7dd90897fb1bcde"),
+    "kinetics600-draw3": (160, "08c0aa3eccfab8df"),
+}
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_class_lists_have_the_sums_of_the_official_ones(name: str) -> None:
+    classes = benchmark_classes(name, raw=True) if name in BENCHMARKS else dataset_classes(name)
+    begins = hashlib.sha256("\n".join(classes).encode()).hexdigest()[:16]
+    assert (len(classes), begins) == OFFICIAL[name]
 
 
 def test_class_lists_agree_with_the_official_ones(shared: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from claver.explain.relevance import VideoRelevance, text_relevance, video_relevance
+from claver.explain.relevance import text_relevance, video_relevance
 from claver.models import Claver
 from claver.models.config import Temporal
 from claver.models.objective import video_embedding
@@ -163,6 +163,4 @@ def test_the_measure_would_see_a_whole_matrix() -> None:
     with Largest() as largest:
         found = video_relevance(model, clip(frames).float(), unit_text(model), piece=2**30)
     assert largest.elements >= config.heads * total * total
-    assert isinstance(found, VideoRelevance)
-    assert "moments" in dir(found)
     torch.testing.assert_close(found.moments, found.combined.flatten(1).sum(1))

@@ -52,6 +52,13 @@ def test_known_ids(clip: Tokenizer) -> None:
     assert clip.encode("a photo of a cat") == [49406, 320, 1125, 539, 320, 2368, 49407]
 
 
+def test_known_ids_of_the_packaged_vocabulary() -> None:
+    packaged = packaged_clip_tokenizer()
+    if packaged is None:
+        pytest.skip("instant-clip-tokenizer (extra clip-vocabulary) is not installed")
+    assert packaged.encode("a photo of a cat") == [49406, 320, 1125, 539, 320, 2368, 49407]
+
+
 def test_merges_equal_transformers(clip: Tokenizer, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="transformers (extra hf) is not installed")
     (tmp_path / "tokenizer.json").write_text(clip.json or "")
@@ -149,7 +156,7 @@ def test_the_right_one_is_none_of_these(tmp_path: Path) -> None:
     assert tokenizer.encode("ab")[0] == 98
 
 
-def test_vocabulary_files_are_read_in_bounds(tmp_path: Path, shared: Path) -> None:
+def test_vocabulary_files_are_read_in_bounds(tmp_path: Path) -> None:
     bomb = tmp_path / "bpe_simple_vocab_16e6.txt.gz"
     with gzip.open(bomb, "wb", compresslevel=9) as file:
         for _ in range(17):

@@ -90,10 +90,13 @@ def test_tables_that_are_wrong_say_where(tmp_path: Path, contents: str, message:
         read_actions(tmp_path / "a.csv")
 
 
-def test_class_files_with_numbers_and_header_give_the_names(shared: Path) -> None:
-    folder = shared / "cases" / "labels" / "class_file_id_name"
-    for name in ("labels.csv", "labels_numbered.txt"):
-        assert read_actions(folder / name).names == ("abseiling", "tai chi")
+def test_class_files_with_numbers_and_header_give_the_names(tmp_path: Path) -> None:
+    for name, text in (("a.csv", "id,name\n0,abseiling\n1,tai chi\n"), ("a.txt", "0 abseiling\n1 tai chi\n")):
+        (tmp_path / name).write_text(text)
+        assert read_actions(tmp_path / name).names == ("abseiling", "tai chi")
+
+
+def test_the_class_file_of_ucf_gives_its_names(shared: Path) -> None:
     lines = (shared / "meta" / "ucf101" / "classInd.txt").read_text().splitlines()
     names = tuple(split_camel_case(line.split()[1]) for line in lines)
     assert read_actions(shared / "meta" / "ucf101" / "classInd.txt").names == names
