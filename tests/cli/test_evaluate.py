@@ -64,6 +64,8 @@ def test_splits_beside_the_paper(run: Claver, place: Path) -> None:
     assert result["top1"]["std"] is not None
     assert "1 could not be read and count as wrong" in done.stdout
     assert "3 classes compete" in done.stdout
+    assert "\nMost frequent errors of one, label → answer:\n  " in done.stdout
+    assert " 1 times" not in done.stdout
     assert sorted(file.name for file in place.glob("result*")) == ["result.json"]
 
 

@@ -91,6 +91,12 @@ def test_a_class_without_texts_and_a_start_of_other_frames_or_layers(place: Path
         train("init_from=start/config.json")
 
 
+def test_a_bar_of_tokens_is_shown_where_some_are_computed(place: Path) -> None:
+    """Where all are kept already it stood at 0 of an unknown number until the end."""
+    assert "image tokens" in train("videos.cache=./kept_tokens")
+    assert "image tokens" not in train("videos.cache=./kept_tokens", "--resume", "never")
+
+
 def test_a_video_in_train_and_test_is_warned_of_once(place: Path, caplog: pytest.LogCaptureFixture) -> None:
     listed(place / "clips.csv", [*ROWS, "0.mp4,bow,test"])
     train("videos.cache=./kept_tokens")

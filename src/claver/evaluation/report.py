@@ -151,7 +151,8 @@ def _print_notes(console: Console, evaluations: Sequence[Evaluation]) -> None:
     many = f"{' or '.join(map(str, competing))} classes compete."
     console.print(alone if competing == [1] else many, highlight=False)
     confusions = evaluations[0].confusions(5)
-    if confusions and len(evaluations) > 1:
-        console.print(f"Of {escape(evaluations[0].test.name)}:", highlight=False)
+    if confusions:
+        where = f" of {escape(evaluations[0].test.name)}" if len(evaluations) > 1 else ""
+        console.print(f"Most frequent errors{where}, label → answer:", highlight=False)
     for own, taken, times in confusions:
-        console.print(f"  {escape(own)} → {escape(taken)}: {times} times", highlight=False)
+        console.print(f"  {escape(own)} → {escape(taken)}: {times} clip{'s' * (times > 1)}", highlight=False)

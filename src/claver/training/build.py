@@ -58,8 +58,12 @@ def _build_videos(recipe: Recipe, progress: Progress, device: torch.device) -> t
     model = _with_tower(start, recipe, _token_scale(start)).to(device)
     if not recipe.videos.cache:
         return model, make_task(recipe, model)
-    bar = progress.add_task("image tokens", total=None, note="")
-    return model, make_task(recipe, model, on_cached=lambda row, total: progress.update(bar, advance=1, total=total))
+    bar = progress.add_task("image tokens", total=None, note="", visible=False)  # shown if any clip is left to encode
+
+    def encoded(row: int, total: int) -> None:
+        progress.update(bar, advance=1, total=total, visible=True)
+
+    return model, make_task(recipe, model, on_cached=encoded)
 
 
 def _start(recipe: Recipe) -> Claver | None:
