@@ -98,3 +98,6 @@ def test_what_the_index_is_told(folder: Path) -> None:
 
 def test_documents_name_this_version() -> None:
     assert f"claver-{claver.__version__}-py3-none-any.whl" in (HOUSE / "README.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.*)$", (HOUSE / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert headings[0] == "Unreleased"
+    assert headings[1].startswith(f"{claver.__version__} - 20")

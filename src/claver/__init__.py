@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from claver.models import Claver, ClaverConfig, load
     from claver.recognizer import Prediction, Recognizer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "Claver": "claver.models",
