@@ -19,6 +19,7 @@ from claver.errors import ClaverError
         "recognize clip.mp4 --actions a,b --model nowhere --output clip.mp4",
         "recognize clip.mp4 --actions texts.csv --model nowhere --output texts.csv",
         "recognize clip.mp4 --actions a,b --model nowhere --output link.mp4",
+        "explain clip.mp4 --action a --output clip.mp4",
         "data check list.csv --output list.csv",
         "data check list.csv --write-good list.csv",
         "data index list.csv --output list.csv",

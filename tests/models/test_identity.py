@@ -46,6 +46,12 @@ def test_a_changed_config_is_another_model_and_a_note_beside_it_is_not(folder: P
     assert weights_identity(folder) != before
 
 
+def test_another_list_of_merges_is_another_tokenizer_and_model(folder: Path) -> None:
+    before = weights_identity(folder)
+    (folder / "bpe_simple_vocab_16e6.txt.gz").write_bytes(b"merges")
+    assert weights_identity(folder) != before
+
+
 def test_a_training_run_is_what_would_be_loaded_of_it(tmp_path: Path) -> None:
     tiny_model(seed=0).save_pretrained(tmp_path / "last")
     before = weights_identity(tmp_path)

@@ -207,6 +207,14 @@ def test_names_that_need_a_config_say_so(tmp_path: Path) -> None:
         claver.load(tmp_path / "x.bin")
 
 
+@pytest.mark.parametrize("name", ["last.ckpt", "model.pyth", "weights.PT"])
+def test_files_of_weights_by_any_of_their_suffixes(tmp_path: Path, name: str) -> None:
+    theirs = random_clip()
+    state = {f"model.{key}": value for key, value in openai_names(theirs).items()}
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / name)
+    assert_same_features(claver.load(tmp_path / name, temporal="mean", heads=(4, 2)), theirs)
+
+
 def test_model_state_dict_of_other_training_code(tmp_path: Path) -> None:
     theirs = random_clip()
     checkpoint = {"epoch": 1, "model_state_dict": openai_names(theirs), "fusion_model_state_dict": {}}

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from claver.cli.formats import check_apart
 from claver.cli.inputs import given_actions
 from claver.cli.model import (
     DeviceOption,
@@ -71,6 +72,7 @@ def explain(
     # Cheap mistakes first, before weights are read.
     named = check_actions(action, against)
     check_target(output)
+    check_apart((output,), (clip, actions))
     competing = None if actions is None else read_actions(given_actions(actions))
     loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
     if competing is None and loaded.learned is None:

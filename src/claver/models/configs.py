@@ -11,9 +11,10 @@ from claver.models.folder import CONFIG, TOKENIZER, read_config
 from claver.models.hugging_face import PREPROCESSOR, PROCESSOR, config_from_hugging_face, read_preprocessor
 from claver.models.learned import ACTIONS
 from claver.models.open_clip import OPEN_CLIP_CONFIG, config_from_open_clip
+from claver.models.tokenizer import MERGES
 from claver.models.weights import Kind, find_weights
 
-CONFIGS = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, ACTIONS, "vocab.json", "merges.txt"]
+CONFIGS = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, ACTIONS, "vocab.json", "merges.txt", MERGES]
 """Files of a model besides its weights."""
 
 

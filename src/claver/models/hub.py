@@ -10,7 +10,7 @@ from claver.errors import CheckpointError
 from claver.models.configs import CONFIGS, config_of_folder, kind_of
 from claver.models.files import require_regular
 from claver.models.folder import weights_in
-from claver.models.weights import Kind, patterns_of
+from claver.models.weights import SUFFIXES, Kind, patterns_of
 
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w.-]+")
 
@@ -24,7 +24,7 @@ def locate(source: str | Path, revision: str | None, token: str | None) -> Path:
     path = Path(source).expanduser()
     if path.exists():
         return weights_in(path) if path.is_dir() else require_regular(path)
-    if not _HUB_ID.fullmatch(str(source)) or path.suffix in (".pt", ".pth", ".bin", ".safetensors"):
+    if not _HUB_ID.fullmatch(str(source)) or path.suffix.lower() in SUFFIXES:
         raise CheckpointError(f"there is no file or folder {source}; a Hugging Face id looks like name/model")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError

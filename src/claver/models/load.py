@@ -25,7 +25,7 @@ from claver.models.open_clip import OPEN_CLIP_CONFIG
 from claver.models.temporal import TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
 from claver.models.unpickle import is_torchscript
-from claver.models.weights import Kind, find_weights, read_tensors
+from claver.models.weights import SUFFIXES, Kind, find_weights, read_tensors
 from claver.video.transforms import Preprocess
 
 _UNTRAINED = (
@@ -138,10 +138,12 @@ def _read(
         kind = kind_of(path)
         config_of_folder(path, kind)  # nothing is read for a config that makes no sense
         files = find_weights(path, kind)
-    elif path.suffix in (".safetensors", ".pt", ".pth", ".bin"):
+    elif path.suffix.lower() in SUFFIXES:
         files, openai = [path], is_torchscript(path)
     else:
-        raise CheckpointError(f"{path} is no checkpoint: a folder, .safetensors, .pt or .pth is needed")
+        raise CheckpointError(
+            f"{path} is no checkpoint: a folder is needed, or a file that ends in {', '.join(SUFFIXES)}"
+        )
     raw = read_tensors(files)
     try:
         layout, kept = layout_of(raw)

@@ -16,6 +16,8 @@ from claver.log import logger, say_once
 from claver.models.config import TextConfig
 from claver.models.files import read_json, read_text
 
+MERGES = "bpe_simple_vocab_16e6.txt.gz"
+"""As OpenAI calls the file of CLIP's merges."""
 CLIP_VOCABULARY = 49408
 CLIP_MERGES = 49152 - 256 - 2
 """CLIP keeps this many merges of its file."""
@@ -129,7 +131,7 @@ def find_tokenizer(folder: Path, text: TextConfig, explicit: str | Path | None =
 
 def _tokenizer_at(place: Path, context: int) -> Tokenizer | None:
     if place.is_dir():
-        names = ("tokenizer.json", "vocab.json", "bpe_simple_vocab_16e6.txt.gz")
+        names = ("tokenizer.json", "vocab.json", MERGES)
         found = next((place / name for name in names if (place / name).is_file()), None)
         return None if found is None else _tokenizer_at(found, context)
     if not place.is_file():

@@ -20,6 +20,8 @@ OPEN_CLIP_WEIGHTS = (
     "open_clip_pytorch_model.safetensors",
     "open_clip_pytorch_model.bin",
 )
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pyth")
+"""Of single files of weights, in whatever case."""
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
@@ -76,7 +78,7 @@ def read_tensors(files: list[Path]) -> dict[str, Tensor]:
     """
     state: dict[str, Tensor] = {}
     for file in files:
-        found = read_safetensors(file) if file.suffix == ".safetensors" else read_pickled_state(file)
+        found = read_safetensors(file) if file.suffix.lower() == ".safetensors" else read_pickled_state(file)
         if twice := sorted(found.keys() & state.keys()):
             raise CheckpointError(f"{file} holds {twice[0]!r}, which another shard holds as well")
         state |= found
