@@ -142,8 +142,8 @@ def test_damage_is_found(shards: Path, tmp_path: Path) -> None:
     assert verify_shards(folder) == [f"{path} is missing"]
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../elsewhere.tar", "below/shard-000000.tar", "shard-000001.tar", 7])
-def test_a_list_that_names_another_file_is_refused(shards: Path, tmp_path: Path, name: object) -> None:
+@pytest.mark.parametrize("name", ["/etc/passwd", "../elsewhere.tar", "below/shard-000000.tar", "shard-000001.tar"])
+def test_a_list_that_names_another_file_is_refused(shards: Path, tmp_path: Path, name: str) -> None:
     change_list(shards, tmp_path / "s", file=name)
     with pytest.raises(ClaverError, match=r"names .*; a list names the shard beside it, shard-000000\.tar"):
         open_shards(tmp_path / "s")
@@ -153,8 +153,24 @@ def test_a_list_that_names_another_file_is_refused(shards: Path, tmp_path: Path,
 def test_a_list_of_bytes_outside_its_shard_is_refused(shards: Path, tmp_path: Path, offset: object, size: int) -> None:
     member = {"row": 0, "path": "a.avi", "label": 0, "split": "", "offset": offset, "size": size}
     change_list(shards, tmp_path / "s", members=[member])
-    with pytest.raises(ClaverError, match=r"shard-000000\.json (lists a clip beyond|is not a list of a shard)"):
+    with pytest.raises(ClaverError, match=r"shard-000000\.json (lists a clip beyond|is not a list of shards)"):
         open_shards(tmp_path / "s")
+
+
+@pytest.mark.parametrize("value", [None, -1, 1.5, True, "x", [1], {}])
+@pytest.mark.parametrize("place", ["index.json", "shard-000000.json", "member"])
+def test_lists_of_odd_values_are_one_sentence(shards: Path, tmp_path: Path, place: str, value: object) -> None:
+    shutil.copytree(shards, tmp_path / "s")
+    listed = tmp_path / "s" / ("shard-000000.json" if place == "member" else place)
+    said = json.loads(listed.read_text())
+    target = said["members"][0] if place == "member" else said
+    for name, right in list(target.items()):
+        if name not in ("plan", "clips") and type(value) is not type(right):
+            target[name] = value
+            listed.write_text(json.dumps(said))
+            with pytest.raises(ClaverError):
+                open_shards(tmp_path / "s")
+            target[name] = right
 
 
 def change_list(shards: Path, folder: Path, **changes: object) -> None:

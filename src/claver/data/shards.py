@@ -171,7 +171,7 @@ def _finished(folder: Path, number: int, mark: str) -> Shard | None:
     tar, listed = (folder / name for name in _names(number))
     if not listed.exists() or not tar.exists():
         return None
-    shard = _shard(_read_json(listed))
+    shard = _listed(folder, number)
     return shard if tar.stat().st_size == shard.size else None
 
 
@@ -262,19 +262,34 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _shard(said: dict[str, Any]) -> Shard:
-    members = tuple(Member(**member) for member in said["members"])
+def _require(said: Any, path: Path, kinds: dict[str, type]) -> Any:
+    """`said`, an object whose values are of these types, numbers from 0 on.
+
+    Raises:
+        ClaverError: it is another.
+    """
+    for name, kind in kinds.items():
+        value = said.get(name) if isinstance(said, dict) else None
+        if type(value) is not kind or (isinstance(value, int) and value < 0):
+            raise ClaverError(
+                f"{path} is not a list of shards: {name} is missing there, or odd; write the shards again"
+            )
+    return said
+
+
+def _shard(said: Any, path: Path) -> Shard:
+    _require(said, path, {"file": str, "size": int, "sha256": str, "members": list})
+    fields = {"row": int, "path": str, "label": int, "split": str, "offset": int, "size": int}
+    whole = [_require(member, path, fields) for member in said["members"]]
+    members = tuple(Member(**{name: member[name] for name in fields}) for member in whole)
     return Shard(said["file"], said["size"], said["sha256"], members)
 
 
 def _listed(folder: Path, number: int) -> Shard:
     """A shard by its list, which may name nothing but the shard beside it and the bytes within."""
     tar, name = _names(number)
-    try:
-        shard = _shard(_read_json(folder / name))
-        within = all(m.offset >= 0 and m.size > 0 and m.offset + m.size <= shard.size for m in shard.members)
-    except (KeyError, TypeError) as error:
-        raise ClaverError(f"{folder / name} is not a list of a shard: {error}") from error
+    shard = _shard(_read_json(folder / name), folder / name)
+    within = all(m.size > 0 and m.offset + m.size <= shard.size for m in shard.members)
     if shard.file != tar:
         raise ClaverError(f"{folder / name} names {shard.file!r}; a list names the shard beside it, {tar}")
     if not within:
@@ -296,6 +311,9 @@ def read_index(folder: str | Path) -> tuple[dict[str, Any], list[Shard]]:
     index = _read_json(folder / INDEX)
     if index.get("form") != FORM:
         raise ClaverError(f"{folder / INDEX} is of form {index.get('form')!r}, not {FORM!r}")
+    _require(index, folder / INDEX, {"dataset": str, "classes": list, "raw_classes": list, "shards": list})
+    if not all(isinstance(name, str) for name in index["classes"] + index["raw_classes"]):
+        raise ClaverError(f"{folder / INDEX} is not a list of shards: its classes are no texts; write the shards again")
     return index, [_listed(folder, number) for number in range(len(index["shards"]))]
 
 
