@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import torch
 
@@ -24,7 +25,7 @@ def rows(settings: Settings, machine: Machine) -> list[Row]:
 
 
 def _rows(size: str, kind: Temporal, settings: Settings, machine: Machine) -> list[Row]:
-    model, video = random_model(size, kind), torch.randn(1, FRAMES, 3, 224, 224)
+    model, video = random_model(size, kind, quick=settings.quick), torch.randn(1, FRAMES, 3, 224, 224)
     usual, half = UsualVideo(model).eval(), copy.deepcopy(model).bfloat16()
     expected = usual(video)
     assert_same(model.encode_video(video), expected)
@@ -41,9 +42,13 @@ def _rows(size: str, kind: Temporal, settings: Settings, machine: Machine) -> li
     ]
 
 
-def random_model(size: str, kind: Temporal, frames: int = FRAMES) -> Claver:
-    """A model of random weights, the temporal tower's too, so that its mask matters."""
+def random_model(size: str, kind: Temporal, frames: int = FRAMES, *, quick: bool = False) -> Claver:
+    """A model of random weights, the temporal tower's too, so its mask matters; if `quick`, of 2 layers a tower."""
     torch.manual_seed(0)
-    model = Claver(named_config(size, kind, frames)).eval()
+    config = named_config(size, kind, frames)
+    if quick:
+        image, text = replace(config.image, layers=2), replace(config.text, layers=2)
+        config = replace(config, image=image, text=text, temporal=replace(config.temporal, layers=2))
+    model = Claver(config).eval()
     model.temporal.initialise("random")
     return model

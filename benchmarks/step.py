@@ -39,7 +39,7 @@ def rows(settings: Settings) -> list[Row]:
 
 def _rows(kind: Temporal, settings: Settings) -> list[Row]:
     clips, frames, classes = (1, 2, 1) if settings.quick else (CLIPS, FRAMES, CLASSES)
-    model, batch = random_model("B/32", kind, frames), Batch.drawn(clips, frames, classes)
+    model, batch = random_model("B/32", kind, frames, quick=settings.quick), Batch.drawn(clips, frames, classes)
     usual, ours, name = (
         UsualStep(model),
         OurStep(model),

@@ -33,7 +33,7 @@ def rows(settings: Settings, machine: Machine) -> list[Row]:
     if tokens is None:
         return [missing(AREA, "Kinetics-400", "needs the package instant-clip-tokenizer")]
     tokens = tokens[:10] if settings.quick else tokens
-    model = random_model("B/32", "mean")
+    model = random_model("B/32", "mean", quick=settings.quick)
     usual, half, wide = UsualText(model).eval(), copy.deepcopy(model).bfloat16(), padded(tokens)
     expected = usual(wide)
     assert_same(model.encode_text(tokens), expected)

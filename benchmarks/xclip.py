@@ -29,7 +29,7 @@ def rows(settings: Settings) -> list[Row]:
     tokens = class_tokens("hmdb51")
     if tokens is None:
         return [missing(AREA, "X-CLIP B/32", "needs the package instant-clip-tokenizer")]
-    model, video = random_model("B/32", "kmct"), torch.randn(1, FRAMES, 3, 224, 224)
+    model, video = random_model("B/32", "kmct", quick=settings.quick), torch.randn(1, FRAMES, 3, 224, 224)
     return [_encoder(theirs, model, video, settings), *_answers(theirs, model, video, tokens, settings)]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,7 +131,7 @@ def test_results_of_an_earlier_run_are_moved_aside_and_never_answer_for_a_new_on
 
 def test_a_best_model_without_a_checkpoint_is_moved_aside_as_well(tmp_path):
     train(tmp_path, evaluate_every=6)
-    checkpoints.shutil.rmtree(tmp_path / "last")
+    shutil.rmtree(tmp_path / "last")
     train(tmp_path, steps=2, resume=True)
     assert not (tmp_path / "best").exists()
     assert (tmp_path / "earlier-1" / "best").is_dir()
