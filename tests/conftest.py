@@ -12,9 +12,11 @@ settings.load_profile("claver")
 
 os.environ["CLAVER_CACHE"] = ""  # nothing is left in the home of whoever runs the tests, in any process of theirs
 
-# A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C.
+# A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C and SIGQUIT.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGQUIT") and signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
