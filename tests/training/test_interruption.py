@@ -20,6 +20,7 @@ from claver.errors import ClaverError
 from claver.files import only_writer
 from claver.training import Trainer
 from claver.training import checkpoint as checkpoints
+from claver.training.ema import Ema
 from claver.training.interruption import Interrupted, Stop
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -66,6 +67,30 @@ def test_told_to_stop_while_it_measures_a_run_measures_again_when_it_goes_on(tmp
     monkeypatch.undo()
     resumed = train(tmp_path / "cut", resume=True, **settings)
     assert resumed.figures == whole.figures
+    for place in ("best", "last", "last/ema"):
+        assert same_weights(*(claver.load(tmp_path / run / place) for run in ("cut", "whole"))), place
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_told_to_stop_while_averaged_weights_take_their_place_a_run_keeps_its_own(tmp_path, monkeypatch, when):
+    settings = {"evaluate_every": 6, "ema": 0.9}
+    whole, put, calls = train(tmp_path / "whole", **settings), Ema._put, []
+
+    def half_done(ema, values):
+        calls.append(values)
+        if len(calls) == 1 + (when == "after"):  # the averages come, then the weights come back
+            name, parameter = next(iter(ema._parameters.items()))
+            parameter.data = values[name]
+            os.kill(os.getpid(), signal.SIGTERM)
+        put(ema, values)
+
+    monkeypatch.setattr(Ema, "_put", half_done)
+    with pytest.raises(Interrupted) as told:
+        train(tmp_path / "cut", **settings)
+    monkeypatch.undo()
+    assert told.value.step == saved_step(tmp_path / "cut") == 6 + (when == "after")
+    resumed = train(tmp_path / "cut", resume=True, **settings)
+    assert (resumed.losses, resumed.figures) == (whole.losses, whole.figures)
     for place in ("best", "last", "last/ema"):
         assert same_weights(*(claver.load(tmp_path / run / place) for run in ("cut", "whole"))), place
 

@@ -37,16 +37,17 @@ class Ema:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model has the averaged weights within this context, and its own again after it."""
-        self._exchange()
+        """The model has the averaged weights within this context, and its own again after it, however it ends."""
+        own = {name: parameter.data for name, parameter in self._parameters.items()}
         try:
+            self._put(self._means)
             yield
         finally:
-            self._exchange()
+            self._put(own)
 
-    def _exchange(self) -> None:
+    def _put(self, values: Mapping[str, Tensor]) -> None:
         for name, parameter in self._parameters.items():
-            parameter.data, self._means[name] = self._means[name], parameter.data
+            parameter.data = values[name]
 
     def tensors(self) -> dict[str, Tensor]:
         """The averages under the names of the parameters, on the CPU."""

@@ -281,13 +281,9 @@ class Trainer:
 
     def _keep(self, run: _Run, done: int) -> None:
         """Measure and save what is due."""
-        if self.recipe.evaluates(done, len(self.task)):
-            try:
-                with run.stop.at_once():  # it may take long, and begins anew when the run goes on
-                    self._evaluate(run, done)
-            except Interrupted as stop:
-                self._save(run, done)
-                raise Interrupted(stop.number, done) from None
+        if self.recipe.evaluates(done, len(self.task)) and (number := self._evaluate(run, done)):
+            self._save(run, done)
+            raise Interrupted(number, done)
         every, minutes = self.recipe.checkpoint_every, self.recipe.checkpoint_minutes
         late = minutes is not None and time.monotonic() - run.saved >= 60 * minutes
         if done == run.total or late or (every is not None and done % every == 0):
@@ -301,22 +297,35 @@ class Trainer:
             state = State(done, self.recipe.model_dump(mode="json"), self.losses, self.figures, run.scaler)
             save_checkpoint(self.folder, self.model, run.optimizer, state, run.ema)
 
-    def _evaluate(self, run: _Run, done: int) -> None:
-        """Measure the model, or that of the averaged weights, and keep it if it is the best so far."""
+    def _evaluate(self, run: _Run, done: int) -> int:
+        """Measure the model, or that of the averaged weights; returns the signal that cut it short, else 0.
+
+        It may take long, so it is not finished then: it begins anew when the run goes on.
+        """
         self.model.eval()
+        # Weights are never left half exchanged: signals are obeyed at once within, and noted around it.
         with nullcontext() if run.ema is None else run.ema.applied():
-            figures = self.task.evaluate(self.model)
-            scores = [next(iter(earlier.values())) for earlier in self.figures.values() if earlier]
-            if (
-                self.folder is not None
-                and _first()
-                and figures
-                and next(iter(figures.values())) > max(scores, default=-math.inf)
-            ):
-                save_best(self.folder, self.model, figures, done)
+            try:
+                with run.stop.at_once():
+                    self._measure(run, done)
+            except Interrupted as stop:
+                return stop.number
+        self.model.train()
+        return 0
+
+    def _measure(self, run: _Run, done: int) -> None:
+        """Measure the model as it is, and keep it if it is the best so far."""
+        figures = self.task.evaluate(self.model)
+        scores = [next(iter(earlier.values())) for earlier in self.figures.values() if earlier]
+        if (
+            self.folder is not None
+            and _first()
+            and figures
+            and next(iter(figures.values())) > max(scores, default=-math.inf)
+        ):
+            save_best(self.folder, self.model, figures, done)
         self.figures[done] = figures
         note_figures(run.accelerator, figures, done)
-        self.model.train()
 
     def _resume(self, run: _Run) -> int:
         found = None if self.folder is None else find_checkpoint(self.folder)
