@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import claver
 from claver.cli.main import app
 from claver.errors import ClaverError
+from claver.training.interruption import Interrupted
 
 RECIPE = {
     "task": "clips",
@@ -77,6 +78,30 @@ def test_never_begins_anew_and_auto_goes_on(recipe: Path, tmp_path: Path) -> Non
     assert weights(tmp_path / "run" / "last") == before
     run(recipe, "seed=1", "--output", tmp_path / "run", "--resume", "never")
     assert weights(tmp_path / "run" / "last") != before
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"step": 3}', "{"])
+def test_a_dry_run_says_of_a_damaged_checkpoint_that_it_is(recipe: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "run" / "last").mkdir(parents=True)
+    (tmp_path / "run" / "last" / "state.json").write_text(content)
+    with pytest.raises(ClaverError, match=r"checkpoint .*last cannot be read: "):
+        run(recipe, "--dry-run", "--output", tmp_path / "run")
+
+
+def test_told_never_to_resume_and_interrupted_the_command_that_would_is_named(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(recipe, "--output", tmp_path / "run")
+
+    def interrupt(*arguments: object) -> None:
+        raise Interrupted(2, 3)
+
+    monkeypatch.setattr("claver.cli.train._run", interrupt)
+    command = ["train", str(recipe), "--output", str(tmp_path / "run")]
+    for more, how in ([], "the same command"), (["--resume", "never"], "the same command without --resume never"):
+        result = CliRunner().invoke(app, [*command, *more])
+        assert result.exit_code == 130
+        assert f"has step 3, and {how} resumes there" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(

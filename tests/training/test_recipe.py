@@ -29,6 +29,17 @@ def test_an_unknown_key_is_answered_with_the_nearest_right_one(change, nearest):
         load_recipe("motion_stills", [change])
 
 
+def test_what_is_wrong_is_told_where_it_was_written(tmp_path):
+    (tmp_path / "mine.yaml").write_text("base: motion\nlr: -1\n")
+    said = r"^in the change 'epocs=3': unknown key 'epocs'; did you mean 'epochs'\?$"
+    with pytest.raises(ClaverError, match=said):
+        load_recipe("motion", ["seed=1", "epocs=3"])
+    with pytest.raises(ClaverError, match=r"^in the change 'temporal.layers=x': temporal.layers: "):
+        load_recipe("motion", ["temporal.layers=2", "temporal.layers=x"])
+    with pytest.raises(ClaverError, match=r"^\S*mine.yaml: lr: "):
+        load_recipe(tmp_path / "mine.yaml", ["seed=1", "lora.rank=4"])
+
+
 def test_a_misspelt_recipe_is_answered_with_the_nearest():
     with pytest.raises(ClaverError, match=r"there is no recipe 'own_clip'; did you mean 'own_clips'\?$"):
         find_recipe("own_clip")

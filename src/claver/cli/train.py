@@ -74,10 +74,10 @@ def train(
         with stop.watched(), stop.at_once():
             _run(chosen, folder, resume is Resume.auto)
     except Interrupted as told:
-        complain(f"interrupted; {_resumes(folder, told.step)}")
+        complain(f"interrupted; {_resumes(folder, told.step, resume)}")
         raise typer.Exit(128 + told.number) from None
     except KeyboardInterrupt:
-        complain(f"interrupted; {_resumes(folder, None)}")
+        complain(f"interrupted; {_resumes(folder, None, resume)}")
         raise typer.Exit(130) from None
     finally:
         leave()
@@ -92,7 +92,7 @@ def _show_plan(recipe: Recipe, folder: Path, resume: bool) -> None:
     console.print(table)
 
 
-def _resumes(folder: Path, step: int | None) -> str:
+def _resumes(folder: Path, step: int | None, resume: Resume) -> str:
     """Where the same command resumes; without the step of a checkpoint just saved, where the last one says."""
     from claver.training.checkpoint import find_checkpoint, step_of
 
@@ -100,7 +100,8 @@ def _resumes(folder: Path, step: int | None) -> str:
         step = step_of(found)
     if step is None:
         return "no step was saved yet, so the same command starts at the first"
-    return f"{folder / 'last'} has step {step}, and the same command resumes there"
+    command = "the same command" + (" without --resume never" if resume is Resume.never else "")
+    return f"{folder / 'last'} has step {step}, and {command} resumes there"
 
 
 def _run(recipe: Recipe, folder: Path, resume: bool) -> None:

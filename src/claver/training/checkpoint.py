@@ -120,10 +120,7 @@ def step_of(checkpoint: Path) -> int:
     Raises:
         CheckpointError: it is damaged.
     """
-    try:
-        return _read_state(checkpoint).step
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"checkpoint {checkpoint} cannot be read: {error}") from error
+    return _read_state(checkpoint).step
 
 
 def check_same_run(checkpoint: Path, recipe: Recipe, learned: Learned | None) -> int:
@@ -164,9 +161,12 @@ def load_checkpoint(
 
 
 def _read_state(path: Path) -> State:
-    values = json.loads((path / STATE).read_text(encoding="utf-8"))
-    values["figures"] = {int(step): figures for step, figures in values.get("figures", {}).items()}
-    return State(**values)
+    try:
+        values = json.loads((path / STATE).read_text(encoding="utf-8"))
+        values["figures"] = {int(step): figures for step, figures in values.get("figures", {}).items()}
+        return State(**values)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
 
 
 def _put(target: Path, fill: Callable[[Path], None]) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -164,15 +164,15 @@ def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
         ClaverError: no such file or base, not YAML, a wrong value, or an unknown key, answered with the nearest
             right one or with all.
     """
-    path = find_recipe(source)
+    path, changed = find_recipe(source), tuple(changes)
     values = read_recipe(path)
-    for change in changes:
+    for change in changed:
         _change(values, change)
-    return make_recipe(values, str(path))
+    return make_recipe(values, str(path), changed)
 
 
-def make_recipe(values: dict[str, Any], name: str = "recipe") -> Recipe:
-    """Validate plain values; errors as in `load_recipe`."""
+def make_recipe(values: dict[str, Any], name: str = "recipe", changes: Sequence[str] = ()) -> Recipe:
+    """Validate plain values; errors as in `load_recipe`, of what `changes` brought about or of what `name` says."""
     if "base" in values:
         raise ClaverError(
             f"{name}: base is no change of a recipe but a line of its file; name the other recipe instead"
@@ -180,7 +180,15 @@ def make_recipe(values: dict[str, Any], name: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise ClaverError(f"{name}: {_explain(error.errors()[0])}") from error
+        first = error.errors()[0]
+        raise ClaverError(f"{_origin(first, name, changes)}: {_explain(first)}") from error
+
+
+def _origin(error: Any, name: str, changes: Sequence[str]) -> str:
+    """The change that set what is wrong, or else the name of the recipe."""
+    place = ".".join(map(str, error["loc"])) + "."
+    mine = [change for change in changes if place.startswith(change.partition("=")[0] + ".")]
+    return f"in the change {mine[-1]!r}" if mine else name
 
 
 def _change(values: dict[str, Any], change: str) -> None:
