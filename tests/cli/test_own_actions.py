@@ -72,6 +72,18 @@ def test_recognize_names_them_as_if_they_were_given_with_their_texts(place: Path
     assert other != own
 
 
+@pytest.mark.parametrize(
+    ("actions", "said"),
+    [("bow,jump,wabe", "'wabe' (did you mean 'wave'?)"), ("Bow,run,jump", ""), ("bow,wave,waves", "")],
+)
+def test_a_name_much_like_a_learned_one_is_told(place: Path, actions: str, said: str) -> None:
+    words = ["recognize", "7.mp4", "--model", "run", "--format", "jsonl", "--actions", actions]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert {answer["action"] for answer in json.loads(result.stdout)["top"]} == set(actions.split(","))
+    lines = [line for line in result.stderr.splitlines() if "did you mean" in line]
+    assert lines == ([f"claver: not among the actions that the model was trained on: {said}"] if said else [])
+
+
 def test_a_clip_without_own_actions_keeps_kinetics(place: Path) -> None:
     answer = json.loads(run("recognize", "7.mp4", "--model", "start", "--format", "jsonl", "--top", "400"))
     assert len(answer["top"]) == 400

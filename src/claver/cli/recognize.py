@@ -36,6 +36,7 @@ from claver.cli.model import (
 )
 from claver.errors import ClaverError
 from claver.files import write_whole
+from claver.suggest import nearest
 from claver.terminal import complain, put, say, tell
 
 if TYPE_CHECKING:
@@ -209,6 +210,17 @@ def _list(records: Sequence[Record], total: int, what: str, line: Callable[[Reco
         complain(line(record))
 
 
+def _tell_misspelt(given: Sequence[str], learned: Sequence[str]) -> None:
+    """Say which names are much like one that the model learned: any text is an action, a misspelt one as well."""
+    free = [name for name in learned if name not in given]
+    near = [(name, nearest(name, free)) for name in given if name not in learned]
+    pairs = [
+        f"{name!r} (did you mean {other!r}?)" for name, other in near if other and other.casefold() != name.casefold()
+    ]
+    if pairs:
+        tell(f"not among the actions that the model was trained on: {', '.join(pairs)}")
+
+
 def _recognizer(
     model: str | None,
     actions: str | tuple[str, ...] | None,
@@ -231,6 +243,8 @@ def _recognizer(
         competing = read_actions(DEFAULT_ACTIONS, texts=texts)
     elif competing is None and loaded.learned is not None:
         tell(f"of the {len(loaded.learned.names)} actions that the model was trained on")
+    elif competing is not None and loaded.learned is not None and "," in str(actions):
+        _tell_misspelt(competing.names, loaded.learned.names)
     with encoding_shown() as progress:
         settings: dict[str, Any] = {"views": looks, "frames": frames, "progress": progress}
         return Recognizer(loaded, competing, texts=texts if competing is None else None, **settings)
