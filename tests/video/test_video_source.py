@@ -163,7 +163,10 @@ def test_pipes_and_devices_do_not_block(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".mp4", "a/" * 3000 + "b.mp4", "a\0b.mp4"])
 def test_a_name_that_no_file_can_have(name: str) -> None:
-    assert refusal(name).startswith(f"{name}: it cannot be opened (")
+    said = refusal(name)
+    assert said.startswith(name[:8])
+    assert f"{name[-80:]}: it cannot be opened (" in said
+    assert len(said) < 500, "of an endless name its beginning and its end"
 
 
 def test_a_disk_that_fails_is_not_taken_for_the_end_of_the_file(tmp_path: Path) -> None:
