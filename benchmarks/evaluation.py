@@ -46,7 +46,7 @@ def rows(settings: Settings, classes: int = CLASSES) -> list[Row]:
     assert_same(ours(), usual())
     name = f"one clip, B/32, {views} views, {tokens_KCL.shape[1]} classes × {TEXTS} texts"
     once = Settings(quick=settings.quick, budget=0, least=1, most=1, clock=settings.clock)  # minutes, not seconds
-    note = "the usual way once; ours has the texts encoded before"
+    note = "the reference implementation once; ours has the texts encoded before"
     return [row.labelled(name, note=note) for row in compare(AREA, "texts encoded again", usual, {name: ours}, once)]
 
 

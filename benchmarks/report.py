@@ -17,13 +17,13 @@ from benchmarks.timing import Row
 
 COLUMNS = ("what", "against", "its time", "ours", "ratio", "of rounds", "target", "note")
 INTRODUCTION = """\
-Ratios of time (and of memory) of the usual way to ours, measured side by side in one run by
+Ratios of time (and of memory) of the reference implementation to ours, measured side by side in one run by
 
     python -m benchmarks
 
 which needs `pip install -e '.[bench,clip-vocabulary]'`, and FFmpeg's libraries for torchcodec. Above 1 means that ours
 is faster or smaller. Each ratio is the median over rounds in which the two took turns, with the least and the
-greatest in brackets. The usual way stands in `benchmarks/baseline.py`; it has our weights, and the results are
+greatest in brackets. The reference implementation is `benchmarks/baseline.py`; it has our weights, and the results are
 asserted to be the same before anything is timed. X-CLIP is another model: there only the time to an answer is compared.
 `--only AREA --join` measures an area anew and keeps the rows of the others, if they are of the same machine; the date
 is that of the last run.
@@ -32,7 +32,7 @@ is that of the last run.
 
 def table(rows: Sequence[Row]) -> Table:
     """For the terminal."""
-    made = Table(title="benchmarks: the usual way ÷ ours")
+    made = Table(title="benchmarks: the reference implementation ÷ ours")
     for column in COLUMNS:
         made.add_column(column, justify="right" if column in COLUMNS[2:7] else "left")
     area = ""

@@ -1,7 +1,7 @@
 """A training step at B/32: 8 clips × 8 frames, 51 classes × 5 texts, and the memory of one at B/16.
 
-The usual way pads every text to 77 tokens, has a dense mask and computes everything; the loss (Eq. 9), the optimiser
-and what learns are the same. `python -m benchmarks.step --help` measures the memory of a single way.
+The reference implementation pads every text to 77 tokens, has a dense mask and computes everything; the loss (Eq. 9),
+the optimiser and what learns are the same. `python -m benchmarks.step --help` measures the memory of a single way.
 """
 
 from __future__ import annotations
