@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from claver.cli.quickstart import quickstart
 from claver.errors import ClaverError
 from claver.models import Claver
+from claver.training.interruption import Interrupted
 
 SMALL = [
     "stills.steps=4",
@@ -54,13 +55,17 @@ def test_a_change_that_no_recipe_takes(tmp_path, app, change):
         CliRunner().invoke(app, ["--output", str(tmp_path), "--set", change], catch_exceptions=False)
 
 
-def test_interrupted_it_says_how_to_resume(tmp_path, app, monkeypatch):
+@pytest.mark.parametrize(
+    ("raised", "codes"),
+    [(KeyboardInterrupt(), (1, 130)), (Interrupted(15), (143,)), (Interrupted(2), (130,))],  # 1: as click ends a test
+)
+def test_interrupted_it_says_how_to_resume(tmp_path, app, monkeypatch, raised, codes):
     def interrupted(*_, **__):
-        raise KeyboardInterrupt
+        raise raised
 
     monkeypatch.setattr("claver.quickstart.run_quickstart", interrupted)
     result = CliRunner().invoke(app, ["--output", str(tmp_path)])
-    assert result.exit_code in (1, 130)  # as click ends it in a test
+    assert result.exit_code in codes
     assert "interrupted; the same command with --resume resumes at the last checkpoint" in result.stderr
 
 

@@ -37,13 +37,16 @@ def quickstart(
     _check_extras()
     from claver.quickstart import run_quickstart
     from claver.screen import Screen
+    from claver.training.interruption import Interrupted
 
     output.parent.mkdir(parents=True, exist_ok=True)
     with only_writer(output):
         try:
             run_quickstart(output, seed=seed, changes=changes or [], resume=resume, console=Screen())
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as told:
             complain("interrupted; the same command with --resume resumes at the last checkpoint")
+            if isinstance(told, Interrupted):  # which heard the signal itself
+                raise typer.Exit(128 + told.number) from None
             raise
 
 
