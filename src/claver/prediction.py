@@ -154,5 +154,5 @@ def _html_row(answer: Answer, scale: float) -> str:
     width = f"width:{100 * answer.probability / scale:.1f}%;min-width:1px"
     fill = f'<div style="{width};height:0.8em;background:#7a1f7d"></div>'
     bar = f'<td style="width:12em"><div style="background:#8883;width:12em">{fill}</div></td>'
-    name = f'<td style="text-align:left">{escape(answer.action)}</td>'
+    name = f'<td style="text-align:left">{escape(shown(answer.action))}</td>'
     return f"<tr>{name}{bar}<td>{escape(percent(answer.probability))}</td></tr>"

@@ -10,6 +10,7 @@ from claver.errors import CheckpointError, ClaverError
 from claver.models import Learned
 from claver.models.blend import blend
 from claver.models.learned import ACTIONS, read_learned
+from tests.models.random_clip import random_clip
 from tests.tiny import talking_model
 
 KNOWN = Learned(("waving", "a bow"), (("a wave", "she waves"), ("er verbeugt sich – tief",)), 6, views="2x3")
@@ -36,6 +37,13 @@ def test_folders_without_it_load_and_none_is_left_by_another_model(tmp_path: Pat
     model.save_pretrained(tmp_path)
     talking_model().save_pretrained(tmp_path)
     assert not (tmp_path / ACTIONS).exists()
+
+
+def test_a_file_of_that_name_beside_another_model_is_something_else(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="transformers (extra hf) is not installed")
+    random_clip(tmp_path)
+    (tmp_path / ACTIONS).write_text('{"robot": ["grasp"]}')
+    assert claver.load(tmp_path).learned is None
 
 
 @pytest.mark.parametrize(

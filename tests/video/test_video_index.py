@@ -182,6 +182,42 @@ def test_damaged_tables_are_no_error(tables: bytes, places: list[tuple[float, in
     assert found is None or len(found.sizes) == len(found.offsets) == 20
 
 
+def with_sound(path: Path, frames: int, seconds: int) -> Path:
+    """A film whose sound is longer than its pictures."""
+    with av.open(path, "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width = video.height = 64
+        sound = container.add_stream("aac", rate=48_000, layout="mono")
+        for shade in range(frames):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), shade, dtype=np.uint8))))
+        container.mux(video.encode())
+        for second in range(seconds):
+            noise = np.random.default_rng(second).integers(-9999, 9999, (1, 48_000), dtype=np.int16)
+            part = av.AudioFrame.from_ndarray(noise, format="s16", layout="mono")
+            part.sample_rate, part.pts = 48_000, second * 48_000
+            container.mux(sound.encode(part))
+        container.mux(sound.encode())
+    return path
+
+
+def test_sound_beyond_the_pictures_is_not_read_through(tmp_path: Path) -> None:
+    data = with_sound(tmp_path / "long.mp4", 30, 40).read_bytes()
+    source = Counted(data)
+    with VideoReader(source) as video:
+        video.read([0, 29])
+        assert video.damage([0, 29]) is None
+    assert source.total < len(data) / 2
+
+
+def test_boxes_within_boxes_have_an_end() -> None:
+    nested = b""
+    for _ in range(3000):
+        nested = (8 + len(nested)).to_bytes(4, "big") + b"mdia" + nested
+    for kind in (b"trak", b"moov"):
+        nested = (8 + len(nested)).to_bytes(4, "big") + kind + nested
+    assert samples(io.BytesIO(nested), 1, 20) is None
+
+
 def test_tables_are_found(tables: bytes) -> None:
     found: Any = samples(io.BytesIO(tables), 1, 20)
     assert len(found.sizes) == 20

@@ -16,7 +16,7 @@ from claver.models.claver import Claver
 from claver.models.config import Activation, Aggregate, ClaverConfig, Temporal
 from claver.models.configs import config_of_folder, kind_of
 from claver.models.files import read_json
-from claver.models.folder import CONFIG
+from claver.models.folder import CONFIG, read_config
 from claver.models.hub import locate
 from claver.models.inferred import Heads, infer_config
 from claver.models.learned import read_learned
@@ -61,7 +61,7 @@ def load(
     Args:
         source: a Hugging Face id or folder (CLIP's, open_clip's or ours), an OpenAI `.pt`, a released CLAVER `.pth`,
             or a state dict of any of them in `.pt`, `.bin` or `.safetensors`.
-        temporal: how frames speak to each other; the checkpoint's own if None, `kmt` where it has none.
+        temporal: how frames attend to each other; the checkpoint's own if None, `kmt` where it has none.
         frames: T of the temporal embedding; the checkpoint's own if None, else it is interpolated.
         aggregate: `paper` or `released` arithmetic; the checkpoint's own if None.
         heads: attention heads of the image tower, or of both as (image, text), for weights that come without a config
@@ -91,8 +91,8 @@ def load(
     model = _filled(config, state, source)
     folder = path if path.is_dir() else path.parent
     model.tokenizer = find_tokenizer(folder, config.text, tokenizer)
-    if (folder / CONFIG).is_file():
-        model.learned = read_learned(folder)
+    if (folder / CONFIG).is_file() and read_config(folder).get("model_type") == "claver":
+        model.learned = read_learned(folder)  # in a folder of others a file of that name is something else
     model.clamp_scale()
     scale = model.logit_scale.detach().clone()
     model.to(device=device, dtype=dtype)

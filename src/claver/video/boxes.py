@@ -11,7 +11,8 @@ Ints = npt.NDArray[np.int64]
 
 # The boxes of one level; no writer makes more, but for fragments, which have no such tables.
 MOST_BOXES = 10_000
-CONTAINERS = (b"mdia", b"minf", b"stbl")
+CONTAINERS = (b"mdia", b"minf", b"stbl")  # each in the one before
+TABLES = (b"tkhd", b"stsz", b"ctts")
 
 
 class Readable(Protocol):
@@ -49,13 +50,16 @@ def samples(stream: Readable, track: int, count: int) -> Samples | None:
     return None
 
 
-def _tables(stream: Readable, parent: _Box) -> Iterator[tuple[bytes, bytes]]:
-    for box in _boxes(stream, parent):
-        if box.kind in CONTAINERS:
-            yield from _tables(stream, box)
-        elif box.kind in (b"tkhd", b"stsz", b"ctts"):
-            stream.seek(box.start)
-            yield box.kind, stream.read(box.end - box.start)
+def _tables(stream: Readable, track: _Box) -> Iterator[tuple[bytes, bytes]]:
+    """The track's header and its tables, each where it belongs: a file may nest boxes to any depth."""
+    level: _Box | None = track
+    for inner in (*CONTAINERS, b""):
+        boxes = [] if level is None else list(_boxes(stream, level))
+        for box in boxes:
+            if box.kind in TABLES:
+                stream.seek(box.start)
+                yield box.kind, stream.read(box.end - box.start)
+        level = next((box for box in boxes if box.kind == inner), None)
 
 
 def _boxes(stream: Readable, parent: _Box) -> Iterator[_Box]:

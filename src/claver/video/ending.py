@@ -34,8 +34,10 @@ def early_end(media: Media, container: Any, stream: Any, table: PacketTable) -> 
         table: its packets.
     """
     name, packets = container.format.name, len(table.pts)
-    if name == FRAME_TABLES and stream.frames > packets:
-        return Ending(f"{packets} of the {stream.frames} frames it lists are there", packets / stream.frames)
+    if name == FRAME_TABLES and stream.frames:  # the tables list every frame: no other track needs to be looked at
+        lacking = stream.frames > packets
+        told = f"{packets} of the {stream.frames} frames it lists are there"
+        return Ending(told, packets / stream.frames) if lacking else None
     if name in MARKED_ENDS:
         return _by_mark(name, media.tail(2 * OGG_PAGE))
     declared = _declared_seconds(container, stream) if name in DECLARING else 0.0
