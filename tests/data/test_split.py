@@ -113,6 +113,14 @@ def test_a_split_of_ten_clips_by_hand() -> None:
         train_test(whole, 20)
 
 
+def test_groups_by_a_column() -> None:
+    samples = tuple(Sample(f"a/{who or 'none'}.mp4", 0, more=("x", who)) for who in ("ann ", "bo", ""))
+    whole = Manifest(("a",), samples, columns=("place", "person"))
+    assert groups_by(whole.subset([0, 1]), " Person") == ["ann", "bo"]
+    with pytest.raises(ClaverError, match=r"'person' of a/none.mp4 is empty; it should name the clip's group"):
+        groups_by(whole, "person")
+
+
 def test_groups_by_a_pattern() -> None:
     whole = Manifest(("a",), (Sample("a/v_g01_c01.avi", 0), Sample("a/v_g01_c02.avi", 0), Sample("a/v_g02_c01.avi", 0)))
     assert groups_by(whole, r"_g(\d+)_") == ["01", "01", "02"]

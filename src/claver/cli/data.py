@@ -254,7 +254,6 @@ def _set_apart(
     path: Path, whole: Manifest, share: float, group: str | None, seed: int, only: str | None
 ) -> tuple[Manifest, list[str] | None]:
     """The clips with a split, and the group of each where there are groups."""
-    from claver.data.manifest_file import csv_rows
     from claver.data.split import groups_by, train_test
 
     if only is None and (known := [name for name in whole.splits if name]):
@@ -262,16 +261,9 @@ def _set_apart(
             f"{path} has splits already ({', '.join(known)}); to split the clips of one of them alone, add "
             f"--split {known[0]}"
         )
-    columns, rows = csv_rows(path)
     chosen = whole.select(only)
-    if group is None or group.strip().lower() not in columns:
-        found = None if group is None else groups_by(chosen, group)
-        return train_test(chosen, share, seed=seed, groups=found), found
-    values = [(row[group.strip().lower()].strip(), line) for row, line in rows]
-    if empty := [line for value, line in values if not value]:
-        raise ClaverError(f"{path}, line {empty[0]}: the column {group!r} is empty; it should name the clip's group")
-    kept = [value for (value, _), sample in zip(values, whole.samples, strict=True) if sample.split in chosen.splits]
-    return train_test(chosen, share, seed=seed, groups=kept), kept
+    groups = None if group is None else groups_by(chosen, group)
+    return train_test(chosen, share, seed=seed, groups=groups), groups
 
 
 @data_app.command(epilog=SHARD_EXAMPLES)

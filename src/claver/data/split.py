@@ -106,11 +106,15 @@ def _for_testing(
 
 
 def groups_by(manifest: Manifest, pattern: str) -> list[str]:
-    """For each clip what a regular expression finds in its path: its first group in brackets, or all of it.
+    """For each clip the group it is in: its value in a further column of the manifest, if there is one of that name.
+
+    Else what a regular expression finds in its path: its first group in brackets, or all of it.
 
     Raises:
-        ClaverError: no such expression, or a path in which it finds nothing.
+        ClaverError: an empty value; no such expression, or a path in which it finds nothing.
     """
+    if (column := pattern.strip().lower()) in manifest.columns:
+        return _column(manifest, column)
     try:
         expression = re.compile(pattern)
     except re.error as error:
@@ -121,6 +125,14 @@ def groups_by(manifest: Manifest, pattern: str) -> list[str]:
             raise ClaverError(f"{pattern!r} is no column of the manifest, and is not found in the path {sample.path}")
         found.append(match[1] if expression.groups and match[1] is not None else match[0])
     return found
+
+
+def _column(manifest: Manifest, column: str) -> list[str]:
+    values = [sample.more[manifest.columns.index(column)].strip() for sample in manifest.samples]
+    for sample, value in zip(manifest.samples, values, strict=True):
+        if not value:
+            raise ClaverError(f"the column {column!r} of {sample.path} is empty; it should name the clip's group")
+    return values
 
 
 def clip_names(manifest: Manifest) -> list[str]:
