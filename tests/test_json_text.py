@@ -19,8 +19,8 @@ from claver.json_text import parse_json, read_json
         ('{"a": 1,\n "b": }', "here, line 2: not valid JSON (Expecting value)"),
         ("[" * 100_000, "here: JSON that is nested too deeply"),
         ('{"a": ' * 100_000, "here: JSON that is nested too deeply"),
-        ("[1, NaN]", "here: NaN is no number"),
-        ("-Infinity", "here: -Infinity is no number"),
+        ("[1, NaN]", "here: NaN is not finite"),
+        ("-Infinity", "here: -Infinity is not finite"),
         ("[1e999]", "here: the number 1e999 is too large"),
         ("9" * 5000, "here: a whole number of thousands of digits"),
         ("", "here, line 1: not valid JSON (Expecting value)"),
@@ -37,7 +37,7 @@ def test_what_is_wrong_is_one_sentence(text: str, said: str) -> None:
 def test_a_line_of_many_is_named() -> None:
     with pytest.raises(ClaverError, match=r"^here, line 7: not a line of JSON"):
         parse_json("{", "here", 7)
-    with pytest.raises(ClaverError, match=r"^here, line 7: NaN is no number"):
+    with pytest.raises(ClaverError, match=r"^here, line 7: NaN is not finite"):
         parse_json("NaN", "here", 7)
 
 

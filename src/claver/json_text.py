@@ -61,7 +61,7 @@ def reason_of_number(error: Exception) -> str:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not finite")
 
 
 def _finite(digits: str) -> float:

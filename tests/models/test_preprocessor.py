@@ -84,7 +84,7 @@ def test_a_folder_s_processor_is_used(tmp_path: Path, place: str) -> None:
         ({"size": {"longest_edge": 40}}, "longest_edge"),
         ({"size": {"shortest_edge": 20}}, "size must be in 1 ... short_side"),
         ({"image_std": [0.5, 0, 0.5]}, "std must be three finite numbers, each above 0"),
-        ({"image_std": [0.5, float("nan"), 0.5]}, "NaN is no number"),
+        ({"image_std": [0.5, float("nan"), 0.5]}, "NaN is not finite"),
         ({"image_mean": [0.5, "x", 0.5]}, "mean must be three finite numbers"),
         ({"image_mean": [0.5]}, "mean must be three finite numbers"),
         ({"rescale_factor": 0}, "rescale_factor must be a number above 0"),

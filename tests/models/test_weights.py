@@ -91,11 +91,11 @@ def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:
     ("section", "change", "message"),
     [
         (None, {"norm_eps": -1.0}, "norm_eps must be above 0"),
-        (None, {"norm_eps": float("nan")}, "NaN is no number"),
+        (None, {"norm_eps": float("nan")}, "NaN is not finite"),
         (None, {"norm_eps": 0}, "norm_eps must be above 0"),
         (None, {"norm_eps": "x"}, "norm_eps must be above 0"),
         (None, {"embedding": 10**9}, "embedding is 1000000000; no model has more"),
-        ("preprocess", {"mean": [0.5, float("nan"), 0.5]}, "NaN is no number"),
+        ("preprocess", {"mean": [0.5, float("nan"), 0.5]}, "NaN is not finite"),
         ("preprocess", {"std": [0.5, 0, 0.5]}, "std must be three finite numbers, each above 0"),
         ("preprocess", {"std": ["a", "b", "c"]}, "std must be three finite numbers"),
         ("preprocess", {"size": 1.5}, "whole numbers"),

@@ -50,7 +50,7 @@ class Explanation:
     Attributes:
         action: the action that is explained.
         against: the action it is compared with, if any; then all relevance of the video is that of the difference.
-        temporal_kind: how the model's frames speak to each other.
+        temporal_kind: how the model's frames attend to each other.
         similarity: score of `action` (Eq. 10), less that of `against`.
         prediction: the answer for the clip, as seen in one view; its frames are those that the maps lie on.
         scores: of each action after each frame, from the class tokens up to then [T, C]; the last row is the answer's.

@@ -10,7 +10,7 @@ from claver.errors import ClaverError
 from claver.video.transforms import Preprocess
 
 Temporal = Literal["kmt", "kmct", "joint", "pipeline", "class", "mean"]
-"""How frames speak to each other: the paper's KMTA and KMCTA, its four baselines (Table 7)."""
+"""How frames attend to each other: the paper's KMTA and KMCTA, its four baselines (Table 7)."""
 Aggregate = Literal["paper", "released"]
 """Whose arithmetic joins frames and texts: the paper's, or that of the released code, for published checkpoints."""
 Activation = Literal["quick_gelu", "gelu"]

@@ -80,7 +80,7 @@ class TemporalTower(nn.Module):
     def forward(
         self, tokens_BTND: Tensor, *, read: Literal["frames", "tokens"] = "frames", run: Run = run_block
     ) -> Tensor:
-        """Let the frames speak to each other.
+        """Let the frames attend to each other.
 
         Args:
             tokens_BTND: raw tokens of the image tower, any T.

@@ -242,7 +242,7 @@ class Trainer:
         return total
 
     def _update(self, run: _Run, step: int) -> bool:
-        """Make the step; False, and no step, if the gradient is no number: weights and checkpoints stay sound."""
+        """Make the step; False, and no step, if the gradient is not finite: weights and checkpoints stay sound."""
         learning = [p for p in self.model.parameters() if p.requires_grad]
         distributed.sum_gradients(learning)
         norm = run.accelerator.clip_grad_norm_(learning, self.recipe.clip_norm or math.inf)

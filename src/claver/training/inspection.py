@@ -1,4 +1,4 @@
-"""What a step was computed from, kept for inspection when its loss is no number."""
+"""What a step was computed from, kept for inspection when its loss is not finite."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Inspectable(Protocol):
 
 
 def save_batch(folder: Path, task: object, step: int, parts: Sequence[Rows], losses: Sequence[float]) -> str:
-    """Write the parts of a step that made it no number to `folder/step-N`, for each a JSON and, if it can be, tensors.
+    """Write the parts of a step that made it non-finite to `folder/step-N`, for each a JSON and, if it can be, tensors.
 
-    Of all processes those parts are written whose loss is no number; where all losses of the step are numbers, the
+    Of all processes those parts are written whose loss is not finite; where all losses of the step are numbers, the
     gradient was none, and every part is written.
 
     Returns:
