@@ -162,7 +162,7 @@ def decode_plainly(container: Any, stream: Any, signs: Signs, recorder: Recorder
     checked = {"err_detect": "crccheck"} if context.name == "hevc" else {}
     context.options = {"max_pixels": str(MAX_PIXELS), **checked}
     signs.demuxer = container.format.name
-    for packet in _until_error(recorder.passing(tagged_packets(container, stream)), signs):
+    for packet in _until_error(recorder.passing(tagged_packets(container, stream, recorder.beside)), signs):
         yield from _tolerant(context, packet, signs)
     yield from _tolerant(context, None, signs)
 

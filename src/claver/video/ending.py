@@ -28,7 +28,7 @@ def early_end(media: Media, container: Any, stream: Any, table: PacketTable) -> 
     """How the file ends too early; None where it does not, or where its container does not tell.
 
     Args:
-        media: to read the tail, or all tracks, if need be.
+        media: to read the head or the tail, if need be.
         container: as opened.
         stream: the video.
         table: its packets.
@@ -41,7 +41,7 @@ def early_end(media: Media, container: Any, stream: Any, table: PacketTable) -> 
     if name in MARKED_ENDS:
         return _by_mark(name, media.tail(2 * OGG_PAGE))
     declared = _declared_seconds(container, stream) if name in DECLARING else 0.0
-    ending = _by_time(media, declared, table) if declared else None
+    ending = _by_time(declared, table) if declared else None
     return ending or (_by_bytes(media, name) if name in DECLARED_BYTES else None)
 
 
@@ -76,12 +76,9 @@ def _declared_seconds(container: Any, stream: Any) -> float:
     return float((container.duration or 0) / av.time_base)
 
 
-def _by_time(media: Media, declared: float, table: PacketTable) -> Ending | None:
-    tolerated = TOLERATED_SECONDS + _longest_spacing(table)
-    if _seconds(table) >= declared - tolerated:
-        return None
-    found = max(_seconds(table), _last_moment(media))
-    if found >= declared - tolerated:
+def _by_time(declared: float, table: PacketTable) -> Ending | None:
+    found = max(_seconds(table), table.others_end)
+    if found >= declared - TOLERATED_SECONDS - _longest_spacing(table):
         return None
     return Ending(f"{found:.1f} of the {declared:.1f} s it declares are there", found / declared)
 
@@ -97,20 +94,6 @@ def _longest_spacing(table: PacketTable) -> float:
     """A slide show's last picture may stand as long as any other."""
     timed = np.sort(table.pts[table.pts != NO_TIME])
     return float(np.diff(timed).max()) * table.time_base if len(timed) > 1 else 0.0
-
-
-def _last_moment(media: Media) -> float:
-    """Seconds where the last packet of any track ends: sound may go on when the pictures have ended."""
-    last = 0.0
-    with media.open() as container:
-        try:
-            for packet in container.demux():
-                time = packet.pts if packet.pts is not None else packet.dts
-                if time is not None and packet.size > 0:
-                    last = max(last, float((time + (packet.duration or 0)) * packet.time_base))
-        except (av.FFmpegError, IndexError):
-            pass
-    return last
 
 
 def _gif_ends(tail: bytes) -> bool:

@@ -1,6 +1,6 @@
 """The calls of PyAV. Whatever it raises on odd files besides FFmpeg's own errors becomes one of those here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import av
@@ -10,9 +10,12 @@ import numpy.typing as npt
 from claver.errors import VideoError
 
 
-def demux(container: Any, stream: Any) -> Iterator[Any]:
-    """The packets of `stream` that hold data. Raises `av.FFmpegError`, or `VideoError` when the disk fails."""
-    packets = container.demux(stream)
+def demux(container: Any, stream: Any, beside: Callable[[Any], None] | None = None) -> Iterator[Any]:
+    """The packets of `stream` that hold data; those of other tracks go to `beside`, if it is given.
+
+    Raises `av.FFmpegError`, or `VideoError` when the disk fails.
+    """
+    packets = container.demux(stream) if beside is None else container.demux()
     while True:
         try:
             packet = next(packets)
@@ -22,8 +25,12 @@ def demux(container: Any, stream: Any) -> Iterator[Any]:
             raise
         except Exception as error:
             raise _as_ffmpeg(error) from error
-        if packet.size > 0:
+        if packet.size == 0:
+            continue
+        if beside is None or packet.stream_index == stream.index:
             yield packet
+        else:
+            beside(packet)
 
 
 def decode(context: Any, packet: Any) -> list[Any]:

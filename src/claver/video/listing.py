@@ -36,13 +36,19 @@ class Recorder:
         self._media = media
         self._pts, self._dts, self._key, self._shown = array("q"), array("q"), array("b"), array("b")
         self._kept: list[Any] | None = []
-        self._size, self._corrupt = 0, False
+        self._size, self._corrupt, self._others_end = 0, False, 0.0
 
     def passing(self, packets: Iterator[tuple[Any, int]]) -> Iterator[Any]:
         """The packets, noted. Raises `VideoError` when they do not end."""
         for packet, pts in packets:
             self._note(packet, pts)
             yield packet
+
+    def beside(self, packet: Any) -> None:
+        """Note where a packet of another track ends: sound may go on when the pictures have ended."""
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is not None:
+            self._others_end = max(self._others_end, float((time + (packet.duration or 0)) * packet.time_base))
 
     def table(self, container: Any, stream: Any, *, sound: bool = False) -> PacketTable:
         """The table of those that have passed; `sound`: all have, without an error."""
@@ -59,6 +65,7 @@ class Recorder:
             dts=dts,
             seekable=trusted and container.format.name in (MP4, MATROSKA),
             packets=self._kept,
+            others_end=self._others_end,
         )
 
     def _note(self, packet: Any, pts: int) -> None:
@@ -88,7 +95,7 @@ def list_packets(media: Media, container: Any, stream: Any) -> PacketTable | Non
         return None
     recorder, ended = Recorder(media), False
     with collected_errors() as complaints, suppress(av.FFmpegError):
-        for _ in recorder.passing(tagged_packets(container, stream)):
+        for _ in recorder.passing(tagged_packets(container, stream, recorder.beside)):
             del complaints[MOST_COMPLAINTS:]
         ended = True
     return replace(recorder.table(container, stream, sound=ended), complaints=complaints)

@@ -1,6 +1,6 @@
 """The packets of a video stream and the frames they show."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,7 @@ class PacketTable:
         seekable: whether a packet can be found in the file without reading those before.
         packets: the packets themselves, None where they are too many to keep, or are left in the file.
         complaints: what FFmpeg wrote to its log when the packets were listed.
+        others_end: seconds where the last packet of the other tracks ends, as far as they went by.
     """
 
     pts: Ints
@@ -53,6 +54,7 @@ class PacketTable:
     seekable: bool = False
     packets: list[Any] | None = None
     complaints: Messages = field(default_factory=list)
+    others_end: float = 0.0
 
     @classmethod
     def of(cls, stream: Any, pts: Ints, key: Bools, shown: Bools, **more: Any) -> "PacketTable":
@@ -119,12 +121,14 @@ def video_stream(media: Media, container: Any) -> Any:
     return best
 
 
-def tagged_packets(container: Any, stream: Any) -> Iterator[tuple[Any, int]]:
+def tagged_packets(
+    container: Any, stream: Any, beside: Callable[[Any], None] | None = None
+) -> Iterator[tuple[Any, int]]:
     """Demux `stream`; the pts of each packet becomes its number, so that a decoded frame says which packet it was.
 
-    Yields each packet that has data with the pts it had (`NO_TIME` for none).
+    Yields each packet that has data with the pts it had (`NO_TIME` for none). `beside` as for `demux`.
     """
-    for number, packet in enumerate(demux(container, stream)):
+    for number, packet in enumerate(demux(container, stream, beside)):
         pts = NO_TIME if packet.pts is None else packet.pts
         packet.pts = number
         yield packet, pts
