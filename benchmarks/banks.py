@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from claver.prompts.bank import PromptBank
+from claver.text.bank import PromptBank
 
 
 def interpretive_texts(benchmark: str) -> Sequence[Sequence[str]]:

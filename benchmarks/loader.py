@@ -15,9 +15,10 @@ import torch
 from benchmarks.encoder import random_model
 from benchmarks.frames import write_video
 from benchmarks.timing import Row, Settings, compare, row_of
-from claver.data.clips import Clips, Reading, open_clips
+from claver.data.clips import Clips, Reading
 from claver.data.loading import Batch, ClipLoader
 from claver.data.manifest import Manifest, Sample
+from claver.data.opening import open_clips
 from claver.data.shards import write_shards
 from claver.models import Claver
 from claver.video.transforms import normalize

@@ -19,10 +19,10 @@ from benchmarks.machine import Machine
 from benchmarks.timing import Row, Settings, assert_alike, assert_same, compare, missing
 from claver.models import Claver
 from claver.models.tokenizer import packaged_clip_tokenizer
-from claver.prompts import Actions, PromptBank
-from claver.prompts.encoding import encode_texts
-from claver.prompts.text_bank import TextBank
-from claver.prompts.text_cache import tower_key
+from claver.text import Actions, PromptBank
+from claver.text.cache import tower_key
+from claver.text.encoding import encode_texts
+from claver.text.text_bank import TextBank
 
 AREA = "class names"
 
@@ -91,5 +91,5 @@ def _again(model: Claver, actions: Actions, folder: Path) -> None:
 def class_tokens(name: str) -> Tensor | None:
     """Ids [C, L] of a class list's names, L the longest; None without CLIP's vocabulary."""
     tokenizer = packaged_clip_tokenizer()
-    lines = (files("claver.prompts") / "lists" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    lines = (files("claver.text") / "lists" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return tokenizer([line for line in lines if line and not line.startswith("#")]) if tokenizer else None

@@ -38,8 +38,8 @@ from claver.data import index_folder
 from claver.errors import ClaverError
 from claver.models import Claver
 from claver.training import Trainer
-from claver.training.beginning import with_temporal
 from claver.training.clips import ClipsTask, score_clips, tokenize_classes
+from claver.training.initialization import with_temporal
 from claver.training.recipe import Recipe, TemporalSettings, make_recipe
 from claver.training.tokens import TokenClips, cache_tokens
 from claver.video import sample_frames

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from claver.cli.main import app
-from claver.prompts.choice import texts_for
-from claver.recognizer import Recognizer
+from claver.inference.recognizer import Recognizer
+from claver.text.selection import texts_for
 from tests.tiny import talking_model
 
 PAGE = (Path(__file__).parents[1] / "docs" / "prompts.md").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ HOUSE = Path(__file__).parents[1]
 USED = """
 import claver, pathlib
 from claver.evaluation.paper import paper_rows
-from claver.prompts import BENCHMARKS, PromptBank, benchmark_classes, texts_for
+from claver.text import BENCHMARKS, PromptBank, benchmark_classes, texts_for
 from claver.training import find_recipe, load_recipe
 home = pathlib.Path(claver.__file__).parent
 assert home.parent == pathlib.Path("installed").resolve(), home
@@ -65,7 +65,7 @@ def test_the_wheel_has_every_file_of_the_package_and_the_recipes(folder: Path) -
     installed = folder / "installed" / "claver"
     assert files(installed, "recipes") == files(HOUSE / "src" / "claver")
     assert files(installed / "recipes") == files(HOUSE / "recipes")
-    for file in ("py.typed", "explain/page.css", "evaluation/paper.csv", "prompts/banks/kinetics.jsonl"):
+    for file in ("py.typed", "explain/render/page.css", "evaluation/paper.csv", "text/banks/kinetics.jsonl"):
         assert (installed / file).is_file()
 
 

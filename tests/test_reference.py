@@ -10,7 +10,10 @@ import pytest
 
 PACKAGES = [
     "claver",
-    *(f"claver.{name}" for name in ("attention", "data", "evaluation", "explain", "models", "prompts")),
+    *(
+        f"claver.{name}"
+        for name in ("attention", "data", "evaluation", "explain", "inference", "models", "motion", "text")
+    ),
 ]
 PACKAGES += ["claver.training", "claver.video"]
 

@@ -1,8 +1,8 @@
 import pytest
 
 from claver.errors import ClaverError
-from claver.prompts import benchmark_classes, read_actions
 from claver.suggest import hint, hint_or_some, nearest
+from claver.text import benchmark_classes, read_actions
 from claver.training.recipe import load_recipe
 
 KNOWN = ("waving", "bowing", "standing up", "walking")

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from claver.json_text import to_json
 from claver.processes import WorkerPool
-from claver.screen import Screen
+from claver.progress import Screen
 from claver.terminal import Loudness, set_loudness, shown, shown_text
 
 NASTY = "a\x1b]0;PWNED\x07\x9b2J\x7f\u202egpj.\u2066\ud800\udcff\rb"

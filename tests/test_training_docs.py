@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from claver.cli.main import app
-from claver.training.recipe import load_recipe
-from claver.training.recipe_data import Augment
+from claver.training.recipe import Augment, load_recipe
 from tests.tiny import talking_model
 from tests.videos import write_video
 

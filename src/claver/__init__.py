@@ -6,21 +6,24 @@ The names below are imported when first used, so that `import claver` stays quic
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from claver import moved
 from claver.errors import CheckpointError, ClaverError, VideoError
 
 if TYPE_CHECKING:
     from claver.attention import KroneckerMask, kronecker_attention
+    from claver.inference.recognizer import Prediction, Recognizer
     from claver.models import Claver, ClaverConfig, load
-    from claver.recognizer import Prediction, Recognizer
 
 __version__ = "0.2.0"
+
+moved.install()
 
 _HOME = {
     "Claver": "claver.models",
     "ClaverConfig": "claver.models",
     "KroneckerMask": "claver.attention",
-    "Prediction": "claver.recognizer",
-    "Recognizer": "claver.recognizer",
+    "Prediction": "claver.inference.prediction",
+    "Recognizer": "claver.inference.recognizer",
     "kronecker_attention": "claver.attention",
     "load": "claver.models",
 }

@@ -8,8 +8,8 @@ from tests.attention.reference import reference
 from torch import Tensor
 
 from claver.attention import EARLIER, KMCT, KMT, LATER, MASKS, SAME, KroneckerMask, kronecker_attention
+from claver.attention.mask import ALL
 from claver.attention.plan import plan_attention
-from claver.attention.relation import ALL
 
 halvable = [KMT, KMCT, (LATER @ ALL | SAME @ SAME), (SAME @ SAME), (EARLIER @ ALL | LATER @ ALL | SAME @ SAME)]
 shapes = st.tuples(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data import trees
+from tests.data.layouts import trees
 from tests.videos import write_video
 
 from claver.cli import main

@@ -15,13 +15,13 @@ from tests.tiny import talking_model
 from tests.videos import write_ffv1, write_video
 from typer.testing import CliRunner, Result
 
-from claver.cli.journal import Journal
 from claver.cli.main import app
 from claver.data.classes import dataset_classes
 from claver.errors import ClaverError
 from claver.evaluation.protocols import by_benchmark
-from claver.prompts import texts_for
-from claver.recognizer import Recognizer
+from claver.inference.jobs import Journal
+from claver.inference.recognizer import Recognizer
+from claver.text import texts_for
 
 CLASSES = ["waving", "bowing", "running"]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.prompts.generator.babbling import babbling_model
-from tests.prompts.generator.served import Asked, Reply, canned, refused, said, serving, well
+from tests.text.generator.babbling import babbling_model
+from tests.text.generator.served import Asked, Reply, canned, refused, said, serving, well
 
 from claver.cli import main
-from claver.prompts import read_prompts
-from claver.prompts.generator import load_forms
+from claver.text import read_prompts
+from claver.text.generator import load_forms
 
 KEY = "sk-verysecret0123456789"
 GENERATE = ("prompts", "generate")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.data import trees
+from tests.data.layouts import trees
 from tests.tiny import talking_model
 from typer.testing import CliRunner
 

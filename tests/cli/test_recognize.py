@@ -17,9 +17,9 @@ from tests.tiny import talking_model
 from tests.videos import write_big_gif, write_ffv1, write_video
 
 from claver.cli.formats import Format, form_for
-from claver.cli.journal import Journal
 from claver.errors import ClaverError
 from claver.files import only_writer
+from claver.inference.jobs import Journal
 
 ACTIONS = "waving,bowing,running"
 

@@ -13,7 +13,7 @@ from claver.data import Manifest, Sample, overlap, read_manifest, write_manifest
 from claver.data.classes import DATASETS, ClassFinder, dataset_classes
 from claver.errors import ClaverError
 from claver.names import plain
-from claver.prompts import BENCHMARKS, benchmark_classes
+from claver.text import BENCHMARKS, benchmark_classes
 
 # Any file name a system may hold: commas, quotes, blanks at either end, line breaks, bytes that are not UTF-8.
 NAMES = st.text(

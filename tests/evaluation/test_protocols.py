@@ -11,7 +11,7 @@ from tests.videos import write_video
 from claver.data import Clips, Manifest, Sample, open_clips, write_shards
 from claver.errors import ClaverError
 from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, evaluate, mean_and_deviation
-from claver.recognizer import Recognizer
+from claver.inference.recognizer import Recognizer
 
 CLASSES = ("waving", "bowing", "running")
 

@@ -7,8 +7,8 @@ from tests.tiny import talking_model
 from tests.videos import write_video
 
 from claver.explain import Explanation, explain
+from claver.inference.recognizer import Recognizer
 from claver.models.config import Temporal
-from claver.recognizer import Recognizer
 
 ACTIONS = {
     "waving": ["waving", "a person is waving", "someone waves a hand"],

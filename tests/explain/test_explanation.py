@@ -11,8 +11,8 @@ from tests.tiny import talking_model
 from claver.errors import ClaverError, VideoError
 from claver.explain import Explanation, explain
 from claver.explain.explanation import MOST_TEXTS
+from claver.inference.recognizer import Recognizer
 from claver.models.config import Temporal
-from claver.recognizer import Recognizer
 from claver.video import read_video
 
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.tiny import letter_tokenizer
 
+from claver.data.classes import benchmark_classes
 from claver.explain.words import KINDS, share_of, token_spans, weigh_words, word_kinds, word_spans
 from claver.models.tokenizer import packaged_clip_tokenizer
-from claver.prompts.actions import benchmark_classes
 
 TAGGED = """
 a/O cartoon/N kangaroo/N disco/N dances/V

@@ -20,7 +20,7 @@ from claver.models import (
     video_embedding,
 )
 from claver.models.config import Aggregate
-from claver.models.image import resize_position
+from claver.models.vision.clip import resize_position
 from tests.tiny import EOT, random_texts, tiny_config, tiny_model
 
 KINDS = ["kmt", "kmct", "joint", "pipeline", "class", "mean"]

@@ -15,9 +15,9 @@ from torch import nn
 import claver
 from claver.errors import CheckpointError
 from claver.models import Claver
-from claver.models import unpickle as unpickling
+from claver.models.checkpoint import unpickle as unpickling
+from claver.models.checkpoint.unpickle import read_pickled_state
 from claver.models.config import ClaverConfig
-from claver.models.unpickle import read_pickled_state
 from tests.tiny import random_texts, tiny_model
 
 
@@ -88,7 +88,7 @@ def test_an_interrupted_save_leaves_the_old_model(tmp_path: Path, monkeypatch: p
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("claver.models.folder.save_file", full)
+    monkeypatch.setattr("claver.models.checkpoint.folder.save_file", full)
     with pytest.raises(OSError, match="No space"):
         newer.save_pretrained(tmp_path)
     assert same_weights(claver.load(tmp_path), model)

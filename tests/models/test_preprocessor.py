@@ -9,7 +9,7 @@ import torch
 
 import claver
 from claver.errors import CheckpointError
-from claver.models.hugging_face import preprocess_from_hugging_face
+from claver.models.checkpoint.hugging_face import preprocess_from_hugging_face
 from claver.video.transforms import CLIP_MEAN, CLIP_STD, Preprocess
 from tests.models.random_clip import random_clip, write_json
 

@@ -11,7 +11,7 @@ from claver.models import Claver, named_config
 from claver.models.config import Temporal
 from claver.profile import count, fake_model, parameters, profile
 from claver.profile.counting import plain_texts, random_video
-from claver.profile.ways import text_steps, usual_video, video_steps
+from claver.profile.reference import text_steps, usual_video, video_steps
 
 KINDS: list[Temporal] = ["kmt", "kmct", "joint", "pipeline", "class", "mean"]
 # 482 is not in Table 1, which has no row of 32 frames; it is twice the row of 16.

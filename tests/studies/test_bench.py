@@ -4,9 +4,9 @@ from tests.studies.small import SMALL
 
 from claver.errors import ClaverError
 from claver.models import Claver
+from claver.motion.tasks import pixels_task
 from claver.studies import bench
 from claver.studies.bench import written
-from claver.training.motion import pixels_task
 
 
 def test_a_trained_model_is_kept_and_not_trained_again(tmp_path, monkeypatch):

@@ -1,9 +1,9 @@
 """Table 13: so many clips of each verb and no more."""
 
 import pytest
-from tests.studies.test_described import TINY
+from tests.studies.test_prompt_studies import TINY
 
-from claver.data.motion_unseen import UNSEEN_VERBS
+from claver.motion.unseen import UNSEEN_VERBS
 from claver.studies import fewshot
 from claver.studies.fewshot import PAPER, SHOTS, STUDY
 from claver.studies.study import Options, Record

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from tests.studies.test_described import TINY
+from tests.studies.test_prompt_studies import TINY
 
 from claver.studies.prompts import ASKED, STAGES, STUDY
 from claver.studies.study import Options, Record

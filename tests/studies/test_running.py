@@ -4,7 +4,7 @@ import pytest
 from tests.studies.small import SMALL
 
 from claver.errors import ClaverError
-from claver.screen import Screen
+from claver.progress import Screen
 from claver.studies import temporal
 from claver.studies.journal import Journal
 from claver.studies.running import run_study

@@ -8,9 +8,9 @@ from tests.training.small import small_model
 from typer.testing import CliRunner
 
 from claver.cli.main import app
-from claver.data.motion import render_clips, write_clip
 from claver.errors import ClaverError
-from claver.recognizer import Recognizer
+from claver.inference.recognizer import Recognizer
+from claver.motion.rendering import render_clips, write_clip
 from claver.studies.study import Options
 from claver.studies.texts import STUDY
 

@@ -1,10 +1,10 @@
 """Fig. 5: words parted as the paper does, and as captions are made."""
 
 import pytest
-from tests.studies.test_described import TINY
+from tests.studies.test_prompt_studies import TINY
 
-from claver.data.motion import VERBS
 from claver.explain import Word
+from claver.motion.rendering import VERBS
 from claver.studies.study import Options, Record
 from claver.studies.words import PARTS, ROWS, STUDY, _phrases, _shares
 

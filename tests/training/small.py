@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from claver.data.motion import VERBS, render_clips
-from claver.data.motion_vocabulary import class_texts
 from claver.models import Claver, Tokenizer
-from claver.training.beginning import new_model, train_tokenizer, with_temporal
+from claver.motion.captions import class_texts
+from claver.motion.rendering import VERBS, render_clips
 from claver.training.clips import ClipsTask, tokenize_classes
+from claver.training.initialization import new_model, train_tokenizer, with_temporal
 from claver.training.recipe import NewModel, Recipe, make_recipe
 from claver.training.tokens import TokenClips, cache_tokens
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from claver.training.augment import Augmentation, MultiScaleCrop, jitter, mix, turn_hue
 from claver.training.mirror import mirror_of
-from claver.training.recipe_data import Augment
+from claver.training.recipe import Augment
 from claver.video import Preprocess
 
 PLAIN = Preprocess(8, 8, mean=(0, 0, 0), std=(1, 1, 1))

@@ -6,15 +6,15 @@ import torch
 from tests.training.small import SIZES, clips_problem, clips_recipe, small_model, tokenizer
 from torch.nn import functional as F
 
-from claver.data.motion import STATES, VERBS, render_clips, render_stills
-from claver.data.motion_vocabulary import class_texts, still_caption
 from claver.errors import ClaverError
 from claver.models.temporal import time_waves
-from claver.training.beginning import grid_sinusoid, new_model, with_temporal
+from claver.motion.captions import class_texts, still_caption
+from claver.motion.rendering import STATES, VERBS, render_clips, render_stills
+from claver.motion.stills import StillsTask, captions_for
 from claver.training.clips import score_clips, tokenize_classes
+from claver.training.initialization import grid_sinusoid, new_model, with_temporal
 from claver.training.objectives import contrastive_loss, smooth_labels
 from claver.training.recipe import TemporalSettings
-from claver.training.stills import StillsTask, captions_for
 from claver.training.tokens import TokenClips, cache_tokens, normalized
 
 
@@ -57,8 +57,8 @@ def test_stills_name_only_the_states_they_are_told_to(monkeypatch):
         said.extend(texts)
         return torch.randn(len(texts), 4)
 
-    monkeypatch.setattr("claver.training.stills.embed_texts", noted)
-    monkeypatch.setattr("claver.training.stills.embed_images", lambda model, images: torch.randn(len(images), 4))
+    monkeypatch.setattr("claver.motion.stills.embed_texts", noted)
+    monkeypatch.setattr("claver.motion.stills.embed_images", lambda model, images: torch.randn(len(images), 4))
     stills = render_stills(range(40), split="train", size=16)
     task = StillsTask(stills, stills, ("shape", "colour"))
     task.loss(SimpleNamespace(scale=1.0, device="cpu"), np.arange(30), np.random.default_rng(0))

@@ -11,7 +11,7 @@ from tests.videos import write_video
 from claver.data import Clips, Manifest, Sample, write_manifest
 from claver.errors import ClaverError
 from claver.models import Claver, interpretive_loss, similarity, video_embedding
-from claver.prompts import Actions, read_actions
+from claver.text import Actions, read_actions
 from claver.training.recipe import Recipe, make_recipe
 from claver.training.sampling import batch_at
 from claver.training.videos import CachedVideosTask, RaggedTexts, VideosTask, make_task
@@ -126,7 +126,7 @@ def test_texts_are_drawn_in_the_same_slots_and_short_lists_begin_again():
 
 
 def test_evaluation_is_that_of_the_recogniser(folder):
-    from claver.recognizer import Recognizer
+    from claver.inference.recognizer import Recognizer
 
     model = talking_model()
     task = made(recipe_for(folder), model)
@@ -154,7 +154,7 @@ def test_a_frozen_text_tower_encodes_every_text_once_for_the_same_loss(folder, m
 @pytest.mark.parametrize("learns", [True, False])
 def test_vectors_of_texts_are_kept_only_if_the_text_tower_stays_as_it_is(folder, tmp_path, monkeypatch, learns):
     monkeypatch.setenv("CLAVER_CACHE", str(tmp_path))
-    monkeypatch.setattr("claver.prompts.encoding.WORTH_KEEPING", 1)
+    monkeypatch.setattr("claver.text.encoding.WORTH_KEEPING", 1)
     model = talking_model()
     model.text.requires_grad_(learns)
     task = made(recipe_for(folder), model)
@@ -277,7 +277,7 @@ def test_a_run_resumed_ends_with_the_weights_of_one_never_interrupted(folder, tm
 
 @pytest.mark.parametrize("layout", ["kinetics", "ucf", "hmdb"])
 def test_official_layouts_train_from_end_to_end(layout, tmp_path):
-    from tests.data import trees
+    from tests.data.layouts import trees
 
     from claver.data import index_folder
     from claver.training import Trainer

@@ -7,17 +7,23 @@
 
 from claver.attention.functional import kronecker_attention
 from claver.attention.mask import (
+    ALL,
+    CLASS,
     CLASS_ONLY,
+    EARLIER,
     JOINT,
     KMCT,
     KMT,
+    LATER,
     MASKS,
+    OTHER,
     PIPELINE,
+    SAME,
     SPATIAL,
     KroneckerMask,
+    Relation,
 )
 from claver.attention.plan import Plan, plan_attention
-from claver.attention.relation import ALL, CLASS, EARLIER, LATER, OTHER, SAME, Relation
 
 __all__ = [
     "ALL",

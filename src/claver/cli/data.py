@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from claver.cli.formats import CsvSafeOption, Record, check_apart
-from claver.cli.journal import Journal
 from claver.errors import ClaverError
 from claver.files import only_writer, write_whole
+from claver.inference.jobs import Journal
 from claver.terminal import complain, put, say, shown, tell
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def index(
     """Make a manifest: find the clips of a dataset as it was downloaded, and say which are missing."""
     from dataclasses import replace
 
-    from claver.data.layouts import index_folder
+    from claver.data.layouts.registry import index_folder
     from claver.data.manifest_file import write_manifest
     from claver.data.report import index_json, index_report
 
@@ -343,7 +343,7 @@ def _resumable() -> Iterator[None]:
 @contextmanager
 def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on stderr; yields what is to be called with the number done."""
-    from claver.screen import bar
+    from claver.progress import bar
 
     with bar(title, hidden=total < 2) as progress:
         task = progress.add_task(title, total=total)

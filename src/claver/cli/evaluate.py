@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from claver.cli.formats import CsvSafeOption, check_apart, check_output
-from claver.cli.journal import Journal
 from claver.cli.model import (
     DEFAULT_MODEL,
     BatchOption,
@@ -36,15 +35,16 @@ from claver.cli.model import (
 )
 from claver.errors import ClaverError
 from claver.files import write_whole
+from claver.inference.jobs import Journal
 from claver.json_text import to_json
 from claver.log import logger
 from claver.terminal import complain
 
 if TYPE_CHECKING:
     from claver.evaluation.protocols import Evaluation, TestSet
+    from claver.inference.recognizer import Recognizer, Views
     from claver.models import Claver
-    from claver.prompts import Actions
-    from claver.recognizer import Recognizer, Views
+    from claver.text import Actions
 
 EPILOG = """
 [bold]Examples[/]
@@ -109,7 +109,7 @@ def evaluate(
     from claver.distributed import wait_for_all
     from claver.evaluation.predictions import check_suffix
     from claver.evaluation.report import check_setting
-    from claver.recognizer import Views
+    from claver.inference.recognizer import Views
 
     check_setting(setting)
     check_damaged(damaged)
@@ -170,7 +170,7 @@ def _write(
 def _report(evaluations: Sequence[Evaluation], settings: dict[str, Any], model: str) -> None:
     """Tables on stdout; then damaged clips, and those that could not be read, for which the exit code is 1."""
     from claver.evaluation.report import damaged_clips, print_report, skipped_clips
-    from claver.screen import Screen
+    from claver.progress import Screen
 
     known = {key: settings[key] for key in ("setting", "frames", "views")}
     print_report(Screen(), evaluations, name=f"{model} ({settings['temporal']})", **known)
@@ -196,7 +196,7 @@ def _digest(items: Sequence[TestSet] | Sequence[Actions]) -> str:
 
 
 def _read_tests(manifests: Sequence[Path], split: str | None) -> list[TestSet]:
-    from claver.data.clips import open_clips
+    from claver.data.opening import open_clips
     from claver.data.parts import clips_for
     from claver.evaluation.protocols import TestSet
 
@@ -237,9 +237,9 @@ def _recognizers(
     """
     from claver.distributed import rank_and_size
     from claver.evaluation.protocols import by_benchmark
-    from claver.prompts import texts_for
-    from claver.prompts.choice import own_actions
-    from claver.recognizer import Recognizer
+    from claver.inference.recognizer import Recognizer
+    from claver.text import texts_for
+    from claver.text.selection import own_actions
 
     competing = []
     for group in by_benchmark(tests):
@@ -291,7 +291,7 @@ def _evaluate(
     from claver.distributed import rank_and_size
     from claver.evaluation.protocols import Result, by_benchmark
     from claver.evaluation.protocols import evaluate as score
-    from claver.screen import bar
+    from claver.progress import bar
 
     groups, processes = by_benchmark(tests), rank_and_size()[1]
     # Clips that could not be read in an earlier run are tried again.

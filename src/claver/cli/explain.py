@@ -64,10 +64,10 @@ def explain(
     """
     from claver.explain.explanation import check_actions
     from claver.explain.explanation import explain as explain_clip
-    from claver.explain.saving import check_target
-    from claver.explain.telling import summary
-    from claver.prompts import read_actions
-    from claver.recognizer import Recognizer
+    from claver.explain.render.saving import check_target
+    from claver.explain.render.summary import summary
+    from claver.inference.recognizer import Recognizer
+    from claver.text import read_actions
 
     # Cheap mistakes first, before weights are read.
     named = check_actions(action, against)

@@ -69,7 +69,7 @@ def _csv(records: Sequence[Record], csv_safe: bool) -> str:
 
 
 def _table(records: Sequence[Record]) -> str:
-    from claver.screen import Screen
+    from claver.progress import Screen
 
     file = io.StringIO()
     console = Screen(file=file, width=max(60, min(120, Screen(stderr=True).width)))

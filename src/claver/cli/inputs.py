@@ -60,7 +60,7 @@ def _stdin() -> bytes:
 
 
 def _expand(given: str) -> list[str]:
-    from claver.data.tree import VIDEO_SUFFIXES, Tree
+    from claver.data.layouts.tree import VIDEO_SUFFIXES, Tree
 
     if not given:
         raise ClaverError("an empty name is no video; give files, folders or patterns")

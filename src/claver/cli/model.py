@@ -16,7 +16,7 @@ from claver.files import is_file, read_bytes
 
 if TYPE_CHECKING:
     from claver.models import Claver
-    from claver.prompts.encoding import Progress
+    from claver.text.encoding import Progress
 
 DEFAULT_ACTIONS = "kinetics400"
 DEFAULT_MODEL = "openai/clip-vit-base-patch16"
@@ -92,7 +92,7 @@ def default_workers(files: int) -> int:
 
 def model_identity(model: str | None) -> str:
     """What the model is, so that no run goes on with other weights than it began with."""
-    from claver.models.identity import weights_identity
+    from claver.models.fingerprint import weights_identity
 
     return weights_identity(model or DEFAULT_MODEL)
 
@@ -122,7 +122,7 @@ def open_model(
 @contextmanager
 def encoding_shown(*, hidden: bool = False) -> Iterator[Progress]:
     """A bar on stderr while many texts are encoded, as a long list takes the first time; yields what to call."""
-    from claver.screen import bar
+    from claver.progress import bar
 
     with bar("encoding texts", hidden=hidden) as progress:
         task = progress.add_task("", visible=False)

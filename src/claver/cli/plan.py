@@ -32,8 +32,8 @@ def recognition_plan(
     Raises:
         ClaverError: what the command itself would refuse before it reads weights.
     """
-    from claver.prompts import Actions, read_actions
-    from claver.recognizer import Views
+    from claver.inference.recognizer import Views
+    from claver.text import Actions, read_actions
 
     own = None if actions is not None else _learned(model)
     named = actions if actions is not None else (Actions(own.names, own.texts) if own else DEFAULT_ACTIONS)
@@ -53,7 +53,7 @@ def recognition_plan(
 
 def _learned(model: str | None) -> Learned | None:
     """What a model was trained on, if it is a folder that says so."""
-    from claver.models.folder import weights_in
+    from claver.models.checkpoint.folder import weights_in
     from claver.models.learned import read_learned
 
     place = None if model is None else Path(model).expanduser()
@@ -61,7 +61,7 @@ def _learned(model: str | None) -> Learned | None:
 
 
 def _model(name: str, temporal: str | None, frames: int | None) -> str:
-    from claver.models.folder import CONFIG, read_config, weights_in
+    from claver.models.checkpoint.folder import CONFIG, read_config, weights_in
 
     place = Path(name).expanduser()
     if place.is_file():

@@ -65,11 +65,11 @@ def profile(
     Nothing is run for that: every operator is counted on shapes alone, in seconds for any size. With --measure a clip
     and the texts are run as well, each implementation in a process of its own.
     """
+    from claver.inference.recognizer import Views
     from claver.profile import profile as count
     from claver.profile.measure import Request
     from claver.profile.show import measured_to_dict, show, show_measured
-    from claver.recognizer import Views
-    from claver.screen import Screen
+    from claver.progress import Screen
 
     looks = Views.parse(views)
     many = looks.temporal * looks.crops
@@ -100,7 +100,7 @@ def _model(name: str, temporal: str | None, frames: int | None) -> tuple[str | N
 
 def _measure(asked: Request, texts: int) -> dict[str, Measured]:
     from claver.profile.measure import WAYS, measure
-    from claver.screen import Screen
+    from claver.progress import Screen
 
     clip = "clip" if asked.views == 1 else f"clip, {asked.views} views"
     results = {}

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from claver.models.tokenizer import Tokenizer
-    from claver.prompts.bank import PromptBank
-    from claver.prompts.statistics import Change
+    from claver.text.bank import PromptBank
+    from claver.text.statistics import Change
 
 prompts_app = typer.Typer(
     name="prompts",
@@ -65,7 +65,7 @@ def show(
     bank: Annotated[Path | None, typer.Option(metavar="FILE", help="In a bank file.")] = None,
 ) -> None:
     """Show every text about an action; without --list or --bank, in each list that has it."""
-    from claver.prompts.bank import PromptBank, shipped_banks
+    from claver.text.bank import PromptBank, shipped_banks
 
     if of_list is not None and bank is not None:
         raise ClaverError("give either --list or --bank, not both")
@@ -87,9 +87,9 @@ def stats(
 ) -> None:
     """Count the texts: of each kind, for each action, in tokens, by distinct words and by how sentences begin."""
     from claver.models.tokenizer import packaged_clip_tokenizer
-    from claver.prompts.bank import shipped_names
-    from claver.prompts.statistics import openings
-    from claver.screen import Screen
+    from claver.progress import Screen
+    from claver.text.bank import shipped_names
+    from claver.text.statistics import openings
 
     tokenizer, console = packaged_clip_tokenizer(), Screen()
     for name in shipped_names() if source is None else [source]:
@@ -110,8 +110,8 @@ def validate(
     least: Annotated[int, typer.Option(min=1, help="Texts of a kind that each action should have.")] = 1,
 ) -> None:
     """Check a bank: length, form, repetition, missed or missing actions. Exit code 1 if anything is found."""
-    from claver.prompts import read_actions
-    from claver.prompts.validate import validate as check
+    from claver.text import read_actions
+    from claver.text.validate import validate as check
 
     bank = _open(source)
     if not bank.prompts:
@@ -132,7 +132,7 @@ def validate(
 @prompts_app.command(epilog=DIFF_EXAMPLES)
 def diff(first: Bank, second: Bank) -> None:
     """Compare two banks: texts removed (-), changed (~) and added (+), action by action; of lists the written texts."""
-    from claver.prompts.statistics import differences
+    from claver.text.statistics import differences
 
     changes = differences(_open(first, filled=False), _open(second, filled=False))
     action = None
@@ -147,9 +147,9 @@ def diff(first: Bank, second: Bank) -> None:
 
 def _open(source: str, *, filled: bool = True) -> PromptBank:
     """The bank of a list, with its filled templates or without, or of a file as it is."""
-    from claver.prompts.actions import BENCHMARKS
-    from claver.prompts.bank import KINETICS, PromptBank
-    from claver.prompts.record import KINDS
+    from claver.data.classes import BENCHMARKS
+    from claver.text.bank import KINETICS, PromptBank
+    from claver.text.record import KINDS
 
     if source not in (*BENCHMARKS, KINETICS):
         return PromptBank.read(source)
@@ -182,7 +182,7 @@ def _table(name: str, bank: PromptBank, tokenizer: Tokenizer | None) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from claver.prompts.statistics import statistics_of
+    from claver.text.statistics import statistics_of
 
     title = f"{escape(shown(name))}: {len(bank)} texts about {len(bank.names)} actions"
     table = Table(title=title, title_justify="left")
@@ -198,8 +198,8 @@ def _table(name: str, bank: PromptBank, tokenizer: Tokenizer | None) -> Table:
 
 def _line_numbers(source: str) -> list[int]:
     """The line of each text of a bank file; none for a list."""
-    from claver.prompts.actions import BENCHMARKS
-    from claver.prompts.bank import KINETICS
+    from claver.data.classes import BENCHMARKS
+    from claver.text.bank import KINETICS
 
     path = Path(source)
     if source in (*BENCHMARKS, KINETICS) or not path.is_file():

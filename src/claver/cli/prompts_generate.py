@@ -19,8 +19,8 @@ from claver.files import only_writer
 from claver.terminal import complain, say, shown, tell
 
 if TYPE_CHECKING:
-    from claver.prompts.generator import Endpoint, Form, Generation, LanguageModel, Sampling
-    from claver.prompts.record import Kind, Source
+    from claver.text.generator import Endpoint, Form, Generation, LanguageModel, Sampling
+    from claver.text.record import Kind, Source
 
 EPILOG = """
 [bold]Examples[/]
@@ -91,8 +91,8 @@ def generate(
     does when texts were refused, which ends in exit code 1. A server's key is read from CLAVER_API_KEY or
     OPENAI_API_KEY.
     """
-    from claver.prompts import read_actions
-    from claver.prompts.generator import BankFile, Generation, Sampling, load_forms
+    from claver.text import read_actions
+    from claver.text.generator import BankFile, Generation, Sampling, load_forms
 
     if (model is None) == (local is None):
         raise ClaverError("give either --model NAME (with --base-url, unless it is OpenAI's) or --local FOLDER")
@@ -105,7 +105,7 @@ def generate(
     forms = {form: text for form, text in load_forms(examples).items() if kind in (Kinds.all, form)}
     drawn, way = Sampling(temperature, top_p, max_tokens), cast("Endpoint | None", endpoint and endpoint.value)
     if model is not None:
-        from claver.prompts.generator.server import ServerModel
+        from claver.text.generator.server import ServerModel
 
         patience: dict[str, Any] = {"concurrency": concurrency, "timeout": timeout, "retries": retries}
         writer: LanguageModel = ServerModel(
@@ -123,14 +123,14 @@ def generate(
 
 def _local(folder: Path, *, device: str | None, **options: Any) -> LanguageModel:
     from claver.cli.model import open_device
-    from claver.prompts.generator.local import LocalModel
+    from claver.text.generator.local import LocalModel
 
     return LocalModel(folder, device=open_device(device), **options)
 
 
 def _list_name(actions: str) -> str:
     """The benchmark, the file's name, or `own`."""
-    from claver.prompts import BENCHMARKS
+    from claver.text import BENCHMARKS
 
     if actions.strip() in BENCHMARKS:
         return actions.strip()
@@ -139,7 +139,7 @@ def _list_name(actions: str) -> str:
 
 def _sources(writer: LanguageModel, forms: Mapping[Kind, Form], drawn: Sampling) -> dict[Kind, Source]:
     """What the records of each kind say about where they come from; no address, which may hold a password."""
-    from claver.prompts.record import Source
+    from claver.text.record import Source
 
     settings = {"temperature": drawn.temperature, "top_p": drawn.top_p, "endpoint": writer.endpoint}
     today = date.today().isoformat()
@@ -171,7 +171,7 @@ def _progress(generation: Generation) -> Iterator[None]:
     """A bar on stderr with what was spent so far."""
     from rich.progress import TextColumn
 
-    from claver.screen import bar
+    from claver.progress import bar
 
     with bar("generating", TextColumn("{task.fields[spent]}"), hidden=not generation.left) as progress:
         task = progress.add_task("", total=generation.left, spent="")

@@ -35,8 +35,8 @@ def quickstart(
     Nothing is downloaded: pictures and clips are rendered.
     """
     _check_extras()
+    from claver.progress import Screen
     from claver.quickstart import run_quickstart
-    from claver.screen import Screen
     from claver.training.interruption import Interrupted
 
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,6 @@ import typer
 
 from claver.cli.formats import CsvSafeOption, Format, Record, check_apart, check_output, damage_line, form_for, render
 from claver.cli.inputs import find_videos, given_actions
-from claver.cli.journal import Journal
 from claver.cli.model import (
     DEFAULT_ACTIONS,
     BatchOption,
@@ -36,11 +35,12 @@ from claver.cli.model import (
 )
 from claver.errors import ClaverError
 from claver.files import write_whole
+from claver.inference.jobs import Journal
 from claver.suggest import nearest
 from claver.terminal import complain, put, say, tell
 
 if TYPE_CHECKING:
-    from claver.recognizer import Failure, Prediction, Recognizer
+    from claver.inference.recognizer import Failure, Prediction, Recognizer
 
 Answerer = Callable[[Sequence[str]], "Iterator[Record]"]
 Writer = Callable[[Sequence[Record]], str]
@@ -178,14 +178,14 @@ def _to_file(
 
 
 def _with_progress(records: Iterator[Record], total: int, *, hidden: bool = False) -> Iterator[Record]:
-    from claver.screen import bar
+    from claver.progress import bar
 
     with bar("recognising", hidden=hidden or total < 2, redirect_stdout=False, redirect_stderr=False) as progress:
         yield from progress.track(records, total=total)
 
 
 def _record(result: Prediction | Failure, top: int) -> Record:
-    from claver.recognizer import Failure
+    from claver.inference.recognizer import Failure
 
     return result.to_dict() if isinstance(result, Failure) else result.to_dict(top)
 
@@ -232,8 +232,8 @@ def _recognizer(
     dtype: str,
     preprocess: str | None,
 ) -> Recognizer:
-    from claver.prompts import read_actions
-    from claver.recognizer import Recognizer, Views
+    from claver.inference.recognizer import Recognizer, Views
+    from claver.text import read_actions
 
     # Cheap mistakes first, before weights are read.
     looks = None if views is None else Views.parse(views)

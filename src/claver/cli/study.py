@@ -85,7 +85,7 @@ def study(
 def _run(chosen: Study, options: Options, output: Path, workers: int) -> None:
     from importlib.util import find_spec
 
-    from claver.screen import Screen
+    from claver.progress import Screen
 
     if missing := [name for name in ("accelerate", "matplotlib") if find_spec(name) is None]:
         raise ClaverError(f"studies need {' and '.join(missing)}; pip install 'claver[train,explain]'")
@@ -111,7 +111,7 @@ def _print_commands(chosen: Study, options: Options) -> None:
 
 def _check_apart(data: Path | None, test: Path | None) -> None:
     """Raise `ClaverError` if one list without splits is to be learned from and measured on."""
-    from claver.data.clips import open_clips
+    from claver.data.opening import open_clips
 
     if data is None or test is None or not data.exists() or not test.exists() or not data.samefile(test):
         return

@@ -84,7 +84,7 @@ def train(
 
 
 def _show_plan(recipe: Recipe, folder: Path, resume: bool) -> None:
-    from claver.screen import Screen
+    from claver.progress import Screen
     from claver.training.plan import plan
 
     console, (lines, table) = Screen(), plan(recipe, folder, resume=resume)
@@ -106,7 +106,7 @@ def _resumes(folder: Path, step: int | None, resume: Resume) -> str:
 
 def _run(recipe: Recipe, folder: Path, resume: bool) -> None:
     from claver.distributed import join, rank_and_size
-    from claver.screen import Screen
+    from claver.progress import Screen
     from claver.training import Trainer
     from claver.training.build import build
     from claver.training.checkpoint import prepare_folder

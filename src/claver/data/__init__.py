@@ -1,4 +1,4 @@
-"""Datasets: manifests, benchmark layouts and splits, shards, loading, and the motion clips that need no download.
+"""Datasets: manifests, benchmark layouts and splits, shards, loading.
 
 The names below are imported when first used: reading a list must not wait for torch.
 """
@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from claver.data.classes import DATASETS, K600_DRAWS, dataset_classes
-    from claver.data.clips import CenterCut, Clips, Reading, open_clips
-    from claver.data.layouts import LAYOUTS, detect_layout, index_folder
+    from claver.data.clips import CenterCut, Clips, Reading
+    from claver.data.layouts.registry import LAYOUTS, detect_layout, index_folder
     from claver.data.loading import Batch, ClipLoader, read_in_order
     from claver.data.manifest import Manifest, Sample, overlap
     from claver.data.manifest_file import read_manifest, write_manifest
-    from claver.data.shards import open_shards, verify_shards, write_shards
+    from claver.data.opening import open_clips, open_shards
+    from claver.data.shards import verify_shards, write_shards
     from claver.data.split import few_shot, groups_by, k600_draw, train_test
     from claver.data.stream import ClipStream
 
 _HOME = {
     "DATASETS": "classes",
     "K600_DRAWS": "classes",
-    "LAYOUTS": "layouts",
+    "LAYOUTS": "layouts.registry",
     "Batch": "loading",
     "CenterCut": "clips",
     "ClipLoader": "loading",
@@ -30,13 +31,13 @@ _HOME = {
     "Reading": "clips",
     "Sample": "manifest",
     "dataset_classes": "classes",
-    "detect_layout": "layouts",
+    "detect_layout": "layouts.registry",
     "few_shot": "split",
     "groups_by": "split",
-    "index_folder": "layouts",
+    "index_folder": "layouts.registry",
     "k600_draw": "split",
-    "open_clips": "clips",
-    "open_shards": "shards",
+    "open_clips": "opening",
+    "open_shards": "opening",
     "overlap": "manifest",
     "read_in_order": "loading",
     "read_manifest": "manifest_file",

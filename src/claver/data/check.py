@@ -9,7 +9,7 @@ from typing import Any
 from claver.data.shards import file_digest
 from claver.errors import VideoError
 from claver.processes import going_on
-from claver.video.ahead import DECODE_TIMEOUT, GivenUpError, load_ahead
+from claver.video.prefetch import DECODE_TIMEOUT, GivenUpError, load_ahead
 from claver.video.reader import VideoReader
 
 Record = dict[str, Any]

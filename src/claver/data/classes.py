@@ -9,8 +9,9 @@ from importlib import resources
 
 from claver.errors import ClaverError
 from claver.names import composed, plain
-from claver.prompts.actions import BENCHMARKS, benchmark_classes
 from claver.suggest import hint_or_some
+
+BENCHMARKS = ("kinetics400", "kinetics600", "ucf101", "hmdb51")
 
 K600_DRAWS = ("kinetics600-draw1", "kinetics600-draw2", "kinetics600-draw3")
 """The three published draws of 160 of the 220 classes of Kinetics-600 that lie outside Kinetics-400."""
@@ -31,6 +32,10 @@ def dataset_classes(name: str, *, raw: bool = False) -> tuple[str, ...]:
         return tuple(word.replace(" ", "_") for word in written) if raw and name == "hmdb51" else tuple(written)
     if name not in DATASETS:
         raise ClaverError(f"there is no dataset {name!r} whose classes are known; known are {', '.join(DATASETS)}")
+    return _list(name)
+
+
+def _list(name: str) -> tuple[str, ...]:
     text = resources.files("claver.data").joinpath("lists", f"{name}.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
 
@@ -38,6 +43,24 @@ def dataset_classes(name: str, *, raw: bool = False) -> tuple[str, ...]:
 def words(name: str) -> str:
     """A folder's name as words: underscores become blanks."""
     return re.sub(r"[_ \t]+", " ", composed(name)).strip() or name
+
+
+def benchmark_classes(name: str, *, raw: bool = False) -> list[str]:
+    """The classes of a benchmark in its official order.
+
+    Args:
+        name: one of `BENCHMARKS`.
+        raw: UCF-101's names as its authors wrote them (`ApplyEyeMakeup`) in place of words (`apply eye makeup`).
+    """
+    if name not in BENCHMARKS:
+        raise ClaverError(f"there is no benchmark {name!r}; known are {', '.join(BENCHMARKS)}")
+    lines = resources.files("claver.data").joinpath("lists", f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return lines if raw or name != "ucf101" else [split_camel_case(line) for line in lines]
+
+
+def split_camel_case(name: str) -> str:
+    """`ApplyEyeMakeup` to `apply eye makeup`."""
+    return " ".join(re.findall(r"[A-Z][a-z]*|[a-z]+|\d+", name)).lower()
 
 
 class ClassFinder:

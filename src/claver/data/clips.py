@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from claver.data.manifest import Ints, Manifest
-from claver.data.manifest_file import read_manifest
 from claver.errors import ClaverError, VideoError
 from claver.video.damage import Damage
 from claver.video.reader import Frames
@@ -103,21 +101,6 @@ class Clips:
     def read(self, row: int, reading: Reading, chance: np.random.Generator | None = None) -> Frames:
         """The frames of one clip, see `Reading.frames_of`."""
         return reading.frames_of(self.places[row], chance)
-
-
-def open_clips(source: str | Path | Manifest, *, split: str | None = None, root: str | Path | None = None) -> Clips:
-    """Clips of a manifest (a file, or read already) or of a folder of shards.
-
-    Raises:
-        ClaverError: neither is there, or it is malformed.
-    """
-    if isinstance(source, Manifest):
-        return Clips.of_files(source.select(split))
-    if Path(source).is_dir():
-        from claver.data.shards import open_shards
-
-        return open_shards(source, split=split)
-    return Clips.of_files(read_manifest(source, root=root, split=split))
 
 
 @dataclass(frozen=True)

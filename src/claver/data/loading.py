@@ -27,8 +27,8 @@ from claver.data.manifest import Ints
 from claver.errors import ClaverError, VideoError
 from claver.files import write_whole
 from claver.log import logger
-from claver.video.ahead import DECODE_TIMEOUT, load_ahead
 from claver.video.damage import Damage
+from claver.video.prefetch import DECODE_TIMEOUT, load_ahead
 from claver.video.reader import Frames
 
 ALTERNATES = 8  # clips of the class tried in the place of one that cannot be read

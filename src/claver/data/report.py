@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from claver.csv_text import csv_text
-from claver.data.layouts import Indexed
+from claver.data.layouts.registry import Indexed
 from claver.data.manifest import Manifest
 from claver.terminal import shown
 

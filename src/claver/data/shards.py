@@ -18,7 +18,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -26,9 +26,6 @@ from claver.data.manifest import Manifest, Sample
 from claver.errors import ClaverError
 from claver.files import MOST_TEXT, replacing, write_whole
 from claver.json_text import read_json
-
-if TYPE_CHECKING:
-    from claver.data.clips import Clips
 
 FORM = "claver shards 1"
 INDEX = "index.json"
@@ -315,29 +312,6 @@ def read_index(folder: str | Path) -> tuple[dict[str, Any], list[Shard]]:
     if not all(isinstance(name, str) for name in index["classes"] + index["raw_classes"]):
         raise ClaverError(f"{folder / INDEX} is not a list of shards: its classes are no texts; write the shards again")
     return index, [_listed(folder, number) for number in range(len(index["shards"]))]
-
-
-def open_shards(folder: str | Path, *, split: str | None = None) -> Clips:
-    """The clips of a folder of shards by random access, in the order of the manifest they were packed from.
-
-    Raises:
-        ClaverError: no shards, or one that is missing or of another size than it was written with.
-    """
-    from claver.data.clips import Clips, Place
-
-    folder = Path(folder)
-    index, shards = read_index(folder)
-    rows: list[tuple[Member, Shard]] = []
-    for shard in shards:
-        path = folder / shard.file
-        if not path.is_file() or path.stat().st_size != shard.size:
-            raise ClaverError(f"{path} is missing or not of {shard.size} bytes; copy or write the shards again")
-        rows += [(member, shard) for member in shard.members]
-    rows.sort(key=lambda pair: pair[0].row)
-    samples = tuple(Sample(member.path, member.label, member.split) for member, _ in rows)
-    manifest = Manifest(tuple(index["classes"]), samples, folder, index["dataset"], tuple(index["raw_classes"]))
-    places = [Place(m.path, str(folder / shard.file), m.offset, m.size) for m, shard in rows]
-    return Clips(manifest, places).select(split)
 
 
 def verify_shards(folder: str | Path) -> list[str]:

@@ -16,10 +16,10 @@ from claver.data.parts import part_for
 from claver.distributed import merged, rank_and_size
 from claver.errors import ClaverError
 from claver.evaluation.metrics import confusion, per_class_accuracy, top_k_accuracy
-from claver.video.ahead import DECODE_TIMEOUT
+from claver.video.prefetch import DECODE_TIMEOUT
 
 if TYPE_CHECKING:
-    from claver.recognizer import Recognizer
+    from claver.inference.recognizer import Recognizer
     from claver.video.damage import OnDamage
 
 
@@ -246,7 +246,7 @@ def _run(
     recognizer: Recognizer, paths: Sequence[str | Place], **settings: Any
 ) -> Iterator[tuple[str, _Row, str, Sequence[float]]]:
     """Path, scores or why there are none, and of a clip with scores what is damaged, and when its frames are shown."""
-    from claver.recognizer import Failure
+    from claver.inference.recognizer import Failure
 
     for result in recognizer.stream(paths, **settings):
         if not isinstance(result, Failure):

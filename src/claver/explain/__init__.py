@@ -4,11 +4,13 @@
 >>> explain("runs/quickstart/kmct", "clip.mp4", "grows", against="shrinks").save("why.html")
 """
 
-from claver.explain.explanation import ExplainedText, Explanation, explain
+from claver.explain.evidence import Evidence, ExplainedText
+from claver.explain.explanation import Explanation, explain
 from claver.explain.relevance import VideoRelevance, text_relevance, video_relevance
 from claver.explain.words import Word, weigh_words, word_kinds
 
 __all__ = [
+    "Evidence",
     "ExplainedText",
     "Explanation",
     "VideoRelevance",

@@ -1,106 +1,36 @@
-"""`explain`: one clip, one action, and everything that made their score, as arrays and as a page, picture or film."""
+"""`explain`: one clip, one action, and everything that made their score, as arrays and as a page, picture or video."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from claver.errors import ClaverError, VideoError
+from claver.explain.evidence import Evidence, ExplainedText, Floats
 from claver.explain.relevance import VideoRelevance, text_relevance, video_relevance
-from claver.explain.words import Word, weigh_words
+from claver.explain.render.saving import save
+from claver.explain.words import weigh_words
+from claver.inference.prediction import Prediction
+from claver.inference.recognizer import Recognizer
 from claver.models import Claver, load
-from claver.models.config import Temporal
 from claver.models.objective import video_embedding
 from claver.names import composed
-from claver.prediction import Prediction
-from claver.prompts.actions import Actions
-from claver.prompts.text_bank import TextBank
-from claver.recognizer import Recognizer
+from claver.text.actions import Actions
+from claver.text.text_bank import TextBank
 from claver.video import Preprocess, normalize, read_views
 
-Floats = NDArray[np.float32]
 MOST_TEXTS = 6
 """Texts of an action whose words are weighed: those most similar to the clip."""
 
 
-@dataclass(frozen=True)
-class ExplainedText:
-    """A text about an action, its scaled similarity with the clip, and its words with their shares of that."""
-
-    text: str
-    similarity: float
-    words: tuple[Word, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """Why a clip got its score for an action, or a higher one than for another.
-
-    Relevance (Chefer et al. 2021) has no unit: compare it within one map, or read it as shares. h × w is the grid of
-    patches.
-
-    Attributes:
-        action: the action that is explained.
-        against: the action it is compared with, if any; then all relevance of the video is that of the difference.
-        temporal_kind: how the model's frames attend to each other.
-        similarity: score of `action` (Eq. 10), less that of `against`.
-        prediction: the answer for the clip, as seen in one view; its frames are those that the maps lie on.
-        scores: of each action after each frame, from the class tokens up to then [T, C]; the last row is the answer's.
-        probabilities: the same among the actions that compete [T, C].
-        reads: relevance that each frame's read-out drew from each frame [T read, T seen].
-        temporal: places, through the temporal tower alone [T, h, w].
-        spatial: places, through the image tower alone [T, h, w].
-        combined: places, through both [T, h, w].
-        texts: texts of the action, the most similar first.
-        against_texts: those of `against`, with the words that speak for it.
-    """
-
-    action: str
-    against: str | None
-    temporal_kind: Temporal
-    similarity: float
-    prediction: Prediction
-    scores: Floats
-    probabilities: Floats
-    reads: Floats
-    temporal: Floats
-    spatial: Floats
-    combined: Floats
-    texts: tuple[ExplainedText, ...]
-    against_texts: tuple[ExplainedText, ...]
-
-    @property
-    def moments(self) -> Floats:
-        """Each frame's share of the relevance, all of its places together [T]; adds up to 1, or all 0."""
-        sums = self.combined.sum((1, 2))
-        return np.asarray(sums / sums.sum() if sums.sum() > 0 else sums, dtype=np.float32)
-
-    @property
-    def seconds(self) -> NDArray[np.float64] | None:
-        """When each frame is shown, from the first frame of the video on [T]; None if frames were given as an array."""
-        return None if self.prediction.seconds is None else self.prediction.seconds[0]
-
-    def rank(self, action: str) -> int:
-        """An action's place among all that compete, 1 being the model's answer."""
-        ranked = [answer.action for answer in self.prediction.top(len(self.prediction.actions))]
-        return ranked.index(action) + 1
-
-    def probability(self, action: str) -> float:
-        """An action's probability among those that compete."""
-        return float(self.prediction.probabilities[self.prediction.actions.index(action)])
-
-    @property
-    def looks_ahead(self) -> bool:
-        """Whether scores after a frame already know of later frames; only the causal mask (KMCTA) and mean do not."""
-        return self.temporal_kind not in ("kmct", "mean")
+class Explanation(Evidence):
+    """Why a clip got its score for an action, or a higher one than for another: the evidence, and where to write it."""
 
     def save(self, path: str | Path) -> Path:
         """Write the page `.html`, the picture `.png`, the film `.mp4`, the numbers `.json`, or a folder with all four.
@@ -108,33 +38,7 @@ class Explanation:
         Raises:
             ClaverError: another suffix, no such folder, or matplotlib is missing for picture and film.
         """
-        from claver.explain.saving import save
-
         return save(self, Path(path))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values: all but the frames."""
-        arrays = ("scores", "probabilities", "moments", "reads", "temporal", "spatial", "combined")
-        return {
-            "source": self.prediction.source,
-            "answer": self.prediction.action,
-            "action": self.action,
-            "rank": self.rank(self.action),
-            "against": self.against,
-            "against_rank": self.rank(self.against) if self.against else None,
-            "temporal_kind": self.temporal_kind,
-            "similarity": self.similarity,
-            "actions": list(self.prediction.actions),
-            "seconds": None if self.seconds is None else self.seconds.tolist(),
-            "damaged": None if self.prediction.damaged is None else self.prediction.damaged.to_dict(),
-            **{name: getattr(self, name).tolist() for name in arrays},
-            "texts": [_plain(text) for text in self.texts],
-            "against_texts": [_plain(text) for text in self.against_texts],
-        }
-
-    def __repr__(self) -> str:
-        than = f" rather than {self.against!r}" if self.against else ""
-        return f"Explanation({self.action!r}{than}, {self.similarity:.2f}, maps {self.combined.shape})"
 
 
 def explain(
@@ -249,10 +153,6 @@ def _time_line(model: Claver, bank: TextBank, frames_TE: Tensor) -> tuple[Floats
     # As for an answer: the released score is a sum of softmaxes already.
     probabilities = scores.softmax(1) if aggregate == "paper" else scores / scores.sum(1, keepdim=True)
     return _array(scores), _array(probabilities)
-
-
-def _plain(text: ExplainedText) -> dict[str, Any]:
-    return {"text": text.text, "similarity": text.similarity, "words": [word._asdict() for word in text.words]}
 
 
 def _array(values: Tensor) -> Floats:

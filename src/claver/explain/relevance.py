@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from claver.explain.activation_record import Tape
 from claver.explain.rollout import PIECE, exact, roll_out
-from claver.explain.tape import Tape
 from claver.models import Claver
 from claver.models.objective import video_embedding
 

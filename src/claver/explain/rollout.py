@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from claver.explain.tape import Layer, Tape
+from claver.explain.activation_record import Layer, Tape
 
 Visible = Callable[[Tensor, Tensor], Tensor]
 """Elementwise on positions: may this query look at this key?"""

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple
 
 from claver.models.tokenizer import Tokenizer
-from claver.prompts.lexicon import (
+from claver.text.lexicon import (
     ADJECTIVE_ENDINGS,
     DETERMINERS,
     FUNCTION_WORDS,
@@ -19,7 +19,7 @@ from claver.prompts.lexicon import (
     THINGS,
     VERBS,
 )
-from claver.prompts.phrases import bases
+from claver.text.phrases import bases
 
 Kind = Literal["verb", "noun", "other"]
 KINDS: tuple[Kind, ...] = ("verb", "noun", "other")

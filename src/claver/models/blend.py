@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from claver.errors import ClaverError
+from claver.models.checkpoint.loading import Weights
 from claver.models.claver import Claver
 from claver.models.config import ClaverConfig
-from claver.models.load import Weights
 
 
 @torch.no_grad()

@@ -11,15 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from claver.models.block import Run, run_block
+from claver.models.checkpoint.folder import Pretrained, push_folder, write_folder
+from claver.models.checkpoint.loading import MAX_LOGIT_SCALE, load_model
 from claver.models.config import Aggregate, ClaverConfig
-from claver.models.image import ImageTower
-from claver.models.learned import Learned
 from claver.models.objective import similarity, video_embedding
 from claver.models.temporal import TemporalTower
 from claver.models.text import TextTower
 from claver.models.tokenizer import Tokenizer
-
-MAX_LOGIT_SCALE = math.log(100)
+from claver.models.vision.clip import ImageTower
 
 
 @dataclass
@@ -57,20 +56,14 @@ class Readout(nn.Module):
         return self.norm(x) @ self.projection
 
 
-class Claver(nn.Module):
-    """The model of the paper: frames → image tower → temporal tower → read-out, against texts (Sec. 3.1).
-
-    Attributes:
-        config: every size.
-        tokenizer: the checkpoint's own; None for a model made from a config alone.
-        learned: the actions it was trained on, and how it looked at clips; None for one that was not trained here.
-    """
+class Claver(Pretrained):
+    """The model of the paper: frames → image tower → temporal tower → read-out, against texts (Sec. 3.1)."""
 
     def __init__(self, config: ClaverConfig, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
         self.config = config
         self.tokenizer = tokenizer
-        self.learned: Learned | None = None
+        self.learned = None
         self.image = ImageTower(config)
         self.temporal = TemporalTower(config)
         self.readout = Readout(config)
@@ -137,19 +130,13 @@ class Claver(nn.Module):
 
         Each appears whole or not at all.
         """
-        from claver.models.folder import write_folder
-
         write_folder(self, Path(folder))
 
     @classmethod
     def from_pretrained(cls, source: str | Path, **settings: Any) -> Claver:
         """The same as `claver.load(source, **settings)`."""
-        from claver.models.load import load
-
-        return load(source, **settings)
+        return load_model(cls, source, **settings)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
         """Upload the model folder to the Hugging Face Hub, where `repo_id` is made if need be; returns its address."""
-        from claver.models.folder import push_folder
-
         return push_folder(self, repo_id, private=private, token=token)

@@ -13,8 +13,8 @@ from torch import Tensor
 from claver.errors import CheckpointError
 from claver.files import MOST_DOCUMENT, MOST_TEXT
 from claver.log import logger, say_once
+from claver.models.checkpoint.files import read_json, read_text
 from claver.models.config import TextConfig
-from claver.models.files import read_json, read_text
 
 MERGES = "bpe_simple_vocab_16e6.txt.gz"
 """As OpenAI calls the file of CLIP's merges."""

@@ -22,7 +22,7 @@ from torch import Tensor
 from claver.errors import ClaverError
 from claver.models import Claver, ClaverConfig, load
 from claver.profile.counting import plain_texts, random_video
-from claver.profile.ways import usual_text, usual_video
+from claver.profile.reference import usual_text, usual_video
 
 Way = Literal["usual", "ours"]
 WAYS: tuple[Way, ...] = ("usual", "ours")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from claver.evaluation.paper import paper_rows
 from claver.models import SIZES, Claver, ClaverConfig
 from claver.profile.counting import Counts, count, plain_texts
-from claver.profile.ways import usual_text
+from claver.profile.reference import usual_text
 
 _NAMES = {"B/32": "B/32", "B/16": "B/16", "L/14": "L/14", "L/14-336": "L/14 (336)"}
 _KINDS = {"kmt": "KMT", "kmct": "KMCT"}

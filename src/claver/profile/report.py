@@ -11,7 +11,7 @@ from claver.errors import ClaverError
 from claver.models import SIZES, ClaverConfig
 from claver.profile.counting import KINDS, PARTS, Counts, count, fake_model, parameters, plain_texts, random_video
 from claver.profile.paper import paper_count, printed
-from claver.profile.ways import text_steps, video_steps
+from claver.profile.reference import text_steps, video_steps
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from claver.plotting import new_figure, save_figure
 
 if TYPE_CHECKING:
-    from claver.prediction import Answer
+    from claver.inference.prediction import Answer
 
 _FRAMES = 6
 _INCHES_WIDE, _INCHES_PER_CLIP = 13.6, 1.12

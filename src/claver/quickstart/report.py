@@ -11,7 +11,7 @@ from rich.table import Table
 from claver.csv_text import csv_text
 from claver.files import write_whole
 from claver.json_text import to_json
-from claver.quickstart.stages import VerbResult, verb_class_texts
+from claver.motion.stages import VerbResult, verb_class_texts
 
 TITLES = {"mean": "mean pooling", "kmt": "KMTA", "kmct": "KMCTA"}
 ACTIONS = "actions.csv"

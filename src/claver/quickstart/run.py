@@ -9,10 +9,10 @@ from time import perf_counter
 
 from rich.console import Console
 
+from claver.motion.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs
+from claver.motion.tasks import motion_recipes
 from claver.quickstart.report import next_commands, print_results, print_words, write_actions, write_results
-from claver.quickstart.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs
 from claver.training.engine import training_progress
-from claver.training.motion import motion_recipes
 from claver.training.recipe import Recipe
 
 KINDS = ("mean", "kmt", "kmct")

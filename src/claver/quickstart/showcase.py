@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from claver.data.motion import VERBS, render_clips, write_clip
+from claver.inference.recognizer import Recognizer
 from claver.models import Claver
+from claver.motion.rendering import VERBS, render_clips, write_clip
+from claver.motion.stages import verb_class_texts
 from claver.quickstart.picture import Shown, draw_picture
-from claver.quickstart.stages import verb_class_texts
-from claver.recognizer import Recognizer
 
 PICTURE = "quickstart.png"
 _FRAMES, _SIZE = 24, 128  # of the files: more and larger than what the model was trained on

@@ -16,16 +16,16 @@ from pathlib import Path
 
 from torch import Tensor
 
-from claver.data.motion import STATES
-from claver.data.motion_vocabulary import still_caption
 from claver.files import replacing_folder, write_whole
 from claver.json_text import to_json
 from claver.models import Claver, load
-from claver.quickstart.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs, train_verbs
+from claver.motion.captions import still_caption
+from claver.motion.rendering import STATES
+from claver.motion.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs, train_verbs
+from claver.motion.tasks import PARTNER, motion_recipes, pixels_task, verb_class_texts
 from claver.studies.study import Figures, Options, Settings, key_of
-from claver.training.beginning import with_temporal
 from claver.training.engine import training_progress
-from claver.training.motion import PARTNER, motion_recipes, pixels_task, verb_class_texts
+from claver.training.initialization import with_temporal
 from claver.training.recipe import Recipe
 from claver.training.tokens import TokenClips
 

@@ -6,11 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from claver.data.motion_unseen import UNSEEN_VERBS
 from claver.models import Claver
+from claver.motion.unseen import UNSEEN_VERBS
 from claver.plotting import new_figure, save_figure
-from claver.studies.described import EVERYTHING, fresh, learned, made_of, measure, recipe_of, settings_of, train, unseen
 from claver.studies.drawing import INK, KINETICS, PALE, plain_axes, set_title
+from claver.studies.prompt_studies import (
+    EVERYTHING,
+    fresh,
+    learned,
+    made_of,
+    measure,
+    recipe_of,
+    settings_of,
+    train,
+    unseen,
+)
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table

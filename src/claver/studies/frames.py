@@ -9,7 +9,7 @@ from typing import Any
 from claver.plotting import new_figure, save_figure
 from claver.studies.bench import base, verbs, written
 from claver.studies.drawing import INK, PALE, plain_axes, set_title
-from claver.studies.real import train_and_evaluate
+from claver.studies.real_data import train_and_evaluate
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from claver.data.motion import VERBS
-from claver.data.motion_prompts import Aspect
-from claver.data.motion_unseen import UNSEEN_VERBS
+from claver.motion.prompts import Aspect
+from claver.motion.rendering import VERBS
+from claver.motion.unseen import UNSEEN_VERBS
 from claver.plotting import new_figure, save_figure
-from claver.studies.described import EVERYTHING, held_out, learned, made_of, measure, settings_of, unseen
 from claver.studies.drawing import INK, KINETICS, MOTION, bars, set_title
+from claver.studies.prompt_studies import EVERYTHING, held_out, learned, made_of, measure, settings_of, unseen
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from claver.data.motion import render_clips
-from claver.explain.rank import Ranks, random_tower, ranks_by_length
 from claver.models import Claver
+from claver.motion.rendering import render_clips
 from claver.plotting import new_figure, save_figure
+from claver.studies.attention_rank import Ranks, random_tower, ranks_by_length
 from claver.studies.bench import base, stills, verbs, written
 from claver.studies.drawing import INK, PALE, plain_axes, set_title
 from claver.studies.size import spread_of

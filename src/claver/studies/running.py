@@ -14,7 +14,7 @@ from rich.progress import TimeElapsedColumn
 from claver.errors import ClaverError
 from claver.files import only_writer, write_whole
 from claver.processes import WorkerDiedError, WorkerPool
-from claver.screen import bar
+from claver.progress import bar
 from claver.studies import find_study
 from claver.studies.journal import Journal
 from claver.studies.study import Options, Record, Settings, Study

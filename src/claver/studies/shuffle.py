@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from claver.evaluation.metrics import top_k_accuracy, within_pairs
-from claver.explain.shuffle import Level, Read, Where, shuffled
 from claver.models import Claver
+from claver.motion.tasks import PARTNER, clips_task
 from claver.plotting import new_figure, save_figure
 from claver.studies.bench import base, recipes, tokens, verbs, written
 from claver.studies.drawing import INK, KINETICS, MOTION, OURS, PAPER, plain_axes, set_title
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table
+from claver.studies.token_shuffle import Level, Read, Where, shuffled
 from claver.training.clips import Encode, score_clips
-from claver.training.motion import PARTNER, clips_task
 
 KINDS = {"joint": "joint attention", "kmt": "KMTA", "kmct": "KMCTA"}
 PAPER_TOP1 = {"joint": (80.1, 58.9), "kmt": (81.5, 43.5), "kmct": (81.4, 42.6)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from claver.studies.bench import base, verbs, written
 from claver.studies.drawing import beside
-from claver.studies.real import train_and_evaluate
+from claver.studies.real_data import train_and_evaluate
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Measured, Table

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from claver.data.action_files import read_action_file
 from claver.errors import ClaverError
-from claver.models.identity import weights_identity
+from claver.models.fingerprint import weights_identity
 from claver.plotting import new_figure, save_figure
-from claver.prompts.action_files import read_action_file
 from claver.studies.drawing import INK, OURS, PALE, PAPER
 from claver.studies.study import Figures, Options, Record, Settings, Study
 from claver.studies.table import Table
@@ -44,7 +44,7 @@ def runs(options: Options) -> list[Settings]:
 
 def run(settings: Settings, cache: Path) -> Figures:
     """Score every text, each as it stands."""
-    from claver.recognizer import Recognizer
+    from claver.inference.recognizer import Recognizer
 
     texts = {text: [text] for text in read_action_file(Path(settings["texts"]))}
     answers = Recognizer(settings["model"], texts)(settings["clip"]).top(len(texts))

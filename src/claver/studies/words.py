@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from claver.data.motion import COLOURS, SHAPES, SIZES, VERBS, Verb, render_clips
-from claver.data.motion_prompts import Aspect
+from claver.motion.prompts import Aspect
+from claver.motion.rendering import COLOURS, SHAPES, SIZES, VERBS, Verb, render_clips
 from claver.plotting import new_figure, save_figure
-from claver.studies.described import EVERYTHING, bench_part, held_out, learned, made_of, settings_of
 from claver.studies.drawing import INK, OURS, PAPER, plain_axes, set_title
+from claver.studies.prompt_studies import EVERYTHING, bench_part, held_out, learned, made_of, settings_of
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study, measured
 from claver.studies.table import Cell, Measured, Table

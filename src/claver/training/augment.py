@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from claver.training.objectives import smooth_labels
-from claver.training.recipe_data import Augment
+from claver.training.recipe import Augment
 from claver.video.reader import Frames
 from claver.video.transforms import Preprocess
 

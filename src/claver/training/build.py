@@ -7,9 +7,9 @@ from rich.progress import Progress
 
 from claver.errors import ClaverError
 from claver.models import Claver, load
-from claver.training.beginning import with_temporal
+from claver.motion.tasks import cache_clips, clips_task, model_for_motion, stills_task
 from claver.training.engine import Task
-from claver.training.motion import cache_clips, clips_task, model_for_motion, stills_task
+from claver.training.initialization import with_temporal
 from claver.training.recipe import Recipe
 
 

@@ -22,9 +22,9 @@ from torch import Tensor
 from claver.errors import CheckpointError, ClaverError
 from claver.files import replacing, replacing_folder
 from claver.models import Claver, Learned
-from claver.models.folder import EMA_FOLDER
+from claver.models.checkpoint.folder import EMA_FOLDER
+from claver.models.checkpoint.weights import WEIGHTS, read_safetensors
 from claver.models.learned import read_learned
-from claver.models.weights import WEIGHTS, read_safetensors
 from claver.training.ema import Ema
 from claver.training.lora import has_lora, plain_model
 from claver.training.recipe import Recipe, make_recipe

@@ -34,11 +34,11 @@ from claver.errors import ClaverError, VideoError
 from claver.files import replacing
 from claver.log import logger
 from claver.models import Claver
-from claver.models.identity import add_tensors, values_of
-from claver.prompts.text_cache import usual_place
-from claver.training.recipe_data import Videos
+from claver.models.fingerprint import add_tensors, values_of
+from claver.text.cache import usual_place
+from claver.training.recipe import Videos
 from claver.training.tokens import normalized
-from claver.video.ahead import DECODE_TIMEOUT
+from claver.video.prefetch import DECODE_TIMEOUT
 from claver.video.reader import Frames
 
 _SHARD_BYTES = 2**28

@@ -13,27 +13,27 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from claver.data.clips import CenterCut, Clips, Cut, Place, Reading, open_clips
+from claver.data.clips import CenterCut, Clips, Cut, Place, Reading
 from claver.data.loading import Batch, ClipLoader, Replaced
 from claver.data.manifest import Manifest, overlap
+from claver.data.opening import open_clips
 from claver.data.parts import clips_for
 from claver.data.split import few_shot
 from claver.data.stream import ClipStream
 from claver.distributed import rank_and_size
 from claver.errors import ClaverError
 from claver.evaluation.protocols import TestSet, evaluate
+from claver.inference.recognizer import Recognizer
 from claver.log import logger
 from claver.models import Claver, Learned, interpretive_loss, similarity, video_embedding
-from claver.prompts.actions import Actions
-from claver.prompts.choice import texts_for
-from claver.prompts.encoding import encode_texts
-from claver.recognizer import Recognizer
+from claver.text.actions import Actions
+from claver.text.encoding import encode_texts
+from claver.text.selection import texts_for
 from claver.training.augment import Augmentation, MultiScaleCrop
 from claver.training.distributed import encode_text_shared
 from claver.training.mirror import mirror_of
 from claver.training.objectives import smooth_labels
-from claver.training.recipe import Recipe
-from claver.training.recipe_data import Videos
+from claver.training.recipe import Recipe, Videos
 from claver.training.sampling import Rows
 from claver.training.token_cache import CachedTokens, cache_clips, token_folder
 from claver.video.damage import Damage

@@ -1,0 +1,1 @@
+"""Datasets as they are downloaded: how each layout is recognised and read."""

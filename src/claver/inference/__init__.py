@@ -1,0 +1,27 @@
+"""Using a model: video in, embeddings and answers out, and jobs over many files.
+
+The names below are imported when first used: a job's journal must not wait for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from claver.inference.prediction import Answer, Prediction
+    from claver.inference.recognizer import Failure, Recognizer, Views
+
+_HOME = {
+    "Answer": "prediction",
+    "Failure": "recognizer",
+    "Prediction": "prediction",
+    "Recognizer": "recognizer",
+    "Views": "recognizer",
+}
+
+__all__ = ["Answer", "Failure", "Prediction", "Recognizer", "Views"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"claver.inference.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'claver.inference' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Weights on disk: every layout that is read, and the one that is written."""

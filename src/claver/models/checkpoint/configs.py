@@ -1,0 +1,56 @@
+"""Which config a model folder has, and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from claver.errors import CheckpointError, ClaverError
+from claver.models.checkpoint.files import read_json
+from claver.models.checkpoint.folder import CONFIG, TOKENIZER, read_config
+from claver.models.checkpoint.hugging_face import PREPROCESSOR, PROCESSOR, config_from_hugging_face, read_preprocessor
+from claver.models.checkpoint.open_clip import OPEN_CLIP_CONFIG, config_from_open_clip
+from claver.models.checkpoint.weights import Kind, find_weights
+from claver.models.config import ClaverConfig
+from claver.models.learned import ACTIONS
+from claver.models.tokenizer import MERGES
+
+CONFIGS = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, ACTIONS, "vocab.json", "merges.txt", MERGES]
+"""Files of a model besides its weights."""
+
+
+def kind_of(folder: Path) -> Kind:
+    """Whose config a folder has."""
+    open_clip = (folder / OPEN_CLIP_CONFIG).is_file()
+    if open_clip and not (folder / CONFIG).is_file():
+        return "open_clip"
+    kind = read_config(folder).get("model_type")
+    if kind == "claver" or kind == "clip":
+        return kind
+    if open_clip:
+        return "open_clip"
+    raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; only 'claver' and 'clip' can be loaded")
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files that hold the weights of a model folder.
+
+    Raises:
+        CheckpointError: it is none.
+    """
+    return find_weights(folder, kind_of(folder))
+
+
+def config_of_folder(folder: Path, kind: Kind, *, own: bool = False) -> ClaverConfig:
+    """A folder's config; what is wrong with it is said of its file."""
+    name = OPEN_CLIP_CONFIG if kind == "open_clip" else CONFIG
+    values = read_json(folder / name)
+    try:
+        if kind == "claver":
+            return ClaverConfig.from_dict(values)
+        if kind == "open_clip":
+            return config_from_open_clip(values, own=own)
+        return config_from_hugging_face(values, read_preprocessor(folder), own=own)
+    except ClaverError as error:
+        told = str(error)
+        place = "" if str(folder) in told else f"{folder}: " if told.startswith(PREPROCESSOR) else f"{folder / name}: "
+        raise CheckpointError(place + told) from error
