@@ -91,5 +91,5 @@ def _again(model: Claver, actions: Actions, folder: Path) -> None:
 def class_tokens(name: str) -> Tensor | None:
     """Ids [C, L] of a class list's names, L the longest; None without CLIP's vocabulary."""
     tokenizer = packaged_clip_tokenizer()
-    lines = (files("claver.text") / "lists" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    lines = (files("claver.data") / "lists" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return tokenizer([line for line in lines if line and not line.startswith("#")]) if tokenizer else None
