@@ -72,6 +72,26 @@ def test_plans_equal_the_materialised_mask(
         torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.usefixtures("_size")
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(masks, shapes, st.sampled_from(["auto", "sliced", "dense"]), st.booleans(), st.data())
+def test_queries_of_the_last_frames_alone_get_what_they_get_among_all(
+    mask: KroneckerMask, shape: tuple[int, ...], plan: str, class_only: bool, data: st.DataObject
+) -> None:
+    q, k, v = draw(shape, 1 if class_only else shape[3], data.draw(st.integers(0, 2**31)))
+    first = data.draw(st.integers(0, shape[2] - 1))
+    expected = reference(q, k, v, mask)[:, :, first:]
+    actual = kronecker_attention(q[:, :, first:], k, v, mask, plan=plan)
+    torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-11)
+    weight = torch.randn_like(expected)
+    for mine, theirs in zip(
+        torch.autograd.grad((actual * weight).sum(), (q, k, v)),
+        torch.autograd.grad((expected * weight).sum(), (q, k, v)),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-11)
+
+
 @pytest.mark.filterwarnings("ignore:flex_attention called without")
 @settings(deadline=None, max_examples=25)
 @given(masks, shapes, st.integers(0, 2**31))
@@ -140,5 +160,11 @@ def test_bad_input_is_named() -> None:
         kronecker_attention(q, q[:, :, :1], q, MASKS["joint"])
     with pytest.raises(ValueError, match="does not factorise"):
         kronecker_attention(q, q, q, MASKS["kmt"], plan="factorised")
+    with pytest.raises(ValueError, match="do not fit together"):
+        kronecker_attention(q, q[:, :, :1], q[:, :, :1], MASKS["joint"])
+    with pytest.raises(ValueError, match="queries of all frames"):
+        kronecker_attention(q[:, :, 1:], q, q, MASKS["kmt"], plan="flex")
+    with pytest.raises(ValueError, match="between 1 and the 2 frames, not of 3"):
+        plan_attention(MASKS["joint"], 2, 3, last=3)
     with pytest.raises(ValueError, match="between 1 and the 3 tokens"):
         plan_attention(MASKS["joint"], 2, 3, 4)

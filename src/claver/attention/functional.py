@@ -16,53 +16,56 @@ from claver.attention.plan import Plan, PlanKind, as_bias, plan_attention
 
 
 def kronecker_attention(
-    q_BHTMd: Tensor, k_BHTNd: Tensor, v_BHTNd: Tensor, mask: KroneckerMask, *, plan: PlanKind = "auto"
+    q_BHtMd: Tensor, k_BHTNd: Tensor, v_BHTNd: Tensor, mask: KroneckerMask, *, plan: PlanKind = "auto"
 ) -> Tensor:
     """softmax(q kᵀ/√d + mask) v over all S = T·N tokens of a clip (Eq. 6), exact, by the cheapest plan.
 
     Args:
-        q_BHTMd: queries of the first M ≤ N tokens of each frame, [B, H, T, M, d]; M = 1 asks for class tokens only.
+        q_BHtMd: queries of the first M ≤ N tokens of each of the last t ≤ T frames, [B, H, t, M, d]; M = 1 asks for
+            class tokens only, t < T for the frames that come after cached keys and values.
         k_BHTNd: keys [B, H, T, N, d].
         v_BHTNd: values [B, H, T, N, d].
         mask: which keys each query sees.
         plan: `auto`, or one of `factorised`, `sliced`, `dense`, `flex`, `halved` to force it.
 
     Returns:
-        [B, H, T, M, d].
+        [B, H, t, M, d].
 
     Raises:
         ValueError: shapes that do not fit together, a token that sees nothing, or a forced plan that does not fit.
     """
-    if q_BHTMd.ndim != 5 or k_BHTNd.ndim != 5:
-        raise ValueError(f"q and k have {q_BHTMd.ndim} and {k_BHTNd.ndim} axes; 5 are needed, [B, H, T, N, d]")
+    if q_BHtMd.ndim != 5 or k_BHTNd.ndim != 5:
+        raise ValueError(f"q and k have {q_BHtMd.ndim} and {k_BHTNd.ndim} axes; 5 are needed, [B, H, T, N, d]")
     frames, tokens = k_BHTNd.shape[2:4]
-    alike = [(q_BHTMd.shape[axis], k_BHTNd.shape[axis]) for axis in (0, 1, 2, -1)]
-    if k_BHTNd.shape != v_BHTNd.shape or any(query != key for query, key in alike):
-        shapes = ", ".join(str(tuple(x.shape)) for x in (q_BHTMd, k_BHTNd, v_BHTNd))
-        raise ValueError(f"q [B, H, T, M, d], k and v [B, H, T, N, d] do not fit together: {shapes}")
-    cpu = q_BHTMd.device.type == "cpu"
+    alike = [(q_BHtMd.shape[axis], k_BHTNd.shape[axis]) for axis in (0, 1, -1)]
+    if k_BHTNd.shape != v_BHTNd.shape or any(query != key for query, key in alike) or q_BHtMd.shape[2] > frames:
+        shapes = ", ".join(str(tuple(x.shape)) for x in (q_BHtMd, k_BHTNd, v_BHTNd))
+        raise ValueError(f"q [B, H, t, M, d], k and v [B, H, T, N, d] do not fit together: {shapes}")
+    cpu = q_BHtMd.device.type == "cpu"
     if plan == "halved" and not cpu:
         raise ValueError("the halved plan needs the CPU's flash kernel; use plan='auto'")
-    gpu = _flex_compiles(q_BHTMd)
-    chosen = plan_attention(mask, frames, tokens, q_BHTMd.shape[3], kind=plan, gpu=gpu, cpu=cpu)
+    gpu = _flex_compiles(q_BHtMd)
+    last, queries = q_BHtMd.shape[2:4]
+    chosen = plan_attention(mask, frames, tokens, queries, last=last, kind=plan, gpu=gpu, cpu=cpu)
     if chosen.kind == "flex":
-        wanted = torch.is_grad_enabled() and any(x.requires_grad for x in (q_BHTMd, k_BHTNd, v_BHTNd))
-        if wanted and not q_BHTMd.is_cuda:
+        wanted = torch.is_grad_enabled() and any(x.requires_grad for x in (q_BHtMd, k_BHTNd, v_BHTNd))
+        if wanted and not q_BHtMd.is_cuda:
             raise ValueError("FlexAttention has no gradients on a CPU; use plan='auto'")
-        return _flex(q_BHTMd, k_BHTNd, v_BHTNd, mask)
+        return _flex(q_BHtMd, k_BHTNd, v_BHTNd, mask)
     if chosen.kind == "halved":
-        return attend_in_parts(q_BHTMd, k_BHTNd, v_BHTNd, chosen.parts)
+        return attend_in_parts(q_BHtMd, k_BHTNd, v_BHTNd, chosen.parts)
     run = {"factorised": _factorised, "dense": _dense, "sliced": _sliced}[chosen.kind]
-    return run(q_BHTMd, k_BHTNd, v_BHTNd, chosen)
+    return run(q_BHtMd, k_BHTNd, v_BHTNd, chosen)
 
 
 def _factorised(q: Tensor, k: Tensor, v: Tensor, plan: Plan) -> Tensor:
     bias = None if plan.bias is None else as_bias(plan.bias, q.dtype, q.device)
     if plan.axis == "frame":
-        return scaled_dot_product_attention(q, k, v, bias)  # [B, H, T, M, d], frames are a batch axis
+        k, v = (x[:, :, x.shape[2] - q.shape[2] :] for x in (k, v))
+        return scaled_dot_product_attention(q, k, v, bias)  # [B, H, t, M, d], frames are a batch axis
     if plan.axis == "token":
         places = q.shape[3]
-        q, k, v = (x[:, :, :, :places].transpose(2, 3) for x in (q, k, v))  # [B, H, M, T, d]
+        q, k, v = (x[:, :, :, :places].transpose(2, 3) for x in (q, k, v))  # [B, H, M, t or T, d]
         return scaled_dot_product_attention(q, k, v, bias).transpose(2, 3)
     k, v = k.flatten(2, 3), v.flatten(2, 3)  # [B, H, S, d]
     if plan.keys is not None:

@@ -29,19 +29,19 @@ def halves(first: int, stop: int, *, earlier: bool, later: bool) -> list[Part]:
     return parts
 
 
-def attend_in_parts(q_BHTMd: Tensor, k_BHTNd: Tensor, v_BHTNd: Tensor, parts: Sequence[Part]) -> Tensor:
+def attend_in_parts(q_BHtMd: Tensor, k_BHTNd: Tensor, v_BHTNd: Tensor, parts: Sequence[Part]) -> Tensor:
     """Attention of each token on itself and on the key frames of every part its own frame is a query of.
 
     Args:
-        q_BHTMd: queries of the first M tokens of each frame, on a CPU.
+        q_BHtMd: queries of the first M tokens of each of the last t frames, on a CPU.
         k_BHTNd: keys.
         v_BHTNd: values.
-        parts: no pair of frames twice, and no frame with itself.
+        parts: no pair of frames twice, and no frame with itself; frames are counted from the first of T.
 
     Returns:
-        [B, H, T, M, d].
+        [B, H, t, M, d].
     """
-    q, k, v = (_unit_stride(x) for x in (q_BHTMd, k_BHTNd, v_BHTNd))
+    q, k, v = (_unit_stride(x) for x in (q_BHtMd, k_BHTNd, v_BHTNd))
     return _InParts.apply(q, k, v, parts)  # type: ignore[no-untyped-call]
 
 
@@ -50,7 +50,9 @@ class _InParts(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, parts: Sequence[Part]) -> Tensor:
-        out, lse = _itself(q, k, v)
+        first = k.shape[2] - q.shape[2]
+        parts = [(slice(queries.start - first, queries.stop - first), keys) for queries, keys in parts]
+        out, lse = _itself(q, k[:, :, first:], v[:, :, first:])
         for queries, keys in parts:
             part, part_lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
                 _rows(q, queries), _rows(k, keys), _rows(v, keys)
@@ -66,7 +68,11 @@ class _InParts(torch.autograd.Function):
         """A part's share follows from the joined output and log-sum-exp alone, so the shares add up."""
         q, k, v, out, lse = ctx.saved_tensors
         grad = _unit_stride(grad)
-        grad_q, grad_k, grad_v = _itself_backward(grad, q, k, v, out, lse)
+        first = k.shape[2] - q.shape[2]
+        grad_q, *own = _itself_backward(grad, q, k[:, :, first:], v[:, :, first:], out, lse)
+        grad_k, grad_v = (torch.zeros_like(x, dtype=lse.dtype) for x in (k, v))
+        for total, share in zip((grad_k, grad_v), own, strict=True):
+            total[:, :, first:, : q.shape[3]] = share
         for queries, keys in ctx.parts:
             shares = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
                 _rows(grad, queries),
@@ -103,15 +109,13 @@ def _join(out: Tensor, lse: Tensor, part: Tensor, part_lse: Tensor) -> None:
 
 
 def _itself_backward(grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor) -> tuple[Tensor, ...]:
+    """Gradients w.r.t. queries, and w.r.t. the keys and values of the same M tokens of each frame."""
     places, exact = q.shape[3], lse.dtype
     weight = (_own_scores(q, k, exact) - lse).exp()[..., None]
     grad = grad.to(exact)
     value = v[:, :, :, :places].to(exact)
-    slope = weight * (grad * (value - out)).sum(-1, keepdim=True) * q.shape[-1] ** -0.5
-    grad_k, grad_v = (torch.zeros_like(x, dtype=exact) for x in (k, v))
-    grad_k[:, :, :, :places] = slope * q
-    grad_v[:, :, :, :places] = weight * grad
-    return slope * k[:, :, :, :places], grad_k, grad_v
+    grad_score = weight * (grad * (value - out)).sum(-1, keepdim=True) * q.shape[-1] ** -0.5
+    return grad_score * k[:, :, :, :places], grad_score * q, weight * grad
 
 
 def _rows(x: Tensor, frames: slice) -> Tensor:

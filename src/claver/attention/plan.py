@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -76,6 +76,7 @@ def plan_attention(
     tokens: int,
     queries: int | None = None,
     *,
+    last: int | None = None,
     kind: PlanKind = "auto",
     gpu: bool = False,
     cpu: bool = False,
@@ -87,6 +88,7 @@ def plan_attention(
         frames: T.
         tokens: N.
         queries: M ≤ N, the tokens of each frame whose output is wanted; 1 asks for the class tokens only.
+        last: the frames that have queries, the last of the T; all if None.
         kind: `auto` picks; a name forces that plan.
         gpu: whether FlexAttention's compiled kernel is available.
         cpu: whether the CPU's flash kernel is, which returns the log-sum-exp that `halved` needs.
@@ -95,15 +97,19 @@ def plan_attention(
         ValueError: a token would have nothing to look at, or the forced plan does not fit the mask.
     """
     queries = tokens if queries is None else queries
+    last = frames if last is None else last
     if not 1 <= queries <= tokens:
         raise ValueError(f"queries must be between 1 and the {tokens} tokens of a frame, not {queries}")
+    if not 1 <= last <= frames:
+        raise ValueError(f"queries must be of between 1 and the {frames} frames, not of {last}")
     blocks = mask.blocks(frames, tokens)
+    blocks = replace(blocks, codes=blocks.codes[frames - last :])  # [t, T]
     _check_rows(mask, blocks, queries)
     factorised = _by_frame(blocks, queries) or _by_token(blocks, queries) or _by_keys(blocks, queries)
     if kind == "auto":
-        small = frames * queries * frames * tokens <= _SMALL
+        small = last * queries * frames * tokens <= _SMALL
         large: PlanKind = "halved" if cpu and _halved(blocks, queries) else "sliced"
-        kind = "factorised" if factorised else "dense" if small else "flex" if gpu else large
+        kind = "factorised" if factorised else "dense" if small else "flex" if gpu and last == frames else large
     if kind in ("factorised", "halved"):
         found = factorised if kind == "factorised" else _halved(blocks, queries)
         if found is None:
@@ -113,17 +119,19 @@ def plan_attention(
     if kind == "dense":
         return _dense(blocks, queries)
     if kind == "flex":
+        if last < frames:
+            raise ValueError("FlexAttention runs on queries of all frames; use plan='auto'")
         visible = sum(int((blocks.codes == code).sum()) for code in blocks.patterns)
         return Plan("flex", visible * queries * tokens, 0)
     return _sliced(blocks, queries)
 
 
 def _check_rows(mask: KroneckerMask, blocks: Blocks, queries: int) -> None:
-    for frame, row in enumerate(blocks.codes.tolist()):
+    for frame, row in enumerate(blocks.codes.tolist(), _first(blocks)):
         seen = [blocks.patterns[code][:queries].any(1) for code in set(row) if code in blocks.patterns]
-        blind = ~torch.stack(seen).any(0) if seen else torch.ones(queries, dtype=torch.bool)
-        if blind.any():
-            token = int(blind.int().argmax())
+        fully_masked = ~torch.stack(seen).any(0) if seen else torch.ones(queries, dtype=torch.bool)
+        if fully_masked.any():
+            token = int(fully_masked.int().argmax())
             raise ValueError(
                 f"under {mask!r} token {token} of frame {frame} sees nothing; add SAME @ SAME to the union"
             )
@@ -132,10 +140,10 @@ def _check_rows(mask: KroneckerMask, blocks: Blocks, queries: int) -> None:
 def _by_frame(blocks: Blocks, queries: int) -> Plan | None:
     """Block-diagonal with one pattern: each frame by itself, the frames a batch axis."""
     frames = len(blocks.codes)
-    diagonal = blocks.codes.diagonal()
-    if int(diagonal[0]) not in blocks.patterns or not torch.equal(
-        blocks.codes, torch.diag(diagonal[:1].expand(frames))
-    ):
+    diagonal = blocks.codes.diagonal(_first(blocks))
+    alone = torch.zeros_like(blocks.codes)
+    alone.diagonal(_first(blocks)).copy_(diagonal[:1].expand(frames))
+    if int(diagonal[0]) not in blocks.patterns or not torch.equal(blocks.codes, alone):
         return None
     pattern = blocks.patterns[int(diagonal[0])][:queries]
     bias = None if pattern.all() else pattern
@@ -172,15 +180,17 @@ def _dense(blocks: Blocks, queries: int) -> Plan:
 
 def _halved(blocks: Blocks, queries: int) -> Plan | None:
     """A token sees itself, of the earlier frames everything or nothing, and of the later ones likewise."""
-    frames, tokens = len(blocks.codes), _tokens(blocks)
-    own, below, above = (_uniform(blocks, side) for side in _sides(frames))
+    frames, tokens, first = blocks.codes.shape[1], _tokens(blocks), _first(blocks)
+    own, below, above = (_uniform(blocks, side[first:]) for side in _sides(frames))
     if own is None or below is None or above is None or not torch.equal(own, torch.eye(tokens, dtype=torch.bool)):
         return None
     if any(bool(side.any()) and not bool(side.all()) for side in (below, above)):
         return None
-    parts = tuple(halves(0, frames, earlier=bool(below.any()), later=bool(above.any())))
+    parts = tuple(halves(first, frames, earlier=bool(below.any()), later=bool(above.any())))
+    if first and below.any():
+        parts = ((slice(first, frames), slice(0, first)), *parts)
     rectangles = sum((q.stop - q.start) * (k.stop - k.start) for q, k in parts)
-    return Plan("halved", queries * (rectangles * tokens + frames), 0, parts=parts)
+    return Plan("halved", queries * (rectangles * tokens + frames - first), 0, parts=parts)
 
 
 def _sides(frames: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -197,15 +207,15 @@ def _uniform(blocks: Blocks, side: Tensor) -> Tensor | None:
 
 
 def _sliced(blocks: Blocks, queries: int) -> Plan:
-    ribbon = _ribbon(blocks, queries) if _is_toeplitz(blocks.codes) else None
-    slices = tuple(_slice(blocks, frame, queries, ribbon) for frame in range(len(blocks.codes)))
-    tokens, total = _tokens(blocks), len(blocks.codes) * _tokens(blocks)
+    toeplitz = _toeplitz_bias(blocks, queries) if _is_toeplitz(blocks.codes) else None
+    slices = tuple(_slice(blocks, frame, queries, toeplitz) for frame in range(len(blocks.codes)))
+    tokens, total = _tokens(blocks), blocks.codes.shape[1] * _tokens(blocks)
     lengths = [len(range(*s.keys.indices(total))) if isinstance(s.keys, slice) else len(s.keys) for s in slices]
-    buffer = queries * (2 * len(blocks.codes) - 1) * tokens if ribbon else queries * max(lengths)
+    buffer = toeplitz.visible.numel() if toeplitz else queries * max(lengths)
     return Plan("sliced", queries * sum(lengths), buffer if any(s.bias for s in slices) else 0, slices=slices)
 
 
-def _slice(blocks: Blocks, frame: int, queries: int, ribbon: Ribbon | None) -> Slice:
+def _slice(blocks: Blocks, frame: int, queries: int, toeplitz: ToeplitzBias | None) -> Slice:
     visible = _row(blocks, frame, queries)
     seen = visible.any(0)
     positions = seen.nonzero().flatten()
@@ -214,9 +224,9 @@ def _slice(blocks: Blocks, frame: int, queries: int, ribbon: Ribbon | None) -> S
     keys = slice(start, stop) if contiguous else positions
     if visible[:, seen].all():
         return Slice(keys, None)
-    if ribbon is not None and contiguous:
+    if toeplitz is not None and contiguous:
         shift = (len(blocks.codes) - 1 - frame) * _tokens(blocks)
-        return Slice(keys, lambda dtype, device: ribbon.bias(dtype, device)[:, shift + start : shift + stop])
+        return Slice(keys, lambda dtype, device: toeplitz.bias(dtype, device)[:, shift + start : shift + stop])
     # Rebuilt at every call: kept, the rows of all frames would add up to the S×S buffer this plan is there to avoid.
     return Slice(keys, lambda dtype, device: as_bias(_row(blocks, frame, queries)[:, positions], dtype, device))
 
@@ -228,7 +238,7 @@ def _row(blocks: Blocks, frame: int, queries: int) -> Tensor:
     return torch.cat(row, dim=1)
 
 
-class Ribbon:
+class ToeplitzBias:
     """The rows of all query frames of a mask that depends on (key frame − query frame) alone, [M, (2T−1)·N].
 
     Row t of the mask is the window of T·N columns that starts at (T−1−t)·N: a view, hence no copy per frame.
@@ -246,13 +256,18 @@ class Ribbon:
         return self._made[dtype, device]
 
 
-def _ribbon(blocks: Blocks, queries: int) -> Ribbon:
+def _toeplitz_bias(blocks: Blocks, queries: int) -> ToeplitzBias:
     last, first = _row(blocks, len(blocks.codes) - 1, queries), _row(blocks, 0, queries)
-    return Ribbon(torch.cat([last, first[:, _tokens(blocks) :]], dim=1))
+    return ToeplitzBias(torch.cat([last, first[:, (_first(blocks) + 1) * _tokens(blocks) :]], dim=1))
 
 
 def _is_toeplitz(codes: Tensor) -> bool:
     return torch.equal(codes[1:, 1:], codes[:-1, :-1])
+
+
+def _first(blocks: Blocks) -> int:
+    """The frame that the first row of blocks is of: queries are of the last frames."""
+    return blocks.codes.shape[1] - len(blocks.codes)
 
 
 def _tokens(blocks: Blocks) -> int:
