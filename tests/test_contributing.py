@@ -73,7 +73,7 @@ def test_nothing_uses_what_stands_higher_on_the_map() -> None:
 
 def test_tables_named_are_where_they_are_said_to_be() -> None:
     said = re.findall(r"`(\w+)` of\s+`([\w/]+\.py)`", CONTRIBUTING)
-    assert {name for name, _ in said} == {"LAYOUTS", "STUDIES", "MASKS", "Temporal", "MASK_OF"}
+    assert {name for name, _ in said} == {"LAYOUTS", "STUDIES", "MASKS", "Temporal", "KINDS"}
     for name, file in said:
         assert re.search(rf"^{name}\b", (PACKAGE / file).read_text(encoding="utf-8"), re.M), (name, file)
 

@@ -1,6 +1,6 @@
 """Relevance the slow way: every weight materialised with its gradient by autograd, whole matrices R (Chefer et al.).
 
-Nothing of `claver.explain` or of the towers' forward is used but their parameters and `TemporalTower.embedding_for`.
+Nothing of `claver.explain` or of the towers' forward is used but their parameters and `TemporalTower.embedding_at`.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def explain(model: Claver, video: Tensor, ids: Tensor) -> Slow:
     count = x.shape[1]
     if model.temporal.mask is not None:
         visible = model.temporal.mask.matrix(frames, count)
-        x = (x + model.temporal.embedding_for(frames)[:, None]).flatten(0, 1)[None]
+        x = (x + model.temporal.embedding_at(0, frames, frames)[:, None]).flatten(0, 1)[None]
         for parts in model.temporal.blocks:
             x = block(parts, x, visible, in_time)
         x = x[0].unflatten(0, (frames, count))

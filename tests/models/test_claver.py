@@ -51,7 +51,7 @@ def test_computing_class_tokens_only_changes_nothing(kind: str) -> None:
     with torch.no_grad():
         all_tokens = model.image(clips(2).flatten(0, 1)).unflatten(0, (2, 4))
         torch.testing.assert_close(
-            model.image(clips(2).flatten(0, 1), class_only=True), all_tokens.flatten(0, 1)[:, :1]
+            model.image(clips(2).flatten(0, 1), summary_only=True), all_tokens.flatten(0, 1)[:, :1]
         )
         pruned = model.encode_tokens(model.image_tokens(clips(2)))
         whole = model.readout(model.temporal(all_tokens, read="tokens")[:, :, 0])
@@ -138,7 +138,7 @@ def test_any_number_of_frames(kind: str, caplog: pytest.LogCaptureFixture) -> No
     for frames in (1, 2, 7):
         assert model.encode_video(clips(1, frames)).shape == (1, frames, 32)
     assert "temporal embedding interpolated from 4 to 7 frames" in caplog.text
-    resized = model.temporal.embedding_for(8)
+    resized = model.temporal.embedding_at(0, 8, 8)
     torch.testing.assert_close(resized[0], model.temporal.embedding[0])
     torch.testing.assert_close(resized[1], 0.75 * model.temporal.embedding[0] + 0.25 * model.temporal.embedding[1])
 

@@ -209,7 +209,7 @@ def _uniform(blocks: Blocks, side: Tensor) -> Tensor | None:
 def _sliced(blocks: Blocks, queries: int) -> Plan:
     toeplitz = _toeplitz_bias(blocks, queries) if _is_toeplitz(blocks.codes) else None
     slices = tuple(_slice(blocks, frame, queries, toeplitz) for frame in range(len(blocks.codes)))
-    tokens, total = _tokens(blocks), blocks.codes.shape[1] * _tokens(blocks)
+    total = blocks.codes.shape[1] * _tokens(blocks)
     lengths = [len(range(*s.keys.indices(total))) if isinstance(s.keys, slice) else len(s.keys) for s in slices]
     buffer = toeplitz.visible.numel() if toeplitz else queries * max(lengths)
     return Plan("sliced", queries * sum(lengths), buffer if any(s.bias for s in slices) else 0, slices=slices)

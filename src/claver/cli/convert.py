@@ -78,6 +78,6 @@ def _without_new_tower(model: Claver) -> None:
     from claver.models.temporal import TemporalTower
 
     outputs = [value for name, value in model.temporal.named_parameters() if name.endswith("out.weight")]
-    if model.config.temporal.kind != "pipeline" and not any(bool(value.any()) for value in outputs):
+    if not model.temporal.reads_patches and not any(bool(value.any()) for value in outputs):
         model.config = model.config.with_temporal("mean")
         model.temporal = TemporalTower(model.config)

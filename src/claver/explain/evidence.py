@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from claver.explain.words import Word
 from claver.inference.prediction import Prediction
 from claver.models.config import Temporal
+from claver.models.temporal import KINDS
 
 Floats = NDArray[np.float32]
 
@@ -84,7 +85,7 @@ class Evidence:
     @property
     def looks_ahead(self) -> bool:
         """Whether scores after a frame already know of later frames; only the causal mask (KMCTA) and mean do not."""
-        return self.temporal_kind not in ("kmct", "mean")
+        return not KINDS[self.temporal_kind].is_causal
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: all but the frames."""

@@ -59,7 +59,7 @@ def video_relevance(model: Claver, video_TCHW: Tensor, direction_E: Tensor, *, p
         direction_E: a text's unit vector, the mean of several (Eq. 10), or the difference of two such.
         piece: attention weights computed at a time.
     """
-    rows, columns = (side // model.config.image.patch for side in video_TCHW.shape[2:])
+    rows, columns = model.image.grid(*video_TCHW.shape[2:])
     with torch.inference_mode(False), torch.enable_grad():
         in_frames, in_time = Tape(), Tape()
         tokens = model.image_tokens(video_TCHW[None].clone(), run=in_frames).detach().requires_grad_()
@@ -67,9 +67,12 @@ def video_relevance(model: Claver, video_TCHW: Tensor, direction_E: Tensor, *, p
         target = _similarity(model, frames, direction_E)
         drawn_TTN, gradient = _through_time(model, in_time, tokens, target, piece)
         at_image = (in_frames.output.unflatten(0, tokens.shape[:2]) * gradient).sum()  # has that gradient by its output
-        places_2TN = _through_frames(model, in_frames, at_image, drawn_TTN.mean(0), rows * columns + 1, piece)
+        places_2TN = _through_frames(
+            model, in_frames, at_image, drawn_TTN.mean(0), rows * columns + model.image.prefix, piece
+        )
     temporal, spatial, combined = (
-        _patches(part, rows, columns) for part in (drawn_TTN.mean(0), places_2TN[0], places_2TN[1])
+        _patches(part[:, model.image.prefix :], rows, columns)
+        for part in (drawn_TTN.mean(0), places_2TN[0], places_2TN[1])
     )
     return VideoRelevance(float(target.detach()), frames.detach()[0], drawn_TTN.sum(2), temporal, spatial, combined)
 
@@ -102,24 +105,23 @@ def _through_frames(model: Claver, tape: Tape, target: Tensor, drawn_TN: Tensor,
     """
     frames = len(drawn_TN)
     own = _read_out(model, count, drawn_TN).expand(frames, count)
-    drawn = F.pad(drawn_TN, (0, count - drawn_TN.shape[1]))  # of a class token alone where nothing else is read
+    drawn = F.pad(drawn_TN, (0, count - drawn_TN.shape[1]))  # of a summary alone where nothing else is read
     start = torch.stack([own, own / frames + drawn], dim=1)  # [T, 2, N]
     rows, _ = roll_out(tape, target, start, piece=piece)
     return rows.transpose(0, 1) - torch.stack([own, own / frames])
 
 
 def _read_out(model: Claver, count: int, like: Tensor) -> Tensor:
-    """How much of each of a frame's tokens is read out [1, N]: its class token, or the mean of all of them."""
-    if model.temporal.reads_patches:
-        return like.new_full((1, count), 1 / count, dtype=exact(like.dtype))
-    return F.one_hot(torch.zeros(1, dtype=torch.int64, device=like.device), count).to(exact(like.dtype))
+    """How much of each of a frame's tokens is read out [1, N]: reading is linear, so of each token by itself."""
+    each = torch.eye(count, dtype=exact(like.dtype), device=like.device)  # [N, D = N]
+    return model.temporal.read(each[None, None])[0]
 
 
 def _patches(tokens_TN: Tensor, rows: int, columns: int) -> Tensor:
-    """Tokens [T, N] without the class token as a picture [T, h, w]; of a class token alone, all zero."""
-    if tokens_TN.shape[1] == 1:
+    """Patches [T, N] as a picture [T, h, w]; where only summaries are read, all zero."""
+    if tokens_TN.shape[1] == 0:
         return tokens_TN.new_zeros(len(tokens_TN), rows, columns)
-    return tokens_TN[:, 1:].unflatten(1, (rows, columns))
+    return tokens_TN.unflatten(1, (rows, columns))
 
 
 def text_relevance(model: Claver, ids_L: Tensor, video_E: Tensor, *, piece: int = PIECE) -> Tensor:

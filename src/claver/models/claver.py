@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from claver.attention.plan import PlanKind
 from claver.models.block import Run, run_block
 from claver.models.checkpoint.folder import Pretrained, push_folder, write_folder
 from claver.models.checkpoint.loading import MAX_LOGIT_SCALE, load_model
@@ -18,7 +19,7 @@ from claver.models.objective import similarity, video_embedding
 from claver.models.temporal import TemporalTower
 from claver.models.text import TextTower
 from claver.models.tokenizer import Tokenizer
-from claver.models.vision.clip import ImageTower
+from claver.models.vision.clip import ClipVision
 
 
 @dataclass
@@ -42,20 +43,6 @@ class ClaverOutput:
         return f"ClaverOutput({shapes})"
 
 
-class Readout(nn.Module):
-    """CLIP's `ln_post` and visual projection: [..., D] to [..., E]."""
-
-    def __init__(self, config: ClaverConfig) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(config.image.width, config.norm_eps)
-        self.projection = nn.Parameter(torch.empty(config.image.width, config.embedding))
-        nn.init.normal_(self.projection, std=config.image.width**-0.5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise and project."""
-        return self.norm(x) @ self.projection
-
-
 class Claver(Pretrained):
     """The model of the paper: frames → image tower → temporal tower → read-out, against texts (Sec. 3.1)."""
 
@@ -64,9 +51,9 @@ class Claver(Pretrained):
         self.config = config
         self.tokenizer = tokenizer
         self.learned = None
-        self.image = ImageTower(config)
+        self.image = ClipVision(config)
         self.temporal = TemporalTower(config)
-        self.readout = Readout(config)
+        self.readout = self.image.make_readout()
         self.text = TextTower(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
@@ -106,16 +93,16 @@ class Claver(Pretrained):
     @property
     def dtype(self) -> torch.dtype:
         """The type the towers compute in."""
-        return self.readout.projection.dtype
+        return next(self.image.parameters()).dtype
 
     def image_tokens(self, video: Tensor, *, run: Run = run_block) -> Tensor:
-        """Raw tokens of every frame, [B, T, 3, h, w] to [B, T, N, D]; N = 1 if only class tokens are ever read."""
-        class_only = self.temporal.kind in ("class", "mean")
-        return self.image(video.flatten(0, 1), class_only=class_only, run=run).unflatten(0, video.shape[:2])
+        """Raw tokens of every frame, [B, T, 3, h, w] to [B, T, N, D]; N = 1 if only summaries are ever read."""
+        frames, summary_only = video.flatten(0, 1), not self.temporal.needs_patches
+        return self.image(frames, summary_only=summary_only, run=run).unflatten(0, video.shape[:2])
 
-    def encode_tokens(self, tokens_BTND: Tensor) -> Tensor:
+    def encode_tokens(self, tokens_BTND: Tensor, *, plan: PlanKind = "auto") -> Tensor:
         """Raw tokens [B, T, N, D] to frame embeddings [B, T, E]: the part above a frozen image tower."""
-        return self.readout(self.temporal(tokens_BTND))
+        return self.readout(self.temporal(tokens_BTND, plan=plan))
 
     def encode_video(self, video: Tensor) -> Tensor:
         """Clips [B, T, 3, h, w] to frame embeddings [B, T, E], not normalised (Eq. 1 and 2 before the mean)."""

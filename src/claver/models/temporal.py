@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -10,16 +12,39 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from claver.attention import CLASS_ONLY, JOINT, KMCT, KMT, PIPELINE, KroneckerMask, kronecker_attention
+from claver.attention.kv_cache import KeyValueCache
+from claver.attention.plan import PlanKind
 from claver.log import say_once
 from claver.models.block import Block, Run, initialise_blocks, run_block
 from claver.models.config import ClaverConfig, Temporal
 
-MASK_OF: dict[Temporal, KroneckerMask] = {
-    "kmt": KMT,
-    "kmct": KMCT,
-    "joint": JOINT,
-    "pipeline": PIPELINE,
-    "class": CLASS_ONLY,
+
+@dataclass(frozen=True)
+class TemporalKind:
+    """What a kind of temporal tower does; all that differs between kinds is said here.
+
+    Attributes:
+        mask: who attends to whom; None where frames are only averaged.
+        reads_patches: whether the read-out averages all tokens of a frame. So it is for `pipeline`, whose summary token
+            never meets a patch: read from the summary it would be `class`. CLIP was not trained to be read so: without
+            training this kind does not answer as CLIP does.
+        needs_patches: whether any token but the summaries is ever looked at.
+        is_causal: whether what a frame becomes never depends on later frames.
+    """
+
+    mask: KroneckerMask | None
+    reads_patches: bool = False
+    needs_patches: bool = True
+    is_causal: bool = False
+
+
+KINDS: dict[Temporal, TemporalKind] = {
+    "kmt": TemporalKind(KMT),
+    "kmct": TemporalKind(KMCT, is_causal=True),
+    "joint": TemporalKind(JOINT),
+    "pipeline": TemporalKind(PIPELINE, reads_patches=True),
+    "class": TemporalKind(CLASS_ONLY, needs_patches=False),
+    "mean": TemporalKind(None, needs_patches=False, is_causal=True),
 }
 Initialisation = Literal["zero", "random", "waves"]
 _SLOWEST, _FASTEST = 0.15, 2.0  # radians per frame
@@ -38,7 +63,8 @@ class TemporalTower(nn.Module):
         image, kind = config.image, config.temporal.kind
         width = image.width
         self.kind = kind
-        self.mask = MASK_OF.get(kind)
+        self.traits = KINDS[kind]
+        self.mask = self.traits.mask
         layers = config.temporal.layers if self.mask else 0
         if self.mask:
             self.embedding = nn.Parameter(torch.empty(config.temporal.frames, width))
@@ -54,7 +80,7 @@ class TemporalTower(nn.Module):
 
         Args:
             how: `zero` starts as the identity with no temporal embedding, so that step 0 *is* CLIP with mean pooling;
-                not so `pipeline`, which is read from all tokens (see `reads_patches`) and begins far from CLIP.
+                not so `pipeline`, which is read from all tokens (see `TemporalKind`) and begins far from CLIP.
                 `random` is the paper's: CLIP's own initialisation and a temporal embedding of deviation 0.02.
                 `waves` has identity blocks and `time_waves` as embedding: a model that starts from little learns the
                 order of frames with it at once, and without it late or never.
@@ -70,15 +96,27 @@ class TemporalTower(nn.Module):
 
     @property
     def reads_patches(self) -> bool:
-        """Whether the read-out averages all tokens of a frame.
+        """As of its `TemporalKind`."""
+        return self.traits.reads_patches
 
-        So it is for `pipeline`, whose class token never meets a patch: read from the class token it would be `class`.
-        CLIP was not trained to be read so: without training this kind does not answer as CLIP does.
-        """
-        return self.kind == "pipeline"
+    @property
+    def needs_patches(self) -> bool:
+        """As of its `TemporalKind`."""
+        return self.traits.needs_patches
+
+    @property
+    def is_causal(self) -> bool:
+        """As of its `TemporalKind`."""
+        return self.traits.is_causal
 
     def forward(
-        self, tokens_BTND: Tensor, *, read: Literal["frames", "tokens"] = "frames", run: Run = run_block
+        self,
+        tokens_BTND: Tensor,
+        *,
+        read: Literal["frames", "tokens"] = "frames",
+        plan: PlanKind = "auto",
+        cache: KeyValueCache | None = None,
+        run: Run = run_block,
     ) -> Tensor:
         """Let the frames attend to each other.
 
@@ -86,28 +124,57 @@ class TemporalTower(nn.Module):
             tokens_BTND: raw tokens of the image tower, any T.
             read: `frames` gives one vector per frame [B, T, D], and computes no more than that needs; `tokens` gives
                 all [B, T, N, D].
+            plan: how attention is executed, as of `kronecker_attention`.
+            cache: keys and values of the frames before these, which gets those of these: see `step`.
             run: runs each block.
         """
-        x = tokens_BTND
-        class_only = read == "frames" and not self.reads_patches
-        if class_only and self.kind in ("class", "mean"):
-            x = x[:, :, :1]  # nothing else ever reaches a class token
+        x = tokens_BTND if self.needs_patches or read == "tokens" else tokens_BTND[:, :, :1]
         if self.mask is None:
-            return x[:, :, 0] if read == "frames" else x
-        attend = partial(attend_across, mask=self.mask)
-        x = x + self.embedding_for(x.shape[1])[:, None]  # [T, 1, D]
+            return self.read(x) if read == "frames" else x
+        start, count = cache.seen if cache else 0, x.shape[1]
+        x = x + self.embedding_at(start, count, cache.frames if cache else count)[:, None]  # [T, 1, D]
+        select = select_summary if read == "frames" and not self.reads_patches else None
         for depth, block in enumerate(self.blocks):
-            last = depth == len(self.blocks) - 1
-            x = run(block, x, attend, select_class if class_only and last else None)
-        if read == "tokens":
-            return x
-        return x.mean(2) if self.reads_patches else x[:, :, 0]
+            keep = partial(cache.extend, depth) if cache else None
+            attend = partial(attend_across, mask=self.mask, plan=plan, keep=keep)
+            x = run(block, x, attend, select if depth == len(self.blocks) - 1 else None)
+        if cache:
+            cache.advance(count)
+        return self.read(x) if read == "frames" else x
 
-    def embedding_for(self, frames: int) -> Tensor:
-        """e_time for T frames, [T, D]; interpolated along time if the model was made for another number."""
-        if frames == len(self.embedding):
-            return self.embedding
-        return resize_time(self.embedding, frames)
+    def step(self, tokens_BtND: Tensor, cache: KeyValueCache, *, plan: PlanKind = "auto") -> Tensor:
+        """The next t frames of clips whose earlier frames are in a cache, [B, t, D].
+
+        What a frame becomes under a causal mask never depends on later frames: step after step the outputs are those of
+        `forward` on all T frames, and each frame is computed once. The cache says how many frames the clip is to have,
+        which sets their time embeddings.
+
+        Args:
+            tokens_BtND: raw tokens of the image tower of the frames that come next.
+            cache: of this clip; it keeps what later frames need of these.
+            plan: as of `forward`.
+
+        Raises:
+            ValueError: the mask looks ahead, or the cache has no room for these frames.
+        """
+        if not self.is_causal:
+            raise ValueError(f"the mask of kind {self.kind!r} looks ahead: frames cannot be computed one by one")
+        return self(tokens_BtND, plan=plan, cache=cache)
+
+    def read(self, x_BTND: Tensor) -> Tensor:
+        """What is read of the tokens of each frame, [B, T, D]: the summary, or for `reads_patches` their mean."""
+        return x_BTND.mean(2) if self.reads_patches else x_BTND[:, :, 0]
+
+    def embedding_at(self, start: int, count: int, frames: int) -> Tensor:
+        """e_time of some frames of a clip of T, [count, D]; interpolated in time if the model was made for another T.
+
+        Args:
+            start: the first of these frames.
+            count: how many.
+            frames: T.
+        """
+        whole = self.embedding if frames == len(self.embedding) else resize_time(self.embedding, frames)
+        return whole[start : start + count]
 
 
 def resize_time(embedding_TD: Tensor, frames: int) -> Tensor:
@@ -117,14 +184,23 @@ def resize_time(embedding_TD: Tensor, frames: int) -> Tensor:
     return resized[0].T.to(embedding_TD.dtype)
 
 
-def attend_across(q_BTMHd: Tensor, k_BTNHd: Tensor, v_BTNHd: Tensor, mask: KroneckerMask) -> Tensor:
-    """Kronecker mask attention in the block's layout."""
-    q, k, v = (x.permute(0, 3, 1, 2, 4) for x in (q_BTMHd, k_BTNHd, v_BTNHd))
-    return kronecker_attention(q, k, v, mask).permute(0, 2, 3, 1, 4)
+def attend_across(
+    q_BtMHd: Tensor,
+    k_BtNHd: Tensor,
+    v_BtNHd: Tensor,
+    mask: KroneckerMask,
+    *,
+    plan: PlanKind = "auto",
+    keep: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+) -> Tensor:
+    """Kronecker mask attention in the block's layout; `keep` puts keys and values behind those of earlier frames."""
+    k_BTNHd, v_BTNHd = keep(k_BtNHd, v_BtNHd) if keep else (k_BtNHd, v_BtNHd)
+    q, k, v = (x.permute(0, 3, 1, 2, 4) for x in (q_BtMHd, k_BTNHd, v_BTNHd))
+    return kronecker_attention(q, k, v, mask, plan=plan).permute(0, 2, 3, 1, 4)
 
 
-def select_class(x_BTND: Tensor) -> Tensor:
-    """The class token of each frame, [B, T, 1, D]."""
+def select_summary(x_BTND: Tensor) -> Tensor:
+    """The summary token of each frame, [B, T, 1, D]."""
     return x_BTND[:, :, :1]
 
 

@@ -13,14 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from claver.attention.plan import as_bias
+from claver.attention.plan import as_bias, plan_attention
 from claver.models import Claver
 from claver.models.block import Attend
-from claver.models.temporal import attend_across, select_class
+from claver.models.temporal import attend_across, select_summary
 from claver.models.text import attend_before
-
-_MASKED = ("kmt", "kmct", "joint")
-"""Kinds that are usually run over all S tokens at once; the other two are always factorised."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +66,16 @@ def usual_video(model: Claver, video_BTCHW: Tensor, *, masked: bool = True, clas
         class_only: compute no more than the class tokens of the last block that anything is read from.
     """
     temporal = model.temporal
-    early = class_only and temporal.kind in ("class", "mean")
-    x = model.image(video_BTCHW.flatten(0, 1), class_only=early).unflatten(0, video_BTCHW.shape[:2])  # [B, T, N, D]
-    x = select_class(x) if temporal.kind in ("class", "mean") else x
+    early = class_only and not temporal.needs_patches
+    x = model.image(video_BTCHW.flatten(0, 1), summary_only=early).unflatten(0, video_BTCHW.shape[:2])  # [B, T, N, D]
+    x = x if temporal.needs_patches else select_summary(x)
     if temporal.mask is not None:
-        x = x + temporal.embedding_for(x.shape[1])[:, None]
+        x = x + temporal.embedding_at(0, x.shape[1], x.shape[1])[:, None]
     attend = _attention(model, x, masked) if len(temporal.blocks) else None
     for depth, block in enumerate(temporal.blocks):
         last = depth == len(temporal.blocks) - 1
-        x = block(x, attend, select_class if class_only and last else None)
-    return model.readout(x.mean(2) if temporal.reads_patches else x[:, :, 0])
+        x = block(x, attend, select_summary if class_only and last else None)
+    return model.readout(temporal.read(x))
 
 
 def usual_text(model: Claver, tokens_CL: Tensor) -> Tensor:
@@ -94,10 +91,10 @@ def usual_text(model: Claver, tokens_CL: Tensor) -> Tensor:
 def _attention(model: Claver, x_BTND: Tensor, masked: bool) -> Attend:
     mask = model.temporal.mask
     assert mask is not None
-    if model.temporal.kind not in _MASKED:
-        return partial(attend_across, mask=mask)
-    hidden = masked and model.temporal.kind != "joint"
     frames, tokens = x_BTND.shape[1:3]
+    if plan_attention(mask, frames, tokens).kind == "factorised" and mask.density(frames, tokens) < 1:
+        return partial(attend_across, mask=mask)
+    hidden = masked and mask.density(frames, tokens) < 1
     bias = as_bias(mask.matrix(frames, tokens), x_BTND.dtype, x_BTND.device) if hidden else None
     return partial(attend_densely, bias=bias)
 

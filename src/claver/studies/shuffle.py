@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from claver.attention import JOINT
 from claver.evaluation.metrics import top_k_accuracy, within_pairs
 from claver.models import Claver
 from claver.motion.tasks import PARTNER, clips_task
@@ -70,7 +71,7 @@ def run(settings: Settings, cache: Path) -> Figures:
     for way in WAYS:
         encode = partial(shuffled, where=way.where, level=way.level, read=way.read, seed=settings["seed"])
         figures |= _figures(way.name, scores(encode), labels, plain)
-    if model.temporal.kind == "joint":
+    if model.temporal.mask is JOINT:
         # Attention without a mask knows tokens only by what they carry; Appendix B says so of its similarity scores.
         assert max(figures["after_tokens.change"], figures["after_frames.change"]) < _SAME
     return figures

@@ -70,7 +70,7 @@ def shuffled(
     x = temporal(x, read="tokens", run=run)
     if read == "followed":
         x = permute(x, order_BS.argsort(1))
-    return model.readout(x.mean(2) if temporal.reads_patches else x[:, :, 0])
+    return model.readout(temporal.read(x))
 
 
 def permutations(clips: int, frames: int, tokens: int, *, level: Level = "tokens", seed: int = 0) -> Tensor:

@@ -169,7 +169,11 @@ def cache_key(model: Claver, clips: Clips, views: int) -> str:
     hashed = hashlib.sha256()
     config = model.config
     settings = {"preprocess": asdict(config.preprocess), "image": asdict(config.image), "views": views}
-    settings |= {"frames": config.temporal.frames, "activation": config.activation, "class": _class_only(model)}
+    settings |= {
+        "frames": config.temporal.frames,
+        "activation": config.activation,
+        "class": not model.temporal.needs_patches,
+    }
     settings |= {"norm_eps": config.norm_eps, "reading": _READING}
     if config.preprocess.center != "rounded":
         settings["cut"] = config.preprocess.center  # such tokens were once cut as if they were rounded
@@ -276,13 +280,9 @@ def _prepare(folder: Path, place: Path) -> None:
         logger.warning("%s holds tokens of other weights, settings or clips; they are not used", folder / others[0])
 
 
-def _class_only(model: Claver) -> bool:
-    return model.temporal.kind in ("class", "mean")
-
-
 def _shape(model: Claver) -> tuple[int, int, int]:
     config = model.config
-    return config.temporal.frames, 1 if _class_only(model) else config.image.tokens, config.image.width
+    return config.temporal.frames, config.image.tokens if model.temporal.needs_patches else 1, config.image.width
 
 
 def _clip_bytes(model: Claver, views: int) -> int:

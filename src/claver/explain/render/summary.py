@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from claver.explain.evidence import Evidence
 from claver.inference.prediction import percent
 from claver.models.config import Temporal
+from claver.models.temporal import KINDS
 
 KIND_NAMES: dict[Temporal, str] = {
     "kmt": "KMTA",
@@ -120,7 +121,7 @@ def seconds_of(explanation: Evidence, frame: int) -> str:
 
 def time_line_note(explanation: Evidence) -> str:
     """What a score after a frame is, and whether it knows what comes later."""
-    if explanation.temporal_kind == "mean":
+    if KINDS[explanation.temporal_kind].mask is None:
         return "Score after each frame, from the frames up to then; no frame knows of any other."
     if explanation.looks_ahead:
         return (
@@ -134,7 +135,7 @@ def empty_note(explanation: Evidence) -> str:
     """Why the temporal maps show nothing, if they do not."""
     if explanation.temporal.any():
         return ""
-    if explanation.temporal_kind in ("class", "mean"):
+    if not KINDS[explanation.temporal_kind].needs_patches:
         return "The temporal maps are empty: with this kind of attention no frame looks at a place of another."
     return (
         "The temporal maps are empty: the temporal tower adds nothing to this score, as one that has not been trained."

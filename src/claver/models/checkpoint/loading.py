@@ -25,7 +25,7 @@ from claver.models.checkpoint.unpickle import is_torchscript
 from claver.models.checkpoint.weights import SUFFIXES, Kind, find_weights, read_tensors
 from claver.models.config import Activation, Aggregate, ClaverConfig, Temporal
 from claver.models.learned import read_learned
-from claver.models.temporal import TemporalTower, resize_time
+from claver.models.temporal import KINDS, TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
 from claver.video.transforms import Preprocess
 
@@ -205,9 +205,9 @@ def _adapt(
     kind = temporal or config.temporal.kind
     before, config = config.temporal.kind, config.with_temporal(kind, frames, config.temporal.layers)
     if trained and kind != before:
-        fate = "are left out: frames are averaged" if kind == "mean" else f"now run as {kind}"
+        fate = "are left out: frames are averaged" if not KINDS[kind].mask else f"now run as {kind}"
         logger.warning("temporal weights trained as %s %s", before, fate)
-    if kind == "mean":
+    if KINDS[kind].mask is None:
         for key in [key for key in state if key.startswith("temporal.")]:
             del state[key]
     elif not trained:
@@ -215,7 +215,7 @@ def _adapt(
         pixels = "its own preprocessing" if own else "the paper's preprocessing (preprocess='checkpoint' is CLIP's own)"
         logger.warning(
             "the temporal tower is new: until it is trained, answers are %s, with %s",
-            _UNTRAINED[kind == "pipeline"],
+            _UNTRAINED[KINDS[kind].reads_patches],
             pixels,
         )
     elif frames is not None and frames != len(state["temporal.embedding"]):

@@ -1,4 +1,4 @@
-"""The image tower f: every frame by itself, to its raw tokens (Eq. 1)."""
+"""CLIP's image tower: a ViT with a class token, read out through `ln_post` and a projection."""
 
 from __future__ import annotations
 
@@ -9,13 +9,29 @@ from torch.nn import functional as F
 from claver.log import say_once
 from claver.models.block import Block, Run, initialise_blocks, run_block
 from claver.models.config import ClaverConfig
+from claver.models.vision.base import VisionTower
 
 
-class ImageTower(nn.Module):
-    """CLIP's ViT without its read-out: frames to the tokens of the last block."""
+class Readout(nn.Module):
+    """CLIP's projection head: `ln_post` and the visual projection, [..., D] to [..., E]."""
+
+    def __init__(self, width: int, embedding: int, eps: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps)
+        self.projection = nn.Parameter(torch.empty(width, embedding))
+        nn.init.normal_(self.projection, std=width**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise and project."""
+        return self.norm(x) @ self.projection
+
+
+class ClipVision(VisionTower):
+    """CLIP's ViT: frames to the tokens of the last block. The class token is the summary."""
 
     def __init__(self, config: ClaverConfig) -> None:
         super().__init__()
+        self.config = config
         image = config.image
         self.patch = nn.Conv2d(3, image.width, image.patch, stride=image.patch, bias=False)
         self.class_token = nn.Parameter(torch.empty(image.width))
@@ -36,18 +52,8 @@ class ImageTower(nn.Module):
         nn.init.normal_(self.patch.weight, std=self.patch.weight[0].numel() ** -0.5)
         initialise_blocks(self.blocks)
 
-    def forward(self, frames_FCHW: Tensor, *, class_only: bool = False, run: Run = run_block) -> Tensor:
-        """Frames to the raw tokens of the last block.
-
-        Args:
-            frames_FCHW: any number of frames, normalised pixels; on another grid of patches than the model's the
-                position embedding is interpolated.
-            class_only: compute no more than the class token of the last block.
-            run: runs each block.
-
-        Returns:
-            [F, N, D], the class token first; [F, 1, D] with `class_only`.
-        """
+    def forward(self, frames_FCHW: Tensor, *, summary_only: bool = False, run: Run = run_block) -> Tensor:
+        """As of every image tower; on another grid than the model's the position embedding is interpolated."""
         patches = self.patch(frames_FCHW.to(self.patch.weight.dtype))  # [F, D, h/p, w/p]
         rows, columns = patches.shape[2:]
         tokens = patches.flatten(2).transpose(1, 2)  # [F, N-1, D]
@@ -56,7 +62,15 @@ class ImageTower(nn.Module):
         x = self.norm_pre(x)
         for block in self.blocks[:-1]:
             x = run(block, x, attend_within, None)
-        return run(self.blocks[-1], x, attend_within, select_class if class_only else None)
+        return run(self.blocks[-1], x, attend_within, select_summary if summary_only else None)
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of whole patches."""
+        return height // self.config.image.patch, width // self.config.image.patch
+
+    def make_readout(self) -> Readout:
+        """CLIP's projection head, with random weights."""
+        return Readout(self.config.image.width, self.config.embedding, self.config.norm_eps)
 
     def position_on(self, rows: int, columns: int) -> Tensor:
         """The position embedding [1 + rows·columns, D], interpolated (bicubic) if the grid is not the model's."""
@@ -73,8 +87,8 @@ def attend_within(q_FNHd: Tensor, k_FNHd: Tensor, v_FNHd: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
 
 
-def select_class(x_FND: Tensor) -> Tensor:
-    """The class token of each frame, [F, 1, D]."""
+def select_summary(x_FND: Tensor) -> Tensor:
+    """The summary of each frame, [F, 1, D]."""
     return x_FND[:, :1]
 
 
