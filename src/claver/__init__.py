@@ -11,8 +11,13 @@ from claver.errors import CheckpointError, ClaverError, VideoError
 
 if TYPE_CHECKING:
     from claver.attention import KroneckerMask, kronecker_attention
-    from claver.inference.recognizer import Prediction, Recognizer
+    from claver.evaluation import evaluate
+    from claver.inference.encoder import VideoEmbedding, VideoEncoder, Views
+    from claver.inference.prediction import Prediction
+    from claver.inference.recognizer import Recognizer
     from claver.models import Claver, ClaverConfig, load
+    from claver.text.text_bank import TextBank
+    from claver.video import VideoLike
 
 __version__ = "0.2.0"
 
@@ -24,6 +29,12 @@ _HOME = {
     "KroneckerMask": "claver.attention",
     "Prediction": "claver.inference.prediction",
     "Recognizer": "claver.inference.recognizer",
+    "TextBank": "claver.text.text_bank",
+    "VideoEmbedding": "claver.inference.encoder",
+    "VideoEncoder": "claver.inference.encoder",
+    "VideoLike": "claver.video",
+    "Views": "claver.inference.encoder",
+    "evaluate": "claver.evaluation",
     "kronecker_attention": "claver.attention",
     "load": "claver.models",
 }
@@ -36,8 +47,14 @@ __all__ = [
     "KroneckerMask",
     "Prediction",
     "Recognizer",
+    "TextBank",
+    "VideoEmbedding",
+    "VideoEncoder",
     "VideoError",
+    "VideoLike",
+    "Views",
     "__version__",
+    "evaluate",
     "kronecker_attention",
     "load",
 ]

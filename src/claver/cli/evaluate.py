@@ -109,7 +109,7 @@ def evaluate(
     from claver.distributed import wait_for_all
     from claver.evaluation.predictions import check_suffix
     from claver.evaluation.report import check_setting
-    from claver.inference.recognizer import Views
+    from claver.inference.encoder import Views
 
     check_setting(setting)
     check_damaged(damaged)

@@ -185,7 +185,7 @@ def _with_progress(records: Iterator[Record], total: int, *, hidden: bool = Fals
 
 
 def _record(result: Prediction | Failure, top: int) -> Record:
-    from claver.inference.recognizer import Failure
+    from claver.inference.encoder import Failure
 
     return result.to_dict() if isinstance(result, Failure) else result.to_dict(top)
 

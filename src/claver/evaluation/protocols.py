@@ -246,7 +246,7 @@ def _run(
     recognizer: Recognizer, paths: Sequence[str | Place], **settings: Any
 ) -> Iterator[tuple[str, _Row, str, Sequence[float]]]:
     """Path, scores or why there are none, and of a clip with scores what is damaged, and when its frames are shown."""
-    from claver.inference.recognizer import Failure
+    from claver.inference.encoder import Failure
 
     for result in recognizer.stream(paths, **settings):
         if not isinstance(result, Failure):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +12,10 @@ from torch.nn import functional as F
 
 from claver.errors import ClaverError, VideoError
 from claver.explain.evidence import Evidence, ExplainedText, Floats
-from claver.explain.relevance import VideoRelevance, text_relevance, video_relevance
+from claver.explain.relevance import text_relevance, video_relevance
 from claver.explain.render.saving import save
 from claver.explain.words import weigh_words
+from claver.inference.encoder import VideoEncoder, name_of
 from claver.inference.prediction import Prediction
 from claver.inference.recognizer import Recognizer
 from claver.models import Claver, load
@@ -23,7 +23,7 @@ from claver.models.objective import video_embedding
 from claver.names import composed
 from claver.text.actions import Actions
 from claver.text.text_bank import TextBank
-from claver.video import Preprocess, normalize, read_views
+from claver.video.views import VideoLike
 
 MOST_TEXTS = 6
 """Texts of an action whose words are weighed: those most similar to the clip."""
@@ -42,7 +42,7 @@ class Explanation(Evidence):
 
 
 def explain(
-    recognizer: Recognizer | Claver | str | Path, video: Any, action: str, against: str | None = None
+    recognizer: Recognizer | Claver | str | Path, video: VideoLike, action: str, against: str | None = None
 ) -> Explanation:
     """Explain why a clip got its score for an action.
 
@@ -64,13 +64,14 @@ def explain(
         loaded = recognizer if isinstance(recognizer, Claver) else load(recognizer)
         recognizer = Recognizer(loaded, None if loaded.learned else {name: [name] for name in chosen})
     model, bank = recognizer.model, _with_actions(recognizer, chosen)
-    views = read_views(video, frames=recognizer.frames, preprocess=recognizer.preprocess, normalized=False)
-    name = str(video) if isinstance(video, str | Path) else str(getattr(video, "name", type(video).__name__))
+    encoder = VideoEncoder(model, frames=recognizer.frames, preprocess=recognizer.preprocess)
+    views, name = encoder.look(video), name_of(video)
     if views.damage is not None and views.damage.share == 1:
         raise VideoError(f"{name}: it is damaged ({views.damage}); there is nothing to explain.")
     seen = views.pixels[0]
     places = [bank.actions.names.index(name) for name in chosen]
-    found = _video_relevance(model, recognizer.preprocess, seen, bank.prototypes, places)
+    direction = bank.prototypes[places[0]] - (bank.prototypes[places[1]] if against else 0)
+    found = video_relevance(model, encoder.normalized(seen), direction.to(model.device))
     embedding = video_embedding(found.frame_embeddings[None].float(), model.config.aggregate)[0]
     texts = [_explain_texts(model, bank, place, embedding) for place in places]
     scores, probabilities = _time_line(model, bank, found.frame_embeddings)
@@ -118,14 +119,6 @@ def _with_actions(recognizer: Recognizer, names: Sequence[str]) -> TextBank:
     both = Actions(bank.actions.names + new, bank.actions.texts + more.actions.texts)
     embeddings, prototypes = torch.cat([bank.embeddings, more.embeddings]), [bank.prototypes, more.prototypes]
     return TextBank(both, embeddings, torch.cat(prototypes))
-
-
-def _video_relevance(
-    model: Claver, preprocess: Preprocess, seen_TCHW: Tensor, prototypes_CE: Tensor, places: Sequence[int]
-) -> VideoRelevance:
-    pixels = normalize(seen_TCHW.to(model.device), preprocess.mean, preprocess.std)
-    direction = prototypes_CE[places[0]] - (prototypes_CE[places[1]] if len(places) > 1 else 0)
-    return video_relevance(model, pixels, direction.to(model.device))
 
 
 def _explain_texts(model: Claver, bank: TextBank, place: int, video_E: Tensor) -> tuple[ExplainedText, ...]:

@@ -7,18 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
     from claver.inference.prediction import Answer, Prediction
-    from claver.inference.recognizer import Failure, Recognizer, Views
+    from claver.inference.recognizer import Recognizer
 
 _HOME = {
     "Answer": "prediction",
-    "Failure": "recognizer",
+    "Failure": "encoder",
     "Prediction": "prediction",
     "Recognizer": "recognizer",
-    "Views": "recognizer",
+    "VideoEmbedding": "encoder",
+    "VideoEncoder": "encoder",
+    "Views": "encoder",
 }
 
-__all__ = ["Answer", "Failure", "Prediction", "Recognizer", "Views"]
+__all__ = ["Answer", "Failure", "Prediction", "Recognizer", "VideoEmbedding", "VideoEncoder", "Views"]
 
 
 def __getattr__(name: str) -> Any:

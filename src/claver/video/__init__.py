@@ -5,7 +5,7 @@ from claver.video.reader import DamagedVideoError, VideoInfo, VideoReader
 from claver.video.sampling import clip_indices, dense_indices, indices_at, sparse_indices, view_indices
 from claver.video.source import Source
 from claver.video.transforms import Preprocess, center_crop, normalize, resize_short_side, three_crops
-from claver.video.views import SampledFrames, VideoViews, load_views, read_video, read_views, sample_frames
+from claver.video.views import SampledFrames, VideoLike, VideoViews, load_views, read_video, read_views, sample_frames
 
 __all__ = [
     "Damage",
@@ -14,6 +14,7 @@ __all__ = [
     "SampledFrames",
     "Source",
     "VideoInfo",
+    "VideoLike",
     "VideoReader",
     "VideoViews",
     "center_crop",

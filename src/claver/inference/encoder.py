@@ -1,0 +1,258 @@
+"""Video in, frame embeddings out: where recognising, explaining, measuring and every other use of a model begins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from claver.data.clips import Place
+from claver.errors import ClaverError, VideoError
+from claver.models import Claver
+from claver.video import Damage, Preprocess, VideoViews, read_views
+from claver.video.damage import OnDamage, checked_on_damage
+from claver.video.prefetch import DECODE_TIMEOUT, load_ahead
+from claver.video.transforms import normalize
+from claver.video.views import VideoLike
+
+
+@dataclass(frozen=True)
+class Views:
+    """How often a video is looked at: `temporal` clips of it, `crops` squares of each frame (1 or 3)."""
+
+    temporal: int = 1
+    crops: Literal[1, 3] = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Views:
+        """From `4x3` (the paper's test: 4 clips, 3 crops) or `1x1`.
+
+        Raises:
+            ClaverError: another form, or crops other than 1 and 3.
+        """
+        match = re.fullmatch(r"([1-9]\d?)[x×]([13])", text.strip())
+        if match is None:
+            raise ClaverError(f"views must be clips x crops with 1 or 3 crops, such as 4x3 or 1x1, not {text!r}")
+        return cls(int(match[1]), 3 if match[2] == "3" else 1)
+
+    def __str__(self) -> str:
+        return f"{self.temporal}x{self.crops}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A video without an answer.
+
+    Attributes:
+        source: a path or a word for what it was.
+        error: why there is no answer, in a sentence.
+        by_model: the model's scores for it are not finite; otherwise the video could not be read, or is damaged.
+        damaged: what is wrong with it, where it was damage that forbade an answer.
+        skipped: it was left out as was asked for, and counts as no error.
+    """
+
+    source: str
+    error: str
+    by_model: bool = False
+    damaged: Damage | None = None
+    skipped: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        damaged = {} if self.damaged is None else {"damaged": self.damaged.to_dict()}
+        return {"path": self.source, "skipped" if self.skipped else "error": self.error, **damaged}
+
+
+@dataclass(frozen=True)
+class VideoEmbedding:
+    """What a model makes of a video.
+
+    Attributes:
+        source: what was encoded, a path or a word for what it was.
+        frames: embeddings of the frames of each view, not normalised [V, T, E], in float32.
+        pixels: the views as the model saw them, before normalisation, uint8 [V, T, 3, h, w].
+        seconds: when each frame is shown, from the first frame of the video on [V, T]; None where frames were given.
+        damage: what is known to be wrong with the file or with these frames; None when nothing is.
+    """
+
+    source: str
+    frames: Tensor = field(repr=False)
+    pixels: Tensor = field(repr=False)
+    seconds: npt.NDArray[np.float64] | None = field(default=None, repr=False)
+    damage: Damage | None = None
+
+
+class VideoEncoder:
+    """Encodes videos by one model, each in the same views.
+
+        >>> encoder = VideoEncoder(claver.load("openai/clip-vit-base-patch16"), views="4x3")
+        >>> encoder("clip.mp4").frames.shape        # [12, 8, 512]
+
+    Attributes:
+        model: the model.
+        views: how often a video is looked at.
+        frames: T, frames of each view.
+        preprocess: what is done to the pixels.
+        damaged: what is done with a damaged video.
+    """
+
+    def __init__(
+        self,
+        model: Claver,
+        views: Views | str = Views(),
+        *,
+        frames: int | None = None,
+        preprocess: Preprocess | None = None,
+        damaged: OnDamage = "answer",
+    ) -> None:
+        """Check that all of it fits the model.
+
+        Args:
+            model: the model.
+            views: `4x3` is the paper's test; `1x1`, the usual, a twelfth of its cost.
+            frames: T, frames of each view; the model's own number if None.
+            preprocess: what is done to the pixels; what the model was loaded with if None.
+            damaged: what to do with a damaged video: `answer`, and mark the answer; `skip` it; or `fail`. One of which
+                all frames used are damaged is never answered.
+
+        Raises:
+            ClaverError: views of another form, pictures of another size than the model's, or another word for damaged.
+        """
+        self.model = model
+        self.views = views if isinstance(views, Views) else Views.parse(views)
+        self.frames = frames or model.config.temporal.frames
+        self.preprocess = preprocess or model.config.preprocess
+        self.damaged = checked_on_damage(damaged)
+        if self.preprocess.size != (size := model.config.image.size):
+            raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
+
+    def __call__(self, source: VideoLike) -> VideoEmbedding:
+        """Encode one video.
+
+        Args:
+            source: a path, the bytes of a file, an open binary stream, or frames: uint8 [T, H, W, 3], grey [T, H, W] or
+                [T, H, W, 1], RGBA [T, H, W, 4], whose alpha is left out, or a list of frames or PIL images of one size.
+
+        Raises:
+            VideoError: it cannot be read, or it is damaged and not to be answered.
+        """
+        views = _admitted(name_of(source), self.look(source), self.damaged)
+        if isinstance(views, Failure):
+            raise VideoError(views.error)
+        return _embedding(name_of(source), views, self.encode(views.pixels, len(views.pixels)))
+
+    def look(self, source: VideoLike) -> VideoViews:
+        """The views of one video, uint8 [V, T, 3, h, w], not encoded; errors as of a call, whatever the damage."""
+        return read_views(
+            source,
+            frames=self.frames,
+            temporal_views=self.views.temporal,
+            crops=self.views.crops,
+            preprocess=self.preprocess,
+            normalized=False,
+        )
+
+    @torch.inference_mode()
+    def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
+        """Views as bytes [V, T, 3, h, w] to frame embeddings [V, T, E] in float32, so many views at a time."""
+        return torch.cat(
+            [self.model.encode_video(self.normalized(part)).float() for part in views_VTCHW.split(batch_size)]
+        )
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """Views as bytes to what the model takes, on its device."""
+        return normalize(pixels.to(self.model.device), self.preprocess.mean, self.preprocess.std)
+
+    def stream(
+        self,
+        paths: Iterable[str | Path | Place],
+        *,
+        batch_size: int = 8,
+        workers: int = 0,
+        decode_timeout: float | None = DECODE_TIMEOUT,
+        damaged: OnDamage | None = None,
+    ) -> Iterator[VideoEmbedding | Failure]:
+        """Encode many files, in order, going on past those that cannot be read.
+
+        Args:
+            paths: the files, or the places of clips such as those of shards.
+            batch_size: views the towers take at once, across files; results do not depend on it.
+            workers: processes that decode ahead while the model computes. They are spawned, so a script that asks
+                for them needs the usual `if __name__ == "__main__":`.
+            decode_timeout: seconds after which a worker gives a file up, None for never; it needs workers.
+            damaged: what to do with damaged files; the encoder's own setting if None.
+        """
+        waiting: list[_Loaded] = []
+        on_damage = checked_on_damage(damaged or self.damaged)
+        preprocess, threads = self.preprocess, 1 if workers else 0
+        load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
+        places = (path if isinstance(path, Place) else Place(str(path), str(path)) for path in paths)
+        for place, result in load_ahead(places, load_one, workers=workers, timeout=decode_timeout):
+            loaded = result if isinstance(result, VideoError) else result.unpacked()
+            waiting.append((place.name, _admitted(place.name, loaded, on_damage)))
+            if sum(len(views.pixels) for _, views in waiting if isinstance(views, VideoViews)) >= batch_size:
+                yield from self._encode_all(waiting, batch_size)
+                waiting = []
+        yield from self._encode_all(waiting, batch_size)
+
+    def _encode_all(self, waiting: list[_Loaded], batch_size: int) -> Iterator[VideoEmbedding | Failure]:
+        loaded = [views.pixels for _, views in waiting if isinstance(views, VideoViews)]
+        encoded: Iterator[Tensor] = iter(())
+        if loaded:
+            encoded = iter(self.encode(torch.cat(loaded), batch_size).split([len(pixels) for pixels in loaded]))
+        for name, views in waiting:
+            yield views if isinstance(views, Failure) else _embedding(name, views, next(encoded))
+
+    def __repr__(self) -> str:
+        return f"VideoEncoder({self.frames} frames, views {self.views})"
+
+
+def name_of(source: VideoLike) -> str:
+    """What messages call a video: its path, the name of a stream, or a word for what it is."""
+    return str(source) if isinstance(source, str | Path) else str(getattr(source, "name", type(source).__name__))
+
+
+_Loaded = tuple[str, VideoViews | Failure]
+
+
+def _embedding(name: str, views: VideoViews, frames_VTE: Tensor) -> VideoEmbedding:
+    return VideoEmbedding(name, frames_VTE, views.pixels, views.seconds, views.damage)
+
+
+def _admitted(name: str, views: VideoViews | VideoError, on_damage: OnDamage) -> VideoViews | Failure:
+    """The views, if there may be an answer."""
+    if isinstance(views, VideoError):
+        return Failure(name, str(views))
+    if views.damage is None or not views.damage.forbids(on_damage):
+        return views
+    skipped = on_damage == "skip"
+    why = f"{name}: it is damaged ({views.damage}) and {'was skipped' if skipped else 'not answered'}."
+    return Failure(name, why, damaged=views.damage, skipped=skipped)
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Views on their way from a worker: an array, unlike a tensor, needs no open file handle to change process."""
+
+    pixels: npt.NDArray[np.uint8]
+    seconds: npt.NDArray[np.float64] | None
+    damage: Damage | None
+
+    def unpacked(self) -> VideoViews:
+        return VideoViews(torch.from_numpy(self.pixels), self.seconds, self.damage)
+
+
+def _load_views(place: Place, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> _Packed:
+    """What a worker does for one file. Bytes are a quarter of normalised floats."""
+    settings: dict[str, Any] = {"temporal_views": views.temporal, "crops": views.crops, "threads": threads}
+    with place.named():
+        read = read_views(place.source(), frames=frames, preprocess=preprocess, normalized=False, **settings)
+    return _Packed(read.pixels.numpy(), read.seconds, read.damage)
