@@ -50,5 +50,5 @@ def random_model(size: str, kind: Temporal, frames: int = FRAMES, *, quick: bool
         image, text = replace(config.image, layers=2), replace(config.text, layers=2)
         config = replace(config, image=image, text=text, temporal=replace(config.temporal, layers=2))
     model = Claver(config).eval()
-    model.temporal.initialise("random")
+    model.temporal.initialize("random")
     return model

@@ -30,14 +30,14 @@ def rows(settings: Settings, classes: int = CLASSES) -> list[Row]:
         return [missing(AREA, "one clip", "needs the package instant-clip-tokenizer")]
     views = 1 if settings.quick else VIEWS
     model, video = random_model("B/32", "kmct"), torch.randn(views, FRAMES, 3, 224, 224)
-    usual_video, usual_text = UsualVideo(model).eval(), UsualText(model).eval()
+    reference_video, reference_text = UsualVideo(model).eval(), UsualText(model).eval()
     known_KCE = model.encode_text(tokens_KCL)
     prototypes_CE = nn.functional.normalize(known_KCE, dim=-1).sum(0)
 
     def usual() -> Tensor:
         flat = nn.functional.pad(tokens_KCL.flatten(0, 1), (0, CONTEXT - tokens_KCL.shape[-1]))
-        texts = torch.cat([usual_text(part) for part in flat.split(_AT_ONCE)]).unflatten(0, tokens_KCL.shape[:2])
-        return class_scores(similarity(video_embedding(usual_video(video)), texts, model.scale)).sum(0)
+        texts = torch.cat([reference_text(part) for part in flat.split(_AT_ONCE)]).unflatten(0, tokens_KCL.shape[:2])
+        return class_scores(similarity(video_embedding(reference_video(video)), texts, model.scale)).sum(0)
 
     def ours() -> Tensor:
         unit = nn.functional.normalize(video_embedding(model.encode_video(video)), dim=-1)

@@ -15,7 +15,7 @@ import torch
 from benchmarks.encoder import random_model
 from benchmarks.frames import write_video
 from benchmarks.timing import Row, Settings, compare, row_of
-from claver.data.clips import Clips, Reading
+from claver.data.clips import ClipDecoder, Clips
 from claver.data.loading import Batch, ClipLoader
 from claver.data.manifest import Manifest, Sample
 from claver.data.opening import open_clips
@@ -91,6 +91,6 @@ def _seconds_a_step(clips: Clips, size: int, model: Claver | None, workers: int,
 
 def _batches(clips: Clips, size: int, workers: int = 0) -> Generator[Batch]:
     loader = ClipLoader(
-        clips, lambda step: np.arange(size) + step * size % len(clips), Reading(FRAMES), workers=workers
+        clips, lambda step: np.arange(size) + step * size % len(clips), ClipDecoder(FRAMES), workers=workers
     )
     return cast("Generator[Batch]", iter(loader))

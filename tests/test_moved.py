@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from claver.moved import MOVED, today
+from claver.moved import MOVED, RENAMED, today
 
 
 @pytest.mark.parametrize("old", [*MOVED, "prompts.generator.server", "prompts.templates"])
@@ -19,3 +19,23 @@ def test_an_old_name_gives_the_module_of_today_and_warns(old: str) -> None:
 @pytest.mark.parametrize("name", ["claver.text", "claver.nothing", "numpy.prompts", "claver"])
 def test_other_names_stay(name: str) -> None:
     assert today(name) == name
+
+
+@pytest.mark.parametrize(
+    ("module", "old"),
+    [
+        ("claver.data", "Reading"),
+        ("claver.data", "CenterCut"),
+        ("claver.data.clips", "Place"),
+        ("claver.data.classes", "recognise_dataset"),
+        ("claver.evaluation.protocols", "mean_and_deviation"),
+        ("claver.log", "say_once"),
+        ("claver.video.prefetch", "load_ahead"),
+    ],
+)
+def test_an_old_name_of_a_class_or_function_gives_what_it_is_called_today(module: str, old: str) -> None:
+    home = import_module(module)
+    with pytest.warns(DeprecationWarning, match=f"{old} is now {RENAMED[old]}"):
+        assert getattr(home, old) is getattr(home, RENAMED[old])
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = home.nothing

@@ -26,7 +26,7 @@ def tiny_config(kind: Temporal = "kmt", *, frames: int = 4, layers: int = 2) -> 
 def tiny_model(kind: Temporal = "kmt", *, seed: int = 0, how: str = "random", **sizes: int) -> Claver:
     torch.manual_seed(seed)
     model = Claver(tiny_config(kind, **sizes)).eval()
-    model.temporal.initialise(how)  # type: ignore[arg-type]
+    model.temporal.initialize(how)  # type: ignore[arg-type]
     return model
 
 
@@ -47,7 +47,7 @@ def talking_model(kind: Temporal = "kmct", **changes: str) -> Claver:
     config = replace(config, text=replace(config.text, context=77), **changes)  # type: ignore[arg-type]
     torch.manual_seed(0)
     model = Claver(config, letter_tokenizer()).eval()
-    model.temporal.initialise("random")
+    model.temporal.initialize("random")
     return model
 
 

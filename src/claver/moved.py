@@ -1,4 +1,4 @@
-"""Modules under the names they had until version 0.2: importing one warns, and gives the module of today."""
+"""Names from before version 0.2: modules, classes, functions. They warn, and give what they are called today."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 from warnings import warn
 
 _CHECKPOINT = ("configs", "files", "folder", "hub", "hugging_face", "inferred", "names", "open_clip", "unpickle")
@@ -89,3 +90,28 @@ def install() -> None:
     """Let old names be found."""
     if not any(isinstance(finder, MovedFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, MovedFinder())
+
+
+RENAMED = {
+    "CenterCut": "CenterCrop",
+    "Cut": "Crop",
+    "Place": "ClipLocation",
+    "Reading": "ClipDecoder",
+    "load_ahead": "prefetch",
+    "mean_and_deviation": "mean_and_std",
+    "recognise_dataset": "recognize_dataset",
+    "say_once": "warn_once",
+}
+"""Old names of classes and functions, and today's."""
+
+
+def renamed(module: str, name: str) -> Any:
+    """What an old name of a module is called today, for the module's `__getattr__`.
+
+    Raises:
+        AttributeError: it has never had that name.
+    """
+    if name not in RENAMED:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    warn(f"{name} is now {RENAMED[name]}; the old name goes with the next release", DeprecationWarning, stacklevel=3)
+    return getattr(import_module(module), RENAMED[name])

@@ -159,11 +159,11 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_weights(recipe: Path,
     command = [sys.executable, "-m", "claver", "train", str(recipe), *settings, "--output"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     seed = random.randrange(10**6)
-    chance, killed, cut = random.Random(seed), 0, tmp_path / "cut"
+    rng, killed, cut = random.Random(seed), 0, tmp_path / "cut"
     for _ in range(3):
         process = subprocess.Popen([*command, str(cut)], env=environment, stderr=subprocess.PIPE)
         _wait_for_change(cut / "last" / "state.json", process)
-        time.sleep(chance.random())
+        time.sleep(rng.random())
         process.kill()
         process.communicate()
         killed += process.returncode != 0

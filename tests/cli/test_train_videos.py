@@ -126,7 +126,7 @@ def test_a_checkpoint_of_a_model_of_other_sizes_is_not_gone_on_with(place: Path)
     config = small.config.with_temporal("kmct", 4, 1)
     torch.manual_seed(0)
     other = Claver(config, small.tokenizer)
-    other.temporal.initialise("random")
+    other.temporal.initialize("random")
     other.save_pretrained(place / "start")
     with pytest.raises(ClaverError, match=r"run/last is of a model of other sizes: its temporal\.blocks") as caught:
         train()

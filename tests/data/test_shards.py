@@ -11,9 +11,9 @@ import pytest
 from tests.videos import write_video
 
 from claver.data import (
-    CenterCut,
+    CenterCrop,
+    ClipDecoder,
     Manifest,
-    Reading,
     Sample,
     open_clips,
     open_shards,
@@ -23,7 +23,7 @@ from claver.data import (
 from claver.data.shards import file_digest
 from claver.errors import ClaverError
 
-READING = Reading(frames=4, short_side=32, cut=CenterCut(28))
+READING = ClipDecoder(frames=4, short_side=32, crop=CenterCrop(28))
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_random_access_gives_the_manifest_and_the_frames_of_the_files(manifest: 
         assert np.array_equal(packed.read(row, READING, chances[0]), files.read(row, READING, chances[1]))
     test = open_clips(shards, split="test")
     assert len(test) == 4
-    assert [place.name for place in test.places] == [sample.path for sample in manifest.samples[8:]]
+    assert [place.name for place in test.locations] == [sample.path for sample in manifest.samples[8:]]
 
 
 def test_damage_is_found(shards: Path, tmp_path: Path) -> None:

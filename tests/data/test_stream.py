@@ -14,19 +14,19 @@ from tests.videos import write_video
 
 from claver.data import (
     Batch,
-    CenterCut,
+    CenterCrop,
+    ClipDecoder,
     ClipLoader,
     Clips,
     ClipStream,
     Manifest,
-    Reading,
     Sample,
     open_clips,
     open_shards,
     write_shards,
 )
 
-READING = Reading(frames=4, short_side=32, cut=CenterCut(28))
+READING = ClipDecoder(frames=4, short_side=32, crop=CenterCrop(28))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def shards(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def batches(clips: Clips, stream: ClipStream, last_step: int, **settings: Any) -> list[Batch]:
-    loader = ClipLoader(clips, stream.rows_at, READING, last_step=last_step, places=stream.places, **settings)
+    loader = ClipLoader(clips, stream.rows_at, READING, last_step=last_step, locations=stream.locations, **settings)
     return list(loader)
 
 
@@ -78,7 +78,7 @@ def test_processes_share_every_epoch_whatever_the_sizes(shards: Path, batch_size
 def test_a_process_reads_an_unbroken_part_of_the_shards(shards: Path) -> None:
     clips = open_shards(shards)
     read = [ClipStream(clips, batch_size=4, share=(rank, 2)).order(3)[0] for rank in range(2)]
-    files = [clips.places[row].file for row in read[0] + read[1]]
+    files = [clips.locations[row].file for row in read[0] + read[1]]
     assert len({file for file, following in pairwise(files) if file != following}) == len(set(files)) - 1
     assert [len(part) for part in read] == [6, 6]
 
@@ -101,16 +101,16 @@ def test_shards_are_opened_once_in_an_epoch_and_clips_of_earlier_steps_are_not_r
 ) -> None:
     clips, opened = open_shards(shards), []
     stream = ClipStream(clips, batch_size=4, buffer=2)
-    expected = [clips.places[row] for step in (2, 3) for row in stream.rows_at(step)]
-    files = len({place.file for place in clips.places})
+    expected = [clips.locations[row] for step in (2, 3) for row in stream.rows_at(step)]
+    files = len({place.file for place in clips.locations})
     opening = builtins.open
     monkeypatch.setattr(builtins, "open", lambda name, *mode: opened.append(str(name)) or opening(name, *mode))
-    places = list(islice(stream.places(0), 12))
+    locations = list(islice(stream.locations(0), 12))
     assert len(opened) == files
     opened.clear()
-    late = list(islice(stream.places(2), 8))
+    late = list(islice(stream.locations(2), 8))
     assert [place.name for place in late] == [place.name for place in expected]
-    assert late == places[8:] + late[4:]
+    assert late == locations[8:] + late[4:]
     assert all(place.content == place.source() for place in late)
     left = {place.file for place in expected[:4]}
     assert set(opened[: len(left)]) == left
@@ -128,11 +128,11 @@ def test_frames_are_those_of_the_files(manifest: Manifest, shards: Path) -> None
 def test_bytes_that_are_no_video_are_replaced(shards: Path, tmp_path: Path) -> None:
     shutil.copytree(shards, tmp_path / "s")
     clips = open_shards(tmp_path / "s")
-    with open(clips.places[4].file, "r+b") as file:
-        file.seek(clips.places[4].offset)
-        file.write(bytes(clips.places[4].size or 0))
+    with open(clips.locations[4].file, "r+b") as file:
+        file.seek(clips.locations[4].offset)
+        file.write(bytes(clips.locations[4].size or 0))
     stream = ClipStream(clips, batch_size=12)
-    loader = ClipLoader(clips, stream.rows_at, READING, last_step=2, places=stream.places)
+    loader = ClipLoader(clips, stream.rows_at, READING, last_step=2, locations=stream.locations)
     for batch in loader:
         assert batch.labels.tolist() == [row % 3 for row in stream.rows_at(batch.step)]
         assert 4 not in batch.rows

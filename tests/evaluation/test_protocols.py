@@ -10,7 +10,7 @@ from tests.videos import write_video
 
 from claver.data import Clips, Manifest, Sample, open_clips, write_shards
 from claver.errors import ClaverError
-from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, evaluate, mean_and_deviation
+from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, evaluate, mean_and_std
 from claver.inference.recognizer import Recognizer
 
 CLASSES = ("waving", "bowing", "running")
@@ -60,8 +60,8 @@ def test_per_class_and_deviation() -> None:
     result = Evaluation(TestSet("x", CLASSES, ("a", "b", "c", "d"), (0, 0, 1, 1)), scores, {"d": "broken"})
     assert result.per_class() == {"waving": 0.5, "bowing": 0.5}  # of two clips of bowing one cannot be read
     assert result.top(1) == 0.5
-    assert mean_and_deviation([1.0, 2.0, 3.0]) == (2.0, 1.0)
-    assert mean_and_deviation([1.0]) == (1.0, None)
+    assert mean_and_std([1.0, 2.0, 3.0]) == (2.0, 1.0)
+    assert mean_and_std([1.0]) == (1.0, None)
     nothing = Evaluation(TestSet("x", CLASSES, ("a",), (0,)), torch.full((1, 3), float("-inf")), {"a": "broken"})
     assert nothing.top(1) == 0.0
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from claver.log import say_once
+from claver.log import warn_once
 
 
 @pytest.fixture(autouse=True)
 def _unsaid() -> None:
-    say_once.cache_clear()
+    warn_once.cache_clear()

@@ -18,7 +18,7 @@ def tower(kind: str, frames: int, layers: int = 2) -> TemporalTower:
     )
     torch.manual_seed(0)
     made = TemporalTower(config).eval()
-    made.initialise("random")
+    made.initialize("random")
     return made.requires_grad_(False)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from claver.motion.prompts import PREFIXES, SUFFIXES, aspect_texts, motion_prompts
 from claver.motion.rendering import VERBS, render_clips, render_stills, verb_names
-from claver.motion.rng import chance_for
+from claver.motion.rng import rng_for
 from claver.motion.tasks import motion_tokenizer
 from claver.motion.unseen import UNSEEN_VERBS
 from claver.training.recipe import load_recipe
@@ -46,7 +46,7 @@ def test_all_texts_fit_the_context_of_the_small_model_whole():
 
 @pytest.mark.parametrize("verb", UNSEEN_VERBS, ids=verb_names(UNSEEN_VERBS))
 def test_first_and_last_place_said_of_a_verb_are_where_its_clips_begin_and_end(verb):
-    pose = verb.path((np.arange(8) + 0.5) / 8, chance_for("clips", 0, "test", np.arange(64)))
+    pose = verb.path((np.arange(8) + 0.5) / 8, rng_for("clips", 0, "test", np.arange(64)))
     x, y = np.broadcast_to(pose.x, (64, 8)), np.broadcast_to(pose.y, (64, 8))
     holds = {"left": x < 0.4, "right": x > 0.6, "top": y < 0.4, "bottom": y > 0.6}
     states = aspect_texts(["decomposition"], [verb])[verb.name][0].strip(".").split(", ")
@@ -66,7 +66,7 @@ def test_unseen_verbs_are_others_and_come_in_pairs_of_mutual_reverses():
 
 def test_a_spiral_leaves_the_middle():
     verb = next(verb for verb in UNSEEN_VERBS if verb.name == "spirals outwards")
-    pose = verb.path((np.arange(8) + 0.5) / 8, chance_for("clips", 0, "test", np.arange(64)))
+    pose = verb.path((np.arange(8) + 0.5) / 8, rng_for("clips", 0, "test", np.arange(64)))
     distance = np.hypot(np.asarray(pose.x) - 0.5, np.asarray(pose.y) - 0.5)
     assert (np.diff(distance) > 0).all()
     assert distance[:, -1].min() > 0.28

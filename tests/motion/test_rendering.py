@@ -41,8 +41,8 @@ def saturated(images):
 def centroid(mask):
     """(x, y) of a mask [..., H, W] in frame sides."""
     weight = mask / np.maximum(mask.sum((-2, -1), keepdims=True), 1)
-    centres = (np.arange(mask.shape[-1]) + 0.5) / mask.shape[-1]
-    return (weight.sum(-2) * centres).sum(-1), (weight.sum(-1) * centres).sum(-1)
+    centers = (np.arange(mask.shape[-1]) + 0.5) / mask.shape[-1]
+    return (weight.sum(-2) * centers).sum(-1), (weight.sum(-1) * centers).sum(-1)
 
 
 def of_verb(clips, name):
@@ -235,7 +235,7 @@ def test_the_white_tip_points_where_the_caption_says():
 
 
 def test_a_new_verb_takes_one_line_and_comes_with_its_reverse():
-    pair = verb_pair(["climbs"], ["descends"], lambda u, chance: Pose(x=0.2 + 0.6 * u, y=0.8 - 0.6 * u))
+    pair = verb_pair(["climbs"], ["descends"], lambda u, rng: Pose(x=0.2 + 0.6 * u, y=0.8 - 0.6 * u))
     clips = render_clips(range(8), split="test", verbs=pair)
     x, y = centroid(saturated(clips.frames))
     np.testing.assert_array_equal(clips.frames[0::2], clips.frames[1::2, ::-1])

@@ -11,7 +11,7 @@ from claver.models import Claver, named_config
 from claver.models.config import Temporal
 from claver.profile import count, fake_model, parameters, profile
 from claver.profile.counting import plain_texts, random_video
-from claver.profile.reference import text_steps, usual_video, video_steps
+from claver.profile.reference import reference_video, text_steps, video_steps
 
 KINDS: list[Temporal] = ["kmt", "kmct", "joint", "pipeline", "class", "mean"]
 # 482 is not in Table 1, which has no row of 32 frames; it is twice the row of 16.
@@ -76,15 +76,15 @@ def test_counting_leaves_nothing_behind_in_masks_and_plans() -> None:
     config = tiny_config("kmct", frames=41)
     profile(config)
     model = Claver(config).eval()
-    model.temporal.initialise("random")
+    model.temporal.initialize("random")
     video = random_video(model, 1, 41)
-    torch.testing.assert_close(model.encode_video(video), usual_video(model, video))
+    torch.testing.assert_close(model.encode_video(video), reference_video(model, video))
 
 
 def test_a_mask_costs_no_multiply_adds() -> None:
     model = tiny_model("kmct")
     video = random_video(model, 1, 4)
-    masked, plain = (count(model, lambda m=m: usual_video(model, video, masked=m)) for m in (True, False))
+    masked, plain = (count(model, lambda m=m: reference_video(model, video, masked=m)) for m in (True, False))
     assert masked == plain
 
 

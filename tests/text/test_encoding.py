@@ -12,7 +12,7 @@ import torch
 from tests.tiny import talking_model, tiny_model
 
 from claver.errors import ClaverError
-from claver.log import say_once
+from claver.log import warn_once
 from claver.models import Claver
 from claver.text.cache import ENVIRONMENT, TextCache, default_cache, tower_key
 from claver.text.encoding import WORTH_KEEPING, encode_texts
@@ -27,7 +27,7 @@ def model() -> Claver:
 
 @pytest.fixture
 def heard(caplog: pytest.LogCaptureFixture) -> Any:
-    say_once.cache_clear()
+    warn_once.cache_clear()
     caplog.set_level(logging.WARNING, "claver")
     return caplog
 

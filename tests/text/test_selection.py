@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from claver.errors import ClaverError
-from claver.log import say_once
+from claver.log import warn_once
 from claver.text import (
     PLAIN_TEMPLATES,
     Prompt,
@@ -26,7 +26,7 @@ ALL = SHIPPED.actions([CLASS]).texts[0]
 
 @pytest.fixture
 def heard(caplog: pytest.LogCaptureFixture) -> Any:
-    say_once.cache_clear()
+    warn_once.cache_clear()
     caplog.set_level(logging.WARNING, "claver")
     return caplog
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claver.log import say_once
+from claver.log import warn_once
 from claver.text import benchmark_classes
 from claver.text.record import Kind, Prompt
 from claver.text.templates import fill
 from claver.text.validate import check_text, validate
-from claver.text.words import longest_common_run, nearly_equal, normalised, share_a_stem, stem, stems
+from claver.text.words import longest_common_run, nearly_equal, normalized, share_a_stem, stem, stems
 
 GOOD = "Tossing three clubs in turn, the juggler catches each by its handle and sends it up again."
 BACK = "Hands scoop and flick at the waist while the juggling eyes stay on the highest point of the arc."
@@ -90,7 +90,7 @@ def test_without_clips_tokenizer_that_is_said(monkeypatch: pytest.MonkeyPatch, c
 
     monkeypatch.setattr("claver.models.tokenizer.packaged_clip_tokenizer", lambda: None)
     module._clip_tokenizer.cache_clear()
-    say_once.cache_clear()
+    warn_once.cache_clear()
     with caplog.at_level(logging.WARNING, "claver"):
         assert check_text(juggling("The juggler " + "throws and " * 40 + "catches.")) == []
     module._clip_tokenizer.cache_clear()
@@ -148,8 +148,8 @@ TEXT = st.text(alphabet="ab C,.-'é", max_size=40)
 
 @given(TEXT)
 def test_normalised_is_idempotent_and_blind_to_case_and_marks(text: str) -> None:
-    assert normalised(normalised(text)) == normalised(text)
-    assert normalised(text.upper() + " !") == normalised(text)
+    assert normalized(normalized(text)) == normalized(text)
+    assert normalized(text.upper() + " !") == normalized(text)
 
 
 @given(TEXT, TEXT)
@@ -157,7 +157,7 @@ def test_alike_is_symmetric(first: str, second: str) -> None:
     assert nearly_equal(first, second) == nearly_equal(second, first)
     assert longest_common_run(first, second) == longest_common_run(second, first)
     assert nearly_equal(first, first)
-    assert longest_common_run(first, first) == len(normalised(first).split())
+    assert longest_common_run(first, first) == len(normalized(first).split())
 
 
 def test_stems_bring_inflections_together() -> None:

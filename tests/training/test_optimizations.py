@@ -7,7 +7,7 @@ from tests.training.test_engine import same_weights, train
 
 import claver
 from claver.errors import CheckpointError, ClaverError
-from claver.log import say_once
+from claver.log import warn_once
 from claver.training import Trainer
 from claver.training.ema import Ema
 from claver.training.lora import add_lora, merge_lora, plain_model
@@ -64,7 +64,7 @@ def test_what_accelerate_finds_in_the_environment_changes_nothing_and_is_said(mo
     plain = train(steps=4)
     for key, value in {"GRADIENT_ACCUMULATION_STEPS": "4", "MIXED_PRECISION": "bf16", "USE_FSDP": "true"}.items():
         monkeypatch.setenv(f"ACCELERATE_{key}", value)
-    say_once.cache_clear()
+    warn_once.cache_clear()
     again = train(steps=4)
     assert same_weights(plain.model, again.model)
     assert again.losses == plain.losses

@@ -7,7 +7,7 @@ from tests.training.small import SIZES, clips_problem, clips_recipe, small_model
 from torch.nn import functional as F
 
 from claver.errors import ClaverError
-from claver.models.temporal import time_waves
+from claver.models.temporal import sinusoidal_time
 from claver.motion.captions import class_texts, still_caption
 from claver.motion.rendering import STATES, VERBS, render_clips, render_stills
 from claver.motion.stills import StillsTask, captions_for
@@ -47,7 +47,7 @@ def test_captions_name_what_was_asked_for_and_belong_to_their_stills():
         for name in ("shape", "place"):
             assert STATES[name][stills.states[name][row]] in captions[caption]
         assert "pointing" not in captions[caption]
-        assert not any(colour in captions[caption] for colour in STATES["colour"])
+        assert not any(color in captions[caption] for color in STATES["colour"])
 
 
 def test_stills_name_only_the_states_they_are_told_to(monkeypatch):
@@ -124,7 +124,7 @@ def test_scores_do_not_depend_on_the_batch():
 
 
 def test_sinusoids_have_unit_scale_and_tell_every_place_apart():
-    for table in (grid_sinusoid(4, 128), time_waves(8, 128)):
+    for table in (grid_sinusoid(4, 128), sinusoidal_time(8, 128)):
         assert table.square().mean().sqrt().item() == pytest.approx(1, abs=1e-5)
         assert (torch.cdist(table, table) + 100 * torch.eye(len(table))).min() > 0.5
 

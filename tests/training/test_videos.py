@@ -95,7 +95,7 @@ def test_parts_of_a_step_take_their_clips_in_order(folder):
         task.loss(model, part, np.random.default_rng(0))
         tensors, facts = task.inputs(part)
         assert tensors["labels"].tolist() == task.train.labels[part].tolist()
-        assert facts["clips"] == [task.train.places[row].name for row in part]
+        assert facts["clips"] == [task.train.locations[row].name for row in part]
     assert task.inputs(rows) == ({}, {})
 
 

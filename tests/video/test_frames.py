@@ -12,10 +12,10 @@ from claver.video import load_views, read_video
 from tests.videos import write_video
 
 RGB = np.random.default_rng(0).integers(0, 256, (9, 40, 52, 3), dtype=np.uint8)
-GREY = RGB[..., 0]
-ALPHA = np.concatenate([RGB, GREY[..., None]], -1)
+GRAY = RGB[..., 0]
+ALPHA = np.concatenate([RGB, GRAY[..., None]], -1)
 VIEWS = load_views(RGB, frames=4)
-GREY_VIEWS = load_views(GREY[..., None].repeat(3, -1), frames=4)
+GREY_VIEWS = load_views(GRAY[..., None].repeat(3, -1), frames=4)
 
 
 def pictures(frames: Any, mode: str | None = None) -> list[Any]:
@@ -29,7 +29,7 @@ def test_colour(given: Any) -> None:
     assert torch.equal(load_views(given, frames=4), VIEWS)
 
 
-@pytest.mark.parametrize("given", [GREY, GREY[..., None], torch.from_numpy(GREY), list(GREY), list(GREY[..., None])])
+@pytest.mark.parametrize("given", [GRAY, GRAY[..., None], torch.from_numpy(GRAY), list(GRAY), list(GRAY[..., None])])
 def test_grey(given: Any) -> None:
     assert torch.equal(load_views(given, frames=4), GREY_VIEWS)
 
@@ -37,7 +37,7 @@ def test_grey(given: Any) -> None:
 def test_pil_images() -> None:
     assert torch.equal(load_views(pictures(RGB), frames=4), VIEWS)
     assert torch.equal(load_views(pictures(ALPHA), frames=4), VIEWS)
-    assert torch.equal(load_views(pictures(GREY), frames=4), GREY_VIEWS)
+    assert torch.equal(load_views(pictures(GRAY), frames=4), GREY_VIEWS)
     assert torch.equal(load_views(pictures(RGB)[0], frames=2), load_views(RGB[:1], frames=2))
     palette = pictures(RGB, "P")
     expected = np.stack([np.asarray(picture.convert("RGB")) for picture in palette])
@@ -52,7 +52,7 @@ def test_alpha_is_left_out_of_a_file_too(tmp_path: Path) -> None:
 
 def test_frames_in_order() -> None:
     np.testing.assert_array_equal(read_video(list(RGB), [3, 1, 3]), RGB[[3, 1, 3]])
-    np.testing.assert_array_equal(read_video(GREY), GREY[..., None].repeat(3, -1))
+    np.testing.assert_array_equal(read_video(GRAY), GRAY[..., None].repeat(3, -1))
 
 
 def test_a_file_is_still_a_file(tmp_path: Path) -> None:

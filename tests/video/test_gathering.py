@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claver.data.clips import Place, Reading
+from claver.data.clips import ClipDecoder, ClipLocation
 from claver.video import Preprocess, gathering, load_views, read_video, transforms, view_indices
 from claver.video.gathering import Gathering
 from tests.video.golden_clips import CLIPS
@@ -45,7 +45,9 @@ def test_views(tmp_path: Path, grouped: str, crops: int, interpolation: str) -> 
 
 def test_clips(tmp_path: Path, grouped: str) -> None:
     path = write_video(tmp_path / "clip.mkv", 21, codec="ffv1", pix_fmt="bgr0", size=(96, 133))
-    read = Reading(4, short_side=64, cut=None, sampling="centre", views=3).frames_of(Place(str(path), str(path)))
+    read = ClipDecoder(4, short_side=64, crop=None, sampling="centre", views=3).frames_of(
+        ClipLocation(str(path), str(path))
+    )
     whole = torch.from_numpy(read_video(path)).permute(0, 3, 1, 2)
     resized = torch.nn.functional.interpolate(whole, size=(64, 88), mode="bicubic", antialias=True, align_corners=False)
     assert np.array_equal(read, resized.permute(0, 2, 3, 1)[view_indices(21, 4, 3).reshape(-1)].numpy())
@@ -55,7 +57,7 @@ def test_a_turned_picture(grouped: str) -> None:
     path = CLIPS["h264_turned_90.mov"].path
     views = load_views(path, frames=4, normalized=False)
     chosen = read_video(path)
-    expected = Preprocess().cut(chosen[view_indices(len(chosen), 4, 1)[0]])[0]
+    expected = Preprocess().crop(chosen[view_indices(len(chosen), 4, 1)[0]])[0]
     assert torch.equal(views[0], expected)
 
 

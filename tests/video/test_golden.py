@@ -61,8 +61,8 @@ def test_colours_are_those_that_were_drawn(name: str) -> None:
     assert np.abs(picture[64:80, 36:50].mean((0, 1)) - (255, 60, 0)).max() < 12
     assert np.abs(picture[8:40, 4:12] - 255).mean() < 6
     assert np.abs(picture[8:40, 20:28]).mean() < 6
-    slope = np.linspace(40, 200, 192)[96:, None]
-    assert np.abs(picture[64:80, 96:] - slope).mean() < 6
+    grad_output = np.linspace(40, 200, 192)[96:, None]
+    assert np.abs(picture[64:80, 96:] - grad_output).mean() < 6
 
 
 def test_views_of_a_turned_clip_are_those_of_the_upright_one() -> None:

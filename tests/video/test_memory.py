@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from claver.data.clips import Place, Reading
+from claver.data.clips import ClipDecoder, ClipLocation
 from claver.errors import VideoError
 from claver.video import Preprocess, load_views
 from tests.video.video_files import write_video
@@ -105,7 +105,7 @@ def test_a_video_too_narrow_to_be_resized_is_refused(tmp_path: Path, size: tuple
     with pytest.raises(VideoError, match=rf"^<frames>: frames of {size[0]} × {size[1]} pixels are too narrow"):
         load_views(np.zeros((2, *size, 3), np.uint8), frames=2)
     with pytest.raises(VideoError, match="too narrow"):
-        Reading(2, sampling="centre").frames_of(Place(str(path), str(path)))
+        ClipDecoder(2, sampling="centre").frames_of(ClipLocation(str(path), str(path)))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no peak of memory to ask for")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from claver.errors import VideoError
-from claver.video.prefetch import load_ahead
+from claver.video.prefetch import prefetch
 
 
 def work(path: str) -> str:
@@ -25,7 +25,7 @@ def work(path: str) -> str:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_results_and_errors_come_in_order(workers: int) -> None:
     names = ["a slow", "b", "c bad", "d huge", "e slow", "f"]
-    results = list(load_ahead(names, work, workers=workers))
+    results = list(prefetch(names, work, workers=workers))
     assert [name for name, _ in results] == names
     assert [r for _, r in results if isinstance(r, str)] == ["A SLOW", "B", "E SLOW", "F"]
     errors = [str(r) for _, r in results if isinstance(r, VideoError)]
@@ -34,7 +34,7 @@ def test_results_and_errors_come_in_order(workers: int) -> None:
 
 def test_a_file_that_kills_its_process_stops_no_other() -> None:
     names = ["a", "b kill", "c slow", "d", "e kill", "f"]
-    results = dict(load_ahead(names, work, workers=2))
+    results = dict(prefetch(names, work, workers=2))
     assert list(results) == names
     assert [results[name] for name in ("a", "c slow", "d", "f")] == ["A", "C SLOW", "D", "F"]
     for name in ("b kill", "e kill"):
@@ -49,7 +49,7 @@ def test_no_more_than_depth_files_are_in_work(tmp_path: Path) -> None:
             taken.append(name)
             yield name
 
-    stream = load_ahead(names(), work, workers=1, depth=3)
+    stream = prefetch(names(), work, workers=1, depth=3)
     next(stream)
     assert taken == ["a", "b", "c"]
     assert [name for name, _ in stream] == list("bcdefgh")

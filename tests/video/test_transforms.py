@@ -124,11 +124,11 @@ def test_random_views_follow_the_generator(tmp_path: Path) -> None:
 def test_squashing_agrees_with_pillow_whatever_the_proportions() -> None:
     image = pytest.importorskip("PIL.Image")
     frames = smooth_noise(120, 200)
-    pixels = Preprocess(size=56, short_side=64, resize="squash").cut(frames)[0]
+    pixels = Preprocess(size=56, short_side=64, resize="squash").crop(frames)[0]
     for picture, ours in zip(frames, pixels, strict=True):
         pillow = np.asarray(image.fromarray(picture).resize((64, 64), image.Resampling.BICUBIC)).astype(int)
         assert np.abs(ours.permute(1, 2, 0).numpy().astype(int) - pillow[4:60, 4:60]).max() <= 2
-    assert Preprocess(size=64, short_side=64, resize="squash").cut(frames, 3).shape == (3, 2, 3, 64, 64)
+    assert Preprocess(size=64, short_side=64, resize="squash").crop(frames, 3).shape == (3, 2, 3, 64, 64)
 
 
 @pytest.mark.parametrize("constants", [(0.5, float("nan"), 0.5), (0.5, float("inf"), 0.5), (0.5, 0.5), 0.5])

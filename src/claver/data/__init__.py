@@ -6,9 +6,11 @@ The names below are imported when first used: reading a list must not wait for t
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from claver.moved import renamed
+
 if TYPE_CHECKING:
     from claver.data.classes import DATASETS, K600_DRAWS, dataset_classes
-    from claver.data.clips import CenterCut, Clips, Reading
+    from claver.data.clips import CenterCrop, ClipDecoder, Clips
     from claver.data.layouts.registry import LAYOUTS, detect_layout, index_folder
     from claver.data.loading import Batch, ClipLoader, read_in_order
     from claver.data.manifest import Manifest, Sample, overlap
@@ -23,12 +25,12 @@ _HOME = {
     "K600_DRAWS": "classes",
     "LAYOUTS": "layouts.registry",
     "Batch": "loading",
-    "CenterCut": "clips",
+    "CenterCrop": "clips",
     "ClipLoader": "loading",
     "ClipStream": "stream",
     "Clips": "clips",
     "Manifest": "manifest",
-    "Reading": "clips",
+    "ClipDecoder": "clips",
     "Sample": "manifest",
     "dataset_classes": "classes",
     "detect_layout": "layouts.registry",
@@ -52,12 +54,12 @@ __all__ = [
     "K600_DRAWS",
     "LAYOUTS",
     "Batch",
-    "CenterCut",
+    "CenterCrop",
+    "ClipDecoder",
     "ClipLoader",
     "ClipStream",
     "Clips",
     "Manifest",
-    "Reading",
     "Sample",
     "dataset_classes",
     "detect_layout",
@@ -80,4 +82,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"claver.data.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'claver.data' has no attribute {name!r}")
+    return renamed(__name__, name)

@@ -90,16 +90,18 @@ def _without_header(text: str) -> list[str]:
 
 
 def _read_lines(path: Path, text: str) -> dict[str, tuple[str, ...]]:
-    from claver.log import say_once
+    from claver.log import warn_once
 
     if text.lstrip().startswith(("{", "[")):
         raise ClaverError(f"{path} looks like JSON; actions come from a .txt with one a line, a .csv or a .jsonl")
     lines, rows = _lines(path, text)
     names, first = without_numbers(lines)
     if seems_numbered(lines):
-        say_once(f"{path}: the numbers of its lines do not count from 0 or 1 without a gap: they are left in the names")
+        warn_once(
+            f"{path}: the numbers of its lines do not count from 0 or 1 without a gap: they are left in the names"
+        )
     if first is not None:
-        say_once(f"{path} is read as a numbered list: {len(names)} names from {names[0]!r} on, without their numbers")
+        warn_once(f"{path} is read as a numbered list: {len(names)} names from {names[0]!r} on, without their numbers")
         rows = list(range(1, len(names) + 1))
     actions: dict[str, tuple[str, ...]] = {}
     for row, action in zip(rows, map(composed, names), strict=True):

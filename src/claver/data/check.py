@@ -9,7 +9,7 @@ from typing import Any
 from claver.data.shards import file_digest
 from claver.errors import VideoError
 from claver.processes import going_on
-from claver.video.prefetch import DECODE_TIMEOUT, GivenUpError, load_ahead
+from claver.video.prefetch import DECODE_TIMEOUT, GivenUpError, prefetch
 from claver.video.reader import VideoReader
 
 Record = dict[str, Any]
@@ -31,7 +31,7 @@ def check_clips(
         workers: processes; 0 decodes in this one.
         decode_timeout: seconds without a further frame, after which a worker gives a file up; None for never.
     """
-    for path, result in load_ahead(paths, check_clip, workers=workers, timeout=decode_timeout):
+    for path, result in prefetch(paths, check_clip, workers=workers, timeout=decode_timeout):
         if isinstance(result, VideoError):
             status = "timeout" if isinstance(result, GivenUpError) else "broken"
             yield {"path": path, "status": status, "cause": str(result)}

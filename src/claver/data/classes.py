@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 from claver.errors import ClaverError
+from claver.moved import renamed
 from claver.names import composed, plain
 from claver.suggest import hint_or_some
 
@@ -86,7 +88,11 @@ class ClassFinder:
         return found
 
 
-def recognise_dataset(names: Iterable[str], candidates: Sequence[str] = (*BENCHMARKS, "ssv2")) -> str:
+def recognize_dataset(names: Iterable[str], candidates: Sequence[str] = (*BENCHMARKS, "ssv2")) -> str:
     """The known dataset that has exactly these classes, in any spelling; empty if none has."""
     spelt = {plain(name) for name in names}
     return next((name for name in candidates if {plain(known) for known in dataset_classes(name)} == spelt), "")
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name)

@@ -12,17 +12,18 @@ import torch
 
 from claver.data.manifest import Ints, Manifest
 from claver.errors import ClaverError, VideoError
+from claver.moved import renamed
 from claver.video.damage import Damage
 from claver.video.reader import Frames
 from claver.video.transforms import Center, Interpolation, Resize, center_crop, resize_frames
 from claver.video.views import SampledFrames, sample_frames
 
-Cut = Callable[[Frames, np.random.Generator], Frames]
+Crop = Callable[[Frames, np.random.Generator], Frames]
 """Cuts clips to one size: frames uint8 [T, H, W, 3] and random numbers to uint8 [T, h, w, 3]. It must pickle."""
 
 
 @dataclass(frozen=True)
-class Place:
+class ClipLocation:
     """Where the bytes of a clip are: a file, `size` bytes at `offset` of one, or at hand as `content`.
 
     `name` is what messages call it.
@@ -75,15 +76,15 @@ class Clips:
     """
 
     manifest: Manifest
-    places: Sequence[Place]
+    locations: Sequence[ClipLocation]
 
     @classmethod
     def of_files(cls, manifest: Manifest) -> Clips:
         """The files a manifest lists."""
-        return cls(manifest, [Place(path, path) for path in manifest.paths()])
+        return cls(manifest, [ClipLocation(path, path) for path in manifest.paths()])
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.locations)
 
     @property
     def labels(self) -> Ints:
@@ -95,22 +96,22 @@ class Clips:
         if split is None:
             return self
         chosen = self.manifest.select(split)
-        pairs = zip(self.places, self.manifest.samples, strict=True)
-        return Clips(chosen, [place for place, sample in pairs if sample.split == chosen.splits[0]])
+        pairs = zip(self.locations, self.manifest.samples, strict=True)
+        return Clips(chosen, [location for location, sample in pairs if sample.split == chosen.splits[0]])
 
-    def read(self, row: int, reading: Reading, chance: np.random.Generator | None = None) -> Frames:
-        """The frames of one clip, see `Reading.frames_of`."""
-        return reading.frames_of(self.places[row], chance)
+    def read(self, row: int, decoder: ClipDecoder, rng: np.random.Generator | None = None) -> Frames:
+        """The frames of one clip, see `ClipDecoder.frames_of`."""
+        return decoder.frames_of(self.locations[row], rng)
 
 
 @dataclass(frozen=True)
-class CenterCut:
+class CenterCrop:
     """The central square of each frame, as `Preprocess` cuts it; `short_side` must not be less than it."""
 
     size: int = 224
     center: Center = "rounded"
 
-    def __call__(self, frames: Frames, chance: np.random.Generator) -> Frames:
+    def __call__(self, frames: Frames, rng: np.random.Generator) -> Frames:
         """uint8 [T, H, W, 3] to uint8 [T, size, size, 3]; draws nothing."""
         try:
             cut_TCHW = center_crop(torch.from_numpy(frames).movedim(-1, 1), self.size, self.center)
@@ -120,13 +121,13 @@ class CenterCut:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How a clip is read: frames sampled, resized, and cut to one size. It runs in worker processes, and pickles.
+class ClipDecoder:
+    """How a clip is read: frames sampled, resized, and cropped to one size. It runs in worker processes, and pickles.
 
     Attributes:
         frames: T, one of each of as many equal segments of time.
         short_side: pixels that the shorter side of each frame is resized to; None leaves frames as they are.
-        cut: cuts the clip, once for all its frames, to one size; None leaves it whole.
+        crop: crops the clip, once for all its frames, to one size; None leaves it whole.
         sampling: `random` places in the segments, or their `centre`.
         views: samplings of one clip; view v has frames v·T … (v + 1)·T − 1 of the result.
         interpolation: of the resizing.
@@ -135,7 +136,7 @@ class Reading:
 
     frames: int
     short_side: int | None = 256
-    cut: Cut | None = CenterCut()
+    crop: Crop | None = CenterCrop()
     sampling: Literal["random", "centre"] = "random"
     views: int = 1
     interpolation: Interpolation = "bicubic"
@@ -145,35 +146,35 @@ class Reading:
         if self.frames < 1 or self.views < 1 or (self.short_side is not None and self.short_side < 1):
             raise ClaverError("frames, views and short_side must be at least 1")
 
-    def frames_of(self, place: Place, chance: np.random.Generator | None = None) -> Frames:
-        """Read a clip: uint8 [views · T, h, w, 3], where h and w are up to `cut`.
+    def frames_of(self, location: ClipLocation, rng: np.random.Generator | None = None) -> Frames:
+        """Read a clip: uint8 [views · T, h, w, 3], where h and w are up to `crop`.
 
         Args:
             place: where it is.
-            chance: random numbers for sampling and cut; without them the sampling is deterministic.
+            rng: random numbers for sampling and crop; without them the sampling is deterministic.
 
         Raises:
             VideoError: the clip cannot be read, or all frames used of it are damaged; one sentence that begins with
                 its name.
         """
-        return self.read(place, chance)[0]
+        return self.read(location, rng)[0]
 
-    def read(self, place: Place, chance: np.random.Generator | None = None) -> tuple[Frames, Damage | None]:
+    def read(self, location: ClipLocation, rng: np.random.Generator | None = None) -> tuple[Frames, Damage | None]:
         """What `frames_of` gives, with what is known to be damaged of these frames or the file."""
-        if self.sampling == "random" and chance is None:
+        if self.sampling == "random" and rng is None:
             raise ClaverError("random sampling needs a generator of random numbers")
-        drawn = chance if self.sampling == "random" else None
-        sampled = self._sampled(place, drawn)
+        drawn = rng if self.sampling == "random" else None
+        sampled = self._sampled(location, drawn)
         if sampled.damage is not None and sampled.damage.share == 1:
-            raise VideoError(f"{place.name}: it is damaged ({sampled.damage}).")
+            raise VideoError(f"{location.name}: it is damaged ({sampled.damage}).")
         clip = np.asarray(sampled.pixels)[sampled.indices.reshape(-1)]
-        cut = clip if self.cut is None else self.cut(clip, chance if chance is not None else np.random.default_rng(0))
-        return np.ascontiguousarray(cut), sampled.damage
+        crop = clip if self.crop is None else self.crop(clip, rng if rng is not None else np.random.default_rng(0))
+        return np.ascontiguousarray(crop), sampled.damage
 
-    def _sampled(self, place: Place, chance: np.random.Generator | None) -> SampledFrames:
-        source = place.source()
-        with place.named():
-            settings: dict[str, Any] = {"temporal_views": self.views, "generator": chance, "threads": 1}
+    def _sampled(self, location: ClipLocation, rng: np.random.Generator | None) -> SampledFrames:
+        source = location.source()
+        with location.named():
+            settings: dict[str, Any] = {"temporal_views": self.views, "generator": rng, "threads": 1}
             return sample_frames(source, frames=self.frames, prepare=self._resized, **settings)
 
     def _resized(self, frames: Frames) -> Frames:
@@ -182,3 +183,7 @@ class Reading:
         pixels_TCHW = torch.from_numpy(frames).permute(0, 3, 1, 2)
         resized = resize_frames(pixels_TCHW, self.short_side, self.interpolation, self.resize)
         return resized.permute(0, 2, 3, 1).numpy()
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name)

@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from claver.data.clips import Clips, Place, Reading
+from claver.data.clips import ClipDecoder, ClipLocation, Clips
 from claver.data.manifest import Ints
 from claver.errors import ClaverError, VideoError
 from claver.files import write_whole
 from claver.log import logger
 from claver.video.damage import Damage
-from claver.video.prefetch import DECODE_TIMEOUT, load_ahead
+from claver.video.prefetch import DECODE_TIMEOUT, prefetch
 from claver.video.reader import Frames
 
 ALTERNATES = 8  # clips of the class tried in the place of one that cannot be read
@@ -62,13 +62,13 @@ class Replaced:
     cause: str
 
 
-class Request(str):
+class DecodeRequest(str):
     """Work for a process: the clip's name, and beside it what is needed to load it or one in its place."""
 
     step: int
     row: int
     rows: tuple[int, ...]
-    places: tuple[Place, ...]
+    locations: tuple[ClipLocation, ...]
     seed: int
     whole: int
 
@@ -116,7 +116,7 @@ class ClipLoader:
         self,
         clips: Clips,
         rows_at: Callable[[int], Ints],
-        reading: Reading,
+        decoder: ClipDecoder,
         *,
         seed: int = 0,
         first_step: int = 0,
@@ -126,14 +126,14 @@ class ClipLoader:
         ahead: int = 2,
         bad_share: float = 0.01,
         report: str | Path | None = None,
-        places: Callable[[int], Iterator[Place]] | None = None,
+        locations: Callable[[int], Iterator[ClipLocation]] | None = None,
     ) -> None:
         if not len(clips):
             raise ClaverError("there is no clip to load")
-        self.clips, self.rows_at, self.reading, self.seed = clips, rows_at, reading, seed
+        self.clips, self.rows_at, self.decoder, self.seed = clips, rows_at, decoder, seed
         self.first_step, self.last_step, self.workers, self.ahead = first_step, last_step, workers, ahead
         self.decode_timeout = decode_timeout
-        self.places = places
+        self.locations = locations
         self.report = None if report is None else Path(report)
         self.tolerated = max(TOLERATED, int(bad_share * len(clips)))
         self.replaced: list[Replaced] = []
@@ -145,42 +145,42 @@ class ClipLoader:
         return self.clips.manifest.by_class()
 
     def __iter__(self) -> Iterator[Batch]:
-        load = partial(_load, self.reading)
+        load = partial(_load, self.decoder)
         depth = max(self.workers, self.ahead * len(self.rows_at(self.first_step)))
         done: list[_Loaded] = []
-        for request, result in load_ahead(
+        for request, result in prefetch(
             self._requests(), load, workers=self.workers, depth=depth, timeout=self.decode_timeout
         ):
-            assert isinstance(request, Request)
+            assert isinstance(request, DecodeRequest)
             done.append(self._settled(request, result))
             if len(done) == request.whole:
                 yield self._batch(request.step, done)
                 done = []
 
-    def _requests(self) -> Iterator[Request]:
+    def _requests(self) -> Iterator[DecodeRequest]:
         steps = count(self.first_step) if self.last_step is None else range(self.first_step, self.last_step)
-        places = None if self.places is None else self.places(self.first_step)
+        locations = None if self.locations is None else self.locations(self.first_step)
         for step in steps:
             rows = self.rows_at(step)
             for row in rows:
-                place = None if places is None else next(places)
-                yield self._request(step, int(row), len(rows), place)
+                location = None if locations is None else next(locations)
+                yield self._request(step, int(row), len(rows), location)
 
-    def _request(self, step: int, row: int, whole: int, place: Place | None = None) -> Request:
+    def _request(self, step: int, row: int, whole: int, location: ClipLocation | None = None) -> DecodeRequest:
         if not 0 <= row < len(self.clips):
             raise ClaverError(f"step {step} asks for clip {row}; there are {len(self.clips)}, counted from 0")
         rows = tuple(r for r in (row, *self._alternates(step, row)) if r not in self._bad)
         if not rows:
             raise self._hopeless(row)
         request = self._asking(step, row, rows, whole)
-        if place is not None and rows[0] == row:
-            request.places = (place, *request.places[1:])
+        if location is not None and rows[0] == row:
+            request.locations = (location, *request.locations[1:])
         return request
 
-    def _asking(self, step: int, row: int, rows: tuple[int, ...], whole: int) -> Request:
-        request = Request(self.clips.places[rows[0]].name)
+    def _asking(self, step: int, row: int, rows: tuple[int, ...], whole: int) -> DecodeRequest:
+        request = DecodeRequest(self.clips.locations[rows[0]].name)
         request.step, request.row, request.rows, request.whole = step, row, rows, whole
-        request.seed, request.places = self.seed, tuple(self.clips.places[r] for r in rows)
+        request.seed, request.locations = self.seed, tuple(self.clips.locations[r] for r in rows)
         return request
 
     def _alternates(self, step: int, row: int) -> list[int]:
@@ -189,15 +189,15 @@ class ClipLoader:
         order = np.random.default_rng([self.seed, step, row, _STREAM]).permutation(len(others))[: ALTERNATES + 1]
         return [int(other) for other in others[order] if other != row][:ALTERNATES]
 
-    def _settled(self, request: Request, result: _Loaded | VideoError) -> _Loaded:
+    def _settled(self, request: DecodeRequest, result: _Loaded | VideoError) -> _Loaded:
         """The clip of a request, if need be by further ones without the clip that killed its process."""
         while isinstance(result, VideoError):
             self._note(request.rows[0], str(result))
             if not (rest := request.rows[1:]):
                 raise self._hopeless(request.row)
             request = self._asking(request.step, request.row, rest, request.whole)
-            load, workers = partial(_load, self.reading), min(1, self.workers)
-            [(_, result)] = load_ahead([request], load, workers=workers, timeout=self.decode_timeout)
+            load, workers = partial(_load, self.decoder), min(1, self.workers)
+            [(_, result)] = prefetch([request], load, workers=workers, timeout=self.decode_timeout)
         for row, cause in result.failed:
             self._note(row, cause)
         if result.frames is None:
@@ -211,7 +211,7 @@ class ClipLoader:
         if row in self._bad:
             return
         self._bad.add(row)
-        self.replaced.append(Replaced(row, self.clips.places[row].name, cause))
+        self.replaced.append(Replaced(row, self.clips.locations[row].name, cause))
         logger.warning("a clip is replaced by another of its class: %s", cause)
         if len(self._bad) > self.tolerated:
             raise self._too_many()
@@ -240,47 +240,47 @@ class ClipLoader:
         return Batch(step, frames, torch.from_numpy(self.clips.labels[rows]), rows)
 
 
-def _load(reading: Reading, request: str) -> _Loaded:
+def _load(decoder: ClipDecoder, request: str) -> _Loaded:
     """The first of the clips of a request that can be read, in a worker process."""
-    assert isinstance(request, Request)
+    assert isinstance(request, DecodeRequest)
     failed: list[tuple[int, str]] = []
-    for row, place in zip(request.rows, request.places, strict=True):
+    for row, location in zip(request.rows, request.locations, strict=True):
         try:
-            frames, damage = reading.read(place, _chance(request, row))
+            frames, damage = decoder.read(location, _chance(request, row))
             return _Loaded(frames, row, tuple(failed), damage)
         except VideoError as error:
             failed.append((row, str(error)))
         except MemoryError:
-            failed.append((row, f"{place.name}: there is not enough memory for its frames."))
+            failed.append((row, f"{location.name}: there is not enough memory for its frames."))
     return _Loaded(None, request.row, tuple(failed))
 
 
-def _chance(request: Request, row: int) -> np.random.Generator:
+def _chance(request: DecodeRequest, row: int) -> np.random.Generator:
     return np.random.default_rng([request.seed, request.step, request.row, row, _STREAM])
 
 
 def read_in_order(
     clips: Clips,
     rows: Sequence[int] | Ints,
-    reading: Reading,
+    decoder: ClipDecoder,
     *,
     workers: int = 0,
     decode_timeout: float | None = DECODE_TIMEOUT,
 ) -> Iterator[tuple[int, Frames | VideoError]]:
     """Clips for evaluation: each row once, in order, with its frames uint8 [views · T, h, w, 3] or why there are none.
 
-    Nothing is replaced. What `reading` draws at random, if anything, depends on the row alone.
+    Nothing is replaced. What `decoder` draws at random, if anything, depends on the row alone.
     """
     requests = (_single(clips, int(row)) for row in rows)
-    for request, result in load_ahead(requests, partial(_load, reading), workers=workers, timeout=decode_timeout):
-        assert isinstance(request, Request)
+    for request, result in prefetch(requests, partial(_load, decoder), workers=workers, timeout=decode_timeout):
+        assert isinstance(request, DecodeRequest)
         if isinstance(result, _Loaded) and result.damage is not None:
             _tell(clips, request.row, result.damage)
         yield request.row, _frames_or_error(result)
 
 
 def _tell(clips: Clips, row: int, damage: Damage) -> None:
-    logger.warning("%s: it is damaged and used all the same: %s", clips.places[row].name, damage)
+    logger.warning("%s: it is damaged and used all the same: %s", clips.locations[row].name, damage)
 
 
 def _frames_or_error(result: _Loaded | VideoError) -> Frames | VideoError:
@@ -289,8 +289,8 @@ def _frames_or_error(result: _Loaded | VideoError) -> Frames | VideoError:
     return result.frames if result.frames is not None else VideoError(result.failed[0][1])
 
 
-def _single(clips: Clips, row: int) -> Request:
-    request = Request(clips.places[row].name)
+def _single(clips: Clips, row: int) -> DecodeRequest:
+    request = DecodeRequest(clips.locations[row].name)
     request.step, request.row, request.rows, request.whole = 0, row, (row,), 1
-    request.seed, request.places = 0, (clips.places[row],)
+    request.seed, request.locations = 0, (clips.locations[row],)
     return request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from claver.data.clips import Clips, Place
+from claver.data.clips import ClipLocation, Clips
 from claver.data.manifest import Manifest, Sample
 from claver.data.manifest_file import read_manifest
 from claver.data.shards import Member, Shard, read_index
@@ -41,5 +41,5 @@ def open_shards(folder: str | Path, *, split: str | None = None) -> Clips:
     rows.sort(key=lambda pair: pair[0].row)
     samples = tuple(Sample(member.path, member.label, member.split) for member, _ in rows)
     manifest = Manifest(tuple(index["classes"]), samples, folder, index["dataset"], tuple(index["raw_classes"]))
-    places = [Place(m.path, str(folder / shard.file), m.offset, m.size) for m, shard in rows]
-    return Clips(manifest, places).select(split)
+    locations = [ClipLocation(m.path, str(folder / shard.file), m.offset, m.size) for m, shard in rows]
+    return Clips(manifest, locations).select(split)

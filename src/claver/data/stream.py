@@ -2,7 +2,7 @@
 
 clips = open_shards("shards")
 stream = ClipStream(clips, batch_size=128, seed=0)
-for batch in ClipLoader(clips, stream.rows_at, Reading(frames=8), places=stream.places, first_step=100):
+for batch in ClipLoader(clips, stream.rows_at, ClipDecoder(frames=8), locations=stream.locations, first_step=100):
     ...
 """
 
@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from claver.data.clips import Clips, Place
+from claver.data.clips import ClipLocation, Clips
 from claver.data.manifest import Ints
 from claver.errors import ClaverError
 
@@ -61,7 +61,7 @@ class ClipStream:
                 return np.array(rows, dtype=np.int64)
         raise AssertionError
 
-    def places(self, first_step: int) -> Iterator[Place]:
+    def locations(self, first_step: int) -> Iterator[ClipLocation]:
         """The clips of `rows_at` from a step on, without end, each with its bytes at hand."""
         first = self._seen(first_step * self.batch_size, self._rank)
         for epoch in count(first_step * self.batch_size // len(self.clips)):
@@ -73,8 +73,8 @@ class ClipStream:
         if epoch not in self._orders:
             self._orders = {known: order for known, order in self._orders.items() if known >= epoch - 1}
             read = self._part(epoch)
-            chance = np.random.default_rng([self.seed, epoch, self._rank, _BUFFER])
-            self._orders[epoch] = read, _mixed(read, self.buffer, chance)
+            rng = np.random.default_rng([self.seed, epoch, self._rank, _BUFFER])
+            self._orders[epoch] = read, _mixed(read, self.buffer, rng)
         return self._orders[epoch]
 
     def _part(self, epoch: int) -> list[int]:
@@ -98,51 +98,51 @@ class ClipStream:
 def _rows_by_shard(clips: Clips) -> list[list[int]]:
     """For each shard its rows in the order of their bytes."""
     table: dict[str, list[int]] = {}
-    for row, place in enumerate(clips.places):
-        table.setdefault(place.file, []).append(row)
-    return [sorted(table[file], key=lambda row: clips.places[row].offset) for file in sorted(table)]
+    for row, location in enumerate(clips.locations):
+        table.setdefault(location.file, []).append(row)
+    return [sorted(table[file], key=lambda row: clips.locations[row].offset) for file in sorted(table)]
 
 
-def _mixed(rows: Sequence[int], buffer: int, chance: np.random.Generator) -> list[int]:
+def _mixed(rows: Sequence[int], buffer: int, rng: np.random.Generator) -> list[int]:
     """The order in which rows leave a buffer, each drawn at random from those in it."""
     pool: list[int] = []
     mixed = []
     for row in rows:
         pool.append(row)
         if len(pool) > buffer:
-            mixed.append(_drawn(pool, chance))
+            mixed.append(_drawn(pool, rng))
     while pool:
-        mixed.append(_drawn(pool, chance))
+        mixed.append(_drawn(pool, rng))
     return mixed
 
 
-def _drawn(pool: list[int], chance: np.random.Generator) -> int:
-    place = int(chance.integers(len(pool)))
-    pool[place], pool[-1] = pool[-1], pool[place]
+def _drawn(pool: list[int], rng: np.random.Generator) -> int:
+    location = int(rng.integers(len(pool)))
+    pool[location], pool[-1] = pool[-1], pool[location]
     return pool.pop()
 
 
-def _carried(clips: Clips, read: Sequence[int], shown: Sequence[int]) -> Iterator[Place]:
+def _carried(clips: Clips, read: Sequence[int], shown: Sequence[int]) -> Iterator[ClipLocation]:
     """Clips as they are shown with their bytes, read in the order of the disk and no earlier than needed."""
-    wanted, held = set(shown), dict[int, Place]()
+    wanted, held = set(shown), dict[int, ClipLocation]()
     coming = _contents(clips, [row for row in read if row in wanted])
     for row in shown:
         while row not in held:
-            ahead, place = next(coming)
-            held[ahead] = place
+            ahead, location = next(coming)
+            held[ahead] = location
         yield held.pop(row)
 
 
-def _contents(clips: Clips, rows: Sequence[int]) -> Iterator[tuple[int, Place]]:
+def _contents(clips: Clips, rows: Sequence[int]) -> Iterator[tuple[int, ClipLocation]]:
     """Each row with its bytes at hand; where they cannot be read, its place as it is, to fail where it is counted."""
     current, file = "", None
     with ExitStack() as stack:
         for row in rows:
-            place = clips.places[row]
-            if place.file != current or file is None:
+            location = clips.locations[row]
+            if location.file != current or file is None:
                 stack.close()
-                current, file = place.file, _opened(place.file, stack)
-            yield row, _read(file, place)
+                current, file = location.file, _opened(location.file, stack)
+            yield row, _read(file, location)
 
 
 def _opened(path: str, stack: ExitStack) -> BinaryIO | None:
@@ -152,12 +152,12 @@ def _opened(path: str, stack: ExitStack) -> BinaryIO | None:
         return None
 
 
-def _read(file: BinaryIO | None, place: Place) -> Place:
-    if file is None or place.size is None:
-        return place
+def _read(file: BinaryIO | None, location: ClipLocation) -> ClipLocation:
+    if file is None or location.size is None:
+        return location
     try:
-        file.seek(place.offset)
-        content = file.read(place.size)
+        file.seek(location.offset)
+        content = file.read(location.size)
     except OSError:
-        return place
-    return replace(place, content=content) if len(content) == place.size else place
+        return location
+    return replace(location, content=content) if len(content) == location.size else location

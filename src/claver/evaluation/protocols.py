@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from claver.data.clips import Clips, Place
+from claver.data.clips import ClipLocation, Clips
 from claver.data.parts import part_for
 from claver.distributed import merged, rank_and_size
 from claver.errors import ClaverError
 from claver.evaluation.metrics import confusion, per_class_accuracy, top_k_accuracy
+from claver.moved import renamed
 from claver.video.prefetch import DECODE_TIMEOUT
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class TestSet:
     classes: tuple[str, ...]
     paths: tuple[str, ...]
     labels: tuple[int, ...]
-    places: tuple[Place, ...] = field(default=(), repr=False)
+    locations: tuple[ClipLocation, ...] = field(default=(), repr=False)
     dataset: str = ""
     split: str = ""
 
@@ -67,9 +68,9 @@ class TestSet:
         manifest = chosen.manifest
         if classes is not None:
             manifest = manifest.among(classes, name)
-        places = [replace(place, name=path) for place, path in zip(chosen.places, manifest.paths(), strict=True)]
+        locations = [replace(place, name=path) for place, path in zip(chosen.locations, manifest.paths(), strict=True)]
         labels = tuple(manifest.labels.tolist())
-        return cls(name, manifest.classes, tuple(manifest.paths()), labels, tuple(places), manifest.dataset, taken)
+        return cls(name, manifest.classes, tuple(manifest.paths()), labels, tuple(locations), manifest.dataset, taken)
 
     def among(self, classes: Sequence[str]) -> TestSet:
         """The same clips with these competitors, at least the classes there are."""
@@ -124,7 +125,7 @@ class Evaluation:
         return [(self.test.classes[a], self.test.classes[b], int(counts[a, b])) for a, b in pairs]
 
 
-def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
+def mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean and sample standard deviation; None for a single value."""
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
@@ -195,9 +196,9 @@ def evaluate(
             released arithmetic, or scores that are not finite.
     """
     _check(recognizer, tests)
-    paths: dict[str, str | Place] = {}
+    paths: dict[str, str | ClipLocation] = {}
     for test in tests:
-        paths |= zip(test.paths, test.places or test.paths, strict=True)
+        paths |= zip(test.paths, test.locations or test.paths, strict=True)
     results = _rows(recognizer, known or {})
     rank, size = rank_and_size()
     mine = [paths[path] for path in list(paths)[rank::size] if path not in results]
@@ -243,7 +244,7 @@ def _rows(recognizer: Recognizer, known: Known) -> dict[str, _Row]:
 
 
 def _run(
-    recognizer: Recognizer, paths: Sequence[str | Place], **settings: Any
+    recognizer: Recognizer, paths: Sequence[str | ClipLocation], **settings: Any
 ) -> Iterator[tuple[str, _Row, str, Sequence[float]]]:
     """Path, scores or why there are none, and of a clip with scores what is damaged, and when its frames are shown."""
     from claver.inference.encoder import Failure
@@ -279,6 +280,10 @@ def _without(test: TestSet, skipped: Mapping[str, str]) -> TestSet:
     rows = [row for row, path in enumerate(test.paths) if path not in skipped]
     if not rows:
         raise ClaverError(f"all {len(test.paths)} clips of {test.name} are damaged and were skipped")
-    places = tuple(test.places[row] for row in rows) if test.places else ()
+    locations = tuple(test.locations[row] for row in rows) if test.locations else ()
     paths, labels = tuple(test.paths[row] for row in rows), tuple(test.labels[row] for row in rows)
-    return replace(test, paths=paths, labels=labels, places=places)
+    return replace(test, paths=paths, labels=labels, locations=locations)
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name)

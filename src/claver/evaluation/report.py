@@ -12,7 +12,7 @@ from rich.table import Table
 
 from claver.errors import ClaverError
 from claver.evaluation.paper import PaperRow, paper_rows, rows_for
-from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, mean_and_deviation
+from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, mean_and_std
 
 
 def to_dict(evaluations: Sequence[Evaluation], settings: dict[str, Any]) -> dict[str, Any]:
@@ -73,8 +73,8 @@ def _grouped(evaluations: Sequence[Evaluation]) -> list[list[Evaluation]]:
 def _means(group: Sequence[Evaluation]) -> dict[str, Any]:
     found = {}
     for k in (1, 5):
-        mean, deviation = mean_and_deviation([evaluation.top(k) for evaluation in group])
-        found[f"top{k}"] = {"mean": mean, "std": deviation}
+        mean, std = mean_and_std([evaluation.top(k) for evaluation in group])
+        found[f"top{k}"] = {"mean": mean, "std": std}
     return found
 
 
@@ -110,7 +110,7 @@ def _print_group(
     for evaluation in evaluations if len(evaluations) > 1 else ():
         shares = [f"{100 * evaluation.top(k):.1f}" for k in (1, 5)]
         table.add_row(f"  {escape(evaluation.test.name)}", str(frames), views, *shares, "measured")
-    totals = [_percent(*mean_and_deviation([100 * e.top(k) for e in evaluations])) for k in (1, 5)]
+    totals = [_percent(*mean_and_std([100 * e.top(k) for e in evaluations])) for k in (1, 5)]
     table.add_row(f"[bold]{escape(name)}[/]", str(frames), views, *(f"[bold]{t}[/]" for t in totals), "measured")
     console.print(table)
     if why_none:
@@ -135,8 +135,8 @@ def _add_paper_row(table: Table, row: PaperRow) -> None:
     table.add_row(*cells, f"Table {row.table}", style=style)
 
 
-def _percent(mean: float, deviation: float | None) -> str:
-    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
+def _percent(mean: float, std: float | None) -> str:
+    return f"{mean:.1f}" if std is None else f"{mean:.1f} ± {std:.1f}"
 
 
 def _print_notes(console: Console, evaluations: Sequence[Evaluation]) -> None:

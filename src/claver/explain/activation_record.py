@@ -29,19 +29,19 @@ class Layer:
         q: queries [..., M, H, d].
         k: keys [..., L, H, d].
         v: values [..., L, H, d].
-        slope: gradient of what is explained by the attention's output [..., M, H, d]. Output being A·v, the gradient
-            by the weights A is `slope · vᵀ`, exactly: the weights themselves need no graph, nor to be kept.
+        grad_output: gradient of what is explained w.r.t. the attention's output [..., M, H, d]. Output being A·v, the
+            gradient w.r.t. the weights A is `grad_output · vᵀ`, exactly: they need no graph, nor to be kept.
         select: the tokens that had queries; all if None.
     """
 
     q: Tensor
     k: Tensor
     v: Tensor
-    slope: Tensor
+    grad_output: Tensor
     select: Select | None
 
 
-class Tape:
+class ActivationRecord:
     """Runs a tower's blocks without a graph and keeps their inputs; `replay` takes them up again, last block first.
 
     Give it to a tower as `run`, with gradients enabled: what it returns is a leaf, so that `torch.autograd.grad` of
@@ -80,5 +80,5 @@ def _replay(step: Step, gradient: Tensor) -> tuple[Layer, Tensor]:
     x = step.x.requires_grad_()
     y = step.block(x, attend, step.select)
     q, k, v, out = seen
-    slope, by_input = torch.autograd.grad(y, (out, x), gradient)
-    return Layer(q.detach(), k.detach(), v.detach(), slope, step.select), by_input
+    grad_output, by_input = torch.autograd.grad(y, (out, x), gradient)
+    return Layer(q.detach(), k.detach(), v.detach(), grad_output, step.select), by_input

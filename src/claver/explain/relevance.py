@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from claver.explain.activation_record import Tape
+from claver.explain.activation_record import ActivationRecord
 from claver.explain.rollout import PIECE, exact, roll_out
 from claver.models import Claver
 from claver.models.objective import video_embedding
@@ -61,7 +61,7 @@ def video_relevance(model: Claver, video_TCHW: Tensor, direction_E: Tensor, *, p
     """
     rows, columns = model.image.grid(*video_TCHW.shape[2:])
     with torch.inference_mode(False), torch.enable_grad():
-        in_frames, in_time = Tape(), Tape()
+        in_frames, in_time = ActivationRecord(), ActivationRecord()
         tokens = model.image_tokens(video_TCHW[None].clone(), run=in_frames).detach().requires_grad_()
         frames = model.readout(model.temporal(tokens, run=in_time))
         target = _similarity(model, frames, direction_E)
@@ -85,20 +85,24 @@ def _similarity(model: Claver, frames_1TE: Tensor, direction_E: Tensor) -> Tenso
     return model.scale.detach() * (video @ direction_E.to(video.dtype).clone())
 
 
-def _through_time(model: Claver, tape: Tape, tokens_1TND: Tensor, target: Tensor, piece: int) -> tuple[Tensor, Tensor]:
+def _through_time(
+    model: Claver, record: ActivationRecord, tokens_1TND: Tensor, target: Tensor, piece: int
+) -> tuple[Tensor, Tensor]:
     """What each frame's read-out drew from every token through the temporal tower [T, T, N], and the gradient."""
     frames, count = tokens_1TND.shape[1:3]
-    if not tape.steps:
+    if not record.steps:
         (gradient,) = torch.autograd.grad(target, tokens_1TND)
         return gradient.new_zeros(frames, frames, count, dtype=exact(gradient.dtype)), gradient
     assert model.temporal.mask is not None
     visible = partial(model.temporal.mask.visible, tokens=count)
     start = torch.eye(frames, device=tokens_1TND.device).kron(_read_out(model, count, tokens_1TND))  # [T, T·N]
-    rows, gradient = roll_out(tape, target, start[None], visible, piece=piece)
+    rows, gradient = roll_out(record, target, start[None], visible, piece=piece)
     return (rows[0] - start).unflatten(1, (frames, count)), gradient
 
 
-def _through_frames(model: Claver, tape: Tape, target: Tensor, drawn_TN: Tensor, count: int, piece: int) -> Tensor:
+def _through_frames(
+    model: Claver, record: ActivationRecord, target: Tensor, drawn_TN: Tensor, count: int, piece: int
+) -> Tensor:
     """Relevance of every token of each frame [2, T, N] through the image tower.
 
     First of what is read out of the frame alone, then of all that the clip's read-out drew from it, itself included.
@@ -107,7 +111,7 @@ def _through_frames(model: Claver, tape: Tape, target: Tensor, drawn_TN: Tensor,
     own = _read_out(model, count, drawn_TN).expand(frames, count)
     drawn = F.pad(drawn_TN, (0, count - drawn_TN.shape[1]))  # of a summary alone where nothing else is read
     start = torch.stack([own, own / frames + drawn], dim=1)  # [T, 2, N]
-    rows, _ = roll_out(tape, target, start, piece=piece)
+    rows, _ = roll_out(record, target, start, piece=piece)
     return rows.transpose(0, 1) - torch.stack([own, own / frames])
 
 
@@ -134,11 +138,11 @@ def text_relevance(model: Claver, ids_L: Tensor, video_E: Tensor, *, piece: int 
         piece: attention weights computed at a time.
     """
     with torch.inference_mode(False), torch.enable_grad():
-        tape = Tape()
-        text = F.normalize(model.text(ids_L[None].to(model.device), run=tape)[0], dim=-1)
+        record = ActivationRecord()
+        text = F.normalize(model.text(ids_L[None].to(model.device), run=record)[0], dim=-1)
         video = F.normalize(video_E, dim=-1) if model.config.aggregate == "paper" else video_E
         target = model.scale.detach() * (video.to(text.dtype).clone() @ text)
         start = torch.zeros(1, 1, len(ids_L), device=model.device, dtype=text.dtype)
         start[..., -1] = 1
-        rows, _ = roll_out(tape, target, start, lambda query, key: key <= query, piece=piece)
+        rows, _ = roll_out(record, target, start, lambda query, key: key <= query, piece=piece)
     return (rows - start)[0, 0]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from claver.explain.activation_record import Layer, Tape
+from claver.explain.activation_record import ActivationRecord, Layer
 
 Visible = Callable[[Tensor, Tensor], Tensor]
 """Elementwise on positions: may this query look at this key?"""
@@ -16,12 +16,12 @@ PIECE = 2**22
 
 
 def roll_out(
-    tape: Tape, target: Tensor, start_BRL: Tensor, visible: Visible | None = None, *, piece: int = PIECE
+    record: ActivationRecord, target: Tensor, start_BRL: Tensor, visible: Visible | None = None, *, piece: int = PIECE
 ) -> tuple[Tensor, Tensor]:
     """Relevance for a scalar, from what is read out of a tower down to the tokens that went in.
 
     Args:
-        tape: the tower's run.
+        record: the tower's run.
         target: a scalar made of its output.
         start_BRL: where R rows begin in each of B sequences; zero at tokens that the last block did not compute.
         visible: which keys a query saw.
@@ -31,7 +31,7 @@ def roll_out(
         The rows [B, R, L], and the gradient of the scalar by the tokens that went in.
     """
     rows, by_input = start_BRL.to(exact(start_BRL.dtype)), target
-    for layer, gradient in tape.replay(target):
+    for layer, gradient in record.replay(target):
         rows = pass_down(rows[..., _asking(layer)], layer, visible, piece=piece)
         by_input = gradient
     return rows, by_input
@@ -54,14 +54,14 @@ def pass_down(rows_BRM: Tensor, layer: Layer, visible: Visible | None = None, *,
     Returns:
         [B, R, L], relevance of the layer's inputs.
     """
-    q, k, v, slope = (_sequences(part) for part in (layer.q, layer.k, layer.v, layer.slope))
+    q, k, v, grad_output = (_sequences(part) for part in (layer.q, layer.k, layer.v, layer.grad_output))
     asking = _asking(layer)
     carried = rows_BRM.new_zeros(*rows_BRM.shape[:2], k.shape[1])
     passed = carried.index_copy(2, asking, rows_BRM)  # the residual branch
     keys = torch.arange(k.shape[1], device=k.device)
     for part in _pieces(q.shape[1], k.shape[0] * k.shape[1] * k.shape[2], piece):
         seen = None if visible is None else visible(asking[part, None], keys)
-        carried += rows_BRM[:, :, part] @ _relevance(q[:, part], k, v, slope[:, part], seen)
+        carried += rows_BRM[:, :, part] @ _relevance(q[:, part], k, v, grad_output[:, part], seen)
     return passed + carried
 
 

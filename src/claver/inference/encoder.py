@@ -14,12 +14,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from claver.data.clips import Place
+from claver.data.clips import ClipLocation
 from claver.errors import ClaverError, VideoError
 from claver.models import Claver
 from claver.video import Damage, Preprocess, VideoViews, read_views
 from claver.video.damage import OnDamage, checked_on_damage
-from claver.video.prefetch import DECODE_TIMEOUT, load_ahead
+from claver.video.prefetch import DECODE_TIMEOUT, prefetch
 from claver.video.transforms import normalize
 from claver.video.views import VideoLike
 
@@ -173,7 +173,7 @@ class VideoEncoder:
 
     def stream(
         self,
-        paths: Iterable[str | Path | Place],
+        paths: Iterable[str | Path | ClipLocation],
         *,
         batch_size: int = 8,
         workers: int = 0,
@@ -194,10 +194,10 @@ class VideoEncoder:
         on_damage = checked_on_damage(damaged or self.damaged)
         preprocess, threads = self.preprocess, 1 if workers else 0
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
-        places = (path if isinstance(path, Place) else Place(str(path), str(path)) for path in paths)
-        for place, result in load_ahead(places, load_one, workers=workers, timeout=decode_timeout):
+        locations = (path if isinstance(path, ClipLocation) else ClipLocation(str(path), str(path)) for path in paths)
+        for location, result in prefetch(locations, load_one, workers=workers, timeout=decode_timeout):
             loaded = result if isinstance(result, VideoError) else result.unpacked()
-            waiting.append((place.name, _admitted(place.name, loaded, on_damage)))
+            waiting.append((location.name, _admitted(location.name, loaded, on_damage)))
             if sum(len(views.pixels) for _, views in waiting if isinstance(views, VideoViews)) >= batch_size:
                 yield from self._encode_all(waiting, batch_size)
                 waiting = []
@@ -250,9 +250,9 @@ class _Packed:
         return VideoViews(torch.from_numpy(self.pixels), self.seconds, self.damage)
 
 
-def _load_views(place: Place, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> _Packed:
+def _load_views(location: ClipLocation, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> _Packed:
     """What a worker does for one file. Bytes are a quarter of normalised floats."""
     settings: dict[str, Any] = {"temporal_views": views.temporal, "crops": views.crops, "threads": threads}
-    with place.named():
-        read = read_views(place.source(), frames=frames, preprocess=preprocess, normalized=False, **settings)
+    with location.named():
+        read = read_views(location.source(), frames=frames, preprocess=preprocess, normalized=False, **settings)
     return _Packed(read.pixels.numpy(), read.seconds, read.damage)

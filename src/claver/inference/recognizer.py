@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from claver.data.clips import Place
+from claver.data.clips import ClipLocation
 from claver.errors import ClaverError, VideoError
 from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
 from claver.inference.prediction import Answer, Prediction
@@ -122,7 +122,7 @@ class Recognizer:
 
     def stream(
         self,
-        paths: Iterable[str | Path | Place],
+        paths: Iterable[str | Path | ClipLocation],
         *,
         batch_size: int = 8,
         workers: int = 0,

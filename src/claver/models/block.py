@@ -91,7 +91,7 @@ def run_block(block: nn.Module, x: Tensor, attend: Attend, select: Select | None
 
 
 @torch.no_grad()
-def initialise_blocks(blocks: nn.ModuleList, *, zero_outputs: bool = False) -> None:
+def initialize_blocks(blocks: nn.ModuleList, *, zero_outputs: bool = False) -> None:
     """CLIP's initialisation of a tower's blocks.
 
     With `zero_outputs` both residual branches start at zero, and every block as the identity.
@@ -100,10 +100,10 @@ def initialise_blocks(blocks: nn.ModuleList, *, zero_outputs: bool = False) -> N
         assert isinstance(block, Block)
         width = block.out.in_features
         inner, branch = width**-0.5, width**-0.5 * (2 * len(blocks)) ** -0.5
-        deviation = {block.qkv: inner, block.out: branch, block.up: (2 * width) ** -0.5, block.down: branch}
+        stds = {block.qkv: inner, block.out: branch, block.up: (2 * width) ** -0.5, block.down: branch}
         if zero_outputs:
-            deviation |= {block.out: 0.0, block.down: 0.0}
-        for linear, std in deviation.items():
+            stds |= {block.out: 0.0, block.down: 0.0}
+        for linear, std in stds.items():
             nn.init.normal_(linear.weight, std=std)
             nn.init.zeros_(linear.bias)
         for norm in (block.norm1, block.norm2):

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from claver.attention import CLASS_ONLY, JOINT, KMCT, KMT, PIPELINE, KroneckerMask, kronecker_attention
 from claver.attention.kv_cache import KeyValueCache
 from claver.attention.plan import PlanKind
-from claver.log import say_once
-from claver.models.block import Block, Run, initialise_blocks, run_block
+from claver.log import warn_once
+from claver.models.block import Block, Run, initialize_blocks, run_block
 from claver.models.config import ClaverConfig, Temporal
 
 
@@ -46,7 +46,7 @@ KINDS: dict[Temporal, TemporalKind] = {
     "class": TemporalKind(CLASS_ONLY, needs_patches=False),
     "mean": TemporalKind(None, needs_patches=False, is_causal=True),
 }
-Initialisation = Literal["zero", "random", "waves"]
+Initialization = Literal["zero", "random", "waves"]
 _SLOWEST, _FASTEST = 0.15, 2.0  # radians per frame
 
 
@@ -72,25 +72,25 @@ class TemporalTower(nn.Module):
             Block(width, image.heads, activation=config.activation, eps=config.norm_eps, mlp=image.mlp)
             for _ in range(layers)
         )
-        self.initialise()
+        self.initialize()
 
     @torch.no_grad()
-    def initialise(self, how: Initialisation = "zero", scale: float = 1.0) -> None:
+    def initialize(self, how: Initialization = "zero", scale: float = 1.0) -> None:
         """Set the starting point of training.
 
         Args:
             how: `zero` starts as the identity with no temporal embedding, so that step 0 *is* CLIP with mean pooling;
                 not so `pipeline`, which is read from all tokens (see `TemporalKind`) and begins far from CLIP.
-                `random` is the paper's: CLIP's own initialisation and a temporal embedding of deviation 0.02.
-                `waves` has identity blocks and `time_waves` as embedding: a model that starts from little learns the
-                order of frames with it at once, and without it late or never.
+                `random` is the paper's: CLIP's own initialisation and a temporal embedding of standard deviation 0.02.
+                `waves` has identity blocks and `sinusoidal_time` as embedding: a model that starts from little learns
+                the order of frames with it at once, and without it late or never.
             scale: root mean square of the waves; the tokens' own is a good choice.
         """
-        initialise_blocks(self.blocks, zero_outputs=how != "random")
+        initialize_blocks(self.blocks, zero_outputs=how != "random")
         if self.mask is None:
             return
         if how == "waves":
-            self.embedding.copy_(time_waves(*self.embedding.shape) * scale)
+            self.embedding.copy_(sinusoidal_time(*self.embedding.shape) * scale)
         else:
             nn.init.normal_(self.embedding, std=0.02) if how == "random" else nn.init.zeros_(self.embedding)
 
@@ -179,7 +179,7 @@ class TemporalTower(nn.Module):
 
 def resize_time(embedding_TD: Tensor, frames: int) -> Tensor:
     """A temporal embedding for another number of frames, interpolated linearly, [frames, D]; said aloud."""
-    say_once(f"temporal embedding interpolated from {len(embedding_TD)} to {frames} frames")
+    warn_once(f"temporal embedding interpolated from {len(embedding_TD)} to {frames} frames")
     resized = F.interpolate(embedding_TD.float().T[None], frames, mode="linear", align_corners=False)
     return resized[0].T.to(embedding_TD.dtype)
 
@@ -204,7 +204,7 @@ def select_summary(x_BTND: Tensor) -> Tensor:
     return x_BTND[:, :, :1]
 
 
-def time_waves(frames: int, width: int) -> Tensor:
+def sinusoidal_time(frames: int, width: int) -> Tensor:
     """Sines and cosines of the frame index at frequencies in even steps, [T, D], root mean square 1.
 
     The usual geometric ladder down to waves far longer than a clip spends most of its width on what hardly changes

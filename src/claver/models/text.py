@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from claver.models.block import Block, Run, initialise_blocks, run_block
+from claver.models.block import Block, Run, initialize_blocks, run_block
 from claver.models.config import ClaverConfig
 
 _TOKENS_PER_BATCH = 4096
@@ -36,15 +36,15 @@ class TextTower(nn.Module):
         )
         self.norm = nn.LayerNorm(text.width, config.norm_eps)
         self.projection = nn.Parameter(torch.empty(text.width, config.embedding))
-        self.initialise()
+        self.initialize()
 
     @torch.no_grad()
-    def initialise(self) -> None:
+    def initialize(self) -> None:
         """CLIP's random initialisation."""
         nn.init.normal_(self.embedding.weight, std=0.02)
         nn.init.normal_(self.position, std=0.01)
         nn.init.normal_(self.projection, std=self.projection.shape[0] ** -0.5)
-        initialise_blocks(self.blocks)
+        initialize_blocks(self.blocks)
 
     def forward(self, tokens_CL: Tensor, *, run: Run = run_block) -> Tensor:
         """Token ids [C, L], each row with an EOT and anything after it, to embeddings [C, E], not normalised.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from claver.errors import CheckpointError
 from claver.files import MOST_DOCUMENT, MOST_TEXT
-from claver.log import logger, say_once
+from claver.log import logger, warn_once
 from claver.models.checkpoint.files import read_json, read_text
 from claver.models.config import TextConfig
 
@@ -63,10 +63,10 @@ class Tokenizer:
     def _tell_of_long(self, cut: Sequence[tuple[int, str]]) -> None:
         """One line, however many they are; each of them only to who asked for more."""
         if len(cut) == 1:
-            say_once(f"text of {cut[0][0]} tokens cut to {self.context}: {cut[0][1][:60]!r}…")
+            warn_once(f"text of {cut[0][0]} tokens cut to {self.context}: {cut[0][1][:60]!r}…")
         elif cut:
             longest, text = max(cut)
-            say_once(f"{len(cut)} texts cut to {self.context} tokens, the longest, of {longest}: {text[:60]!r}…")
+            warn_once(f"{len(cut)} texts cut to {self.context} tokens, the longest, of {longest}: {text[:60]!r}…")
             for length, text in cut:
                 logger.debug("text of %d tokens cut to %d: %r", length, self.context, text)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from claver.motion.rng import Chance
+from claver.motion.rng import ClipRng
 
 Plane = NDArray[np.floating[Any]]  # float32: half the memory traffic of float64, and far finer than a pixel value
 
@@ -107,14 +107,14 @@ class Scene:
     radius: NDArray[np.float64]
     angle: NDArray[np.float64]
     opacity: NDArray[np.float64]
-    chance: Chance  # the backgrounds are drawn from it
+    rng: ClipRng  # the backgrounds are drawn from it
 
 
 def draw(scene: Scene, size: int) -> NDArray[np.uint8]:
     """The frames [B, T, size, size, 3] of the scenes."""
     B, T = scene.x.shape
     frames = np.empty((B, T, size, size, 3), dtype=np.uint8)
-    backgrounds = _textures(scene.chance, size)
+    backgrounds = _textures(scene.rng, size)
     for rows in _same_shape(scene.shape, max(1, _CACHED_PIXELS // (T * size * size))):
         cover, tip = _coverage(scene, rows, size)
         behind_all = backgrounds(rows)
@@ -162,18 +162,18 @@ def _outer_sum(rows_BTH: NDArray[np.float64], columns_BTW: NDArray[np.float64]) 
     return rows_BTH.astype(np.float32)[..., :, None] + columns_BTW.astype(np.float32)[..., None, :]
 
 
-def _textures(chance: Chance, size: int) -> Callable[[NDArray[np.int64]], Plane]:
+def _textures(rng: ClipRng, size: int) -> Callable[[NDArray[np.int64]], Plane]:
     """Smooth mixtures of two muted colours per scene: a few plane waves, coarse ones strong and fine ones weak."""
     pixel = (np.arange(size) + 0.5) / size * 2 * np.pi
-    heading, phase = chance.uniform(0, 2 * np.pi, len(_PERIODS)), chance.uniform(0, 2 * np.pi, len(_PERIODS))
-    frequency = _PERIODS * chance.uniform(0.8, 1.25, len(_PERIODS))
+    heading, phase = rng.uniform(0, 2 * np.pi, len(_PERIODS)), rng.uniform(0, 2 * np.pi, len(_PERIODS))
+    frequency = _PERIODS * rng.uniform(0.8, 1.25, len(_PERIODS))
     across = (frequency * np.cos(heading))[..., None] * pixel
     down = (frequency * np.sin(heading))[..., None] * pixel + phase[..., None]
     # cos(a + b) = cos a cos b − sin a sin b: the sum over waves is one small matrix product per scene
     weight = (0.5 / _PERIODS**0.8)[:, None]
     left = np.concatenate([weight * np.cos(down), -weight * np.sin(down)], axis=1).astype(np.float32)
     right = np.concatenate([np.cos(across), np.sin(across)], axis=1).astype(np.float32)
-    first, second = _muted_colours(chance), _muted_colours(chance)
+    first, second = _muted_colours(rng), _muted_colours(rng)
 
     def background(rows: NDArray[np.int64]) -> Plane:
         """The pictures [b, 3, H, W] behind some of the scenes."""
@@ -184,6 +184,6 @@ def _textures(chance: Chance, size: int) -> Callable[[NDArray[np.int64]], Plane]
     return background
 
 
-def _muted_colours(chance: Chance) -> Plane:
+def _muted_colours(rng: ClipRng) -> Plane:
     """Dim and nearly grey [B, 3]: no background passes for a named colour or for the white tip."""
-    return (chance.uniform(0.12, 0.40) + chance.uniform(-0.06, 0.06, 3)).astype(np.float32)
+    return (rng.uniform(0.12, 0.40) + rng.uniform(-0.06, 0.06, 3)).astype(np.float32)

@@ -30,7 +30,7 @@ from torch.utils.data import Dataset
 from claver.errors import ClaverError
 from claver.motion.drawing import COLOURS, SHAPES, Scene, draw
 from claver.motion.files import write_folder
-from claver.motion.rng import SPLITS, Chance, chance_for
+from claver.motion.rng import SPLITS, ClipRng, rng_for
 from claver.motion.verbs import VERBS, Path, Pose, Verb, find_verbs, leaders, verb_names, verb_pair
 from claver.video.writing import write_clip
 
@@ -133,13 +133,13 @@ def render_clips(
         raise ClaverError("Motion clips need at least one verb.")
     labels = number % len(chosen)
     scene_numbers, which = np.unique(number - labels + leaders(chosen)[labels], return_inverse=True)
-    chance = chance_for("clips", seed, split, scene_numbers)
-    scene, sizes = _moving(chance, [chosen[k].path for k in scene_numbers % len(chosen)], frames)
+    rng = rng_for("clips", seed, split, scene_numbers)
+    scene, sizes = _moving(rng, [chosen[k].path for k in scene_numbers % len(chosen)], frames)
     pixels = draw(scene, size)[which]
     backwards = np.array([verb.backwards for verb in chosen])[labels]
     pixels[backwards] = pixels[backwards, ::-1]
     shapes, colours, sizes = scene.shape[which], scene.colour[which], sizes[which]
-    wording = chance_for("clip captions", seed, split, number)
+    wording = rng_for("clip captions", seed, split, number)
     captions = _clip_captions([chosen[k] for k in labels], shapes, colours, sizes, wording)
     return MotionClips(pixels, labels, chosen, shapes, colours, sizes, captions)
 
@@ -150,19 +150,19 @@ def render_stills(indices: Indices, *, split: str, seed: int = 0, size: int = 32
     An image tower that has learned them knows place, size, direction and opacity, the states that verbs are made of.
     """
     _check_extent(2, size)
-    chance = chance_for("stills", seed, split, _checked(indices))
-    states = {name: chance.pick(len(values)) for name, values in STATES.items()}
+    rng = rng_for("stills", seed, split, _checked(indices))
+    states = {name: rng.pick(len(values)) for name, values in STATES.items()}
     scene = Scene(
         shape=states["shape"],
         colour=states["colour"],
-        x=_within(_THIRDS, states["place"] % 3, chance),
-        y=_within(_THIRDS, states["place"] // 3, chance),
-        radius=_within(np.array(list(_STILL_SIZES.values())), states["size"], chance),
-        angle=(states["direction"][:, None] + chance.uniform(-0.3, 0.3)) * (2 * np.pi / len(_DIRECTIONS)),
-        opacity=_within(np.array(list(_OPACITIES.values())), states["opacity"], chance),
-        chance=chance,
+        x=_within(_THIRDS, states["place"] % 3, rng),
+        y=_within(_THIRDS, states["place"] // 3, rng),
+        radius=_within(np.array(list(_STILL_SIZES.values())), states["size"], rng),
+        angle=(states["direction"][:, None] + rng.uniform(-0.3, 0.3)) * (2 * np.pi / len(_DIRECTIONS)),
+        opacity=_within(np.array(list(_OPACITIES.values())), states["opacity"], rng),
+        rng=rng,
     )
-    wording = chance.pick(len(_STILL_TEMPLATES))
+    wording = rng.pick(len(_STILL_TEMPLATES))
     captions = tuple(
         _STILL_TEMPLATES[template].format(**{name: values[states[name][i]] for name, values in STATES.items()})
         for i, template in enumerate(wording)
@@ -244,25 +244,25 @@ def write_clips(
     return write_folder(folder, files(), fps, settings)
 
 
-def _moving(chance: Chance, paths: list[Path], frames: int) -> tuple[Scene, NDArray[np.int64]]:
+def _moving(rng: ClipRng, paths: list[Path], frames: int) -> tuple[Scene, NDArray[np.int64]]:
     """B random shapes on their paths, seen at T instants, and which of SIZES each has."""
-    shape, colour, size = chance.pick(len(SHAPES)), chance.pick(len(COLOURS)), chance.pick(len(SIZES))
-    radius, tilt = _within(_RADII, size, chance), chance.uniform(-0.4, 0.4)
+    shape, colour, size = rng.pick(len(SHAPES)), rng.pick(len(COLOURS)), rng.pick(len(SIZES))
+    radius, tilt = _within(_RADII, size, rng), rng.uniform(-0.4, 0.4)
     u = (np.arange(frames) + 0.5) / frames
     poses = np.empty((5, len(paths), frames))
     for path in dict.fromkeys(paths):
         rows = np.flatnonzero([other is path for other in paths])
-        pose = path(u, chance.fork(rows))
+        pose = path(u, rng.fork(rows))
         for which, values in enumerate((pose.x, pose.y, pose.scale, pose.angle, pose.opacity)):
             poses[which, rows] = values
     x, y, scale, angle, opacity = poses
-    return Scene(shape, colour, x, y, radius * scale, tilt + angle, opacity, chance), size
+    return Scene(shape, colour, x, y, radius * scale, tilt + angle, opacity, rng), size
 
 
-def _within(ranges: NDArray[np.float64], which: NDArray[np.int64], chance: Chance) -> NDArray[np.float64]:
+def _within(ranges: NDArray[np.float64], which: NDArray[np.int64], rng: ClipRng) -> NDArray[np.float64]:
     """Numbers [B, 1], each uniform in the range [low, high] that `which` names."""
     low, high = ranges[which, 0, None], ranges[which, 1, None]
-    return np.asarray(low + (high - low) * chance.uniform(0, 1))
+    return np.asarray(low + (high - low) * rng.uniform(0, 1))
 
 
 def _clip_captions(
@@ -270,7 +270,7 @@ def _clip_captions(
     shapes: NDArray[np.int64],
     colours: NDArray[np.int64],
     sizes: NDArray[np.int64],
-    wording: Chance,
+    wording: ClipRng,
 ) -> tuple[str, ...]:
     templates, choice = wording.pick(len(_CLIP_TEMPLATES)), wording.uniform(0, 1)[:, 0]
     captions = []

@@ -19,7 +19,7 @@ SPLITS = ("train", "validation", "test")
 _WEYL = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, made odd: consecutive multiples spread evenly
 
 
-class Chance:
+class ClipRng:
     """A stream of random numbers for each of B clips; what a clip draws never depends on which clips are beside it."""
 
     def __init__(self, keys_B: NDArray[np.uint64]) -> None:
@@ -37,17 +37,17 @@ class Chance:
         """Whole numbers [B] uniform in 0 .. choices − 1."""
         return self.uniform(0, choices)[:, 0].astype(np.int64)
 
-    def fork(self, rows: NDArray[np.int64]) -> Chance:
+    def fork(self, rows: NDArray[np.int64]) -> ClipRng:
         """An independent stream for some of the clips: what is drawn from it moves nothing in this one."""
-        return Chance(_mix(self.keys_B[rows] ^ _WEYL))
+        return ClipRng(_mix(self.keys_B[rows] ^ _WEYL))
 
 
-def chance_for(purpose: str, seed: int, split: str, numbers_B: NDArray[np.int64]) -> Chance:
+def rng_for(purpose: str, seed: int, split: str, numbers_B: NDArray[np.int64]) -> ClipRng:
     """The streams of some scenes of a split. The hash is one-to-one: with one purpose and seed, splits share no key."""
     entropy = [abs(seed), int(seed < 0), *purpose.encode()]
     base = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     offset = np.uint64(one_of("split", split, SPLITS) << 48)
-    return Chance(_mix(base + (offset + numbers_B.astype(np.uint64))))
+    return ClipRng(_mix(base + (offset + numbers_B.astype(np.uint64))))
 
 
 def one_of(what: str, name: str, allowed: Sequence[str]) -> int:

@@ -41,10 +41,10 @@ class StillsTask:
     def __len__(self) -> int:
         return len(self.train.images)
 
-    def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
+    def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
         """The mean contrastive loss of the images `rows` against each set of captions."""
-        subsets = [(name,) for name in self.states] + [tuple(chance.choice(self.states, 2, replace=False).tolist())]
-        captions, owners = zip(*(captions_for(self.train, rows, names, chance) for names in subsets), strict=True)
+        subsets = [(name,) for name in self.states] + [tuple(rng.choice(self.states, 2, replace=False).tolist())]
+        captions, owners = zip(*(captions_for(self.train, rows, names, rng) for names in subsets), strict=True)
         image_BE = embed_images(model, self.train.images[rows])
         text_UE = embed_texts(model, [caption for part in captions for caption in part])
         parts = text_UE.split([len(part) for part in captions])
@@ -73,14 +73,14 @@ class StillsTask:
 
 
 def captions_for(
-    stills: MotionStills, rows: Rows, names: tuple[str, ...], chance: np.random.Generator
+    stills: MotionStills, rows: Rows, names: tuple[str, ...], rng: np.random.Generator
 ) -> tuple[list[str], Tensor]:
     """The different captions of some stills that name some states, U of them, and which is whose, int64 [B]."""
     values = np.stack([stills.states[name][rows] for name in names], axis=1)
     different, owner = np.unique(values, axis=0, return_inverse=True)
     captions = [
         still_caption({name: STATES[name][value] for name, value in zip(names, row, strict=True)}, int(wording))
-        for row, wording in zip(different, chance.integers(6, size=len(different)), strict=True)
+        for row, wording in zip(different, rng.integers(6, size=len(different)), strict=True)
     ]
     return captions, torch.from_numpy(owner.reshape(-1))
 

@@ -5,38 +5,38 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from claver.motion.rng import Chance
+from claver.motion.rng import ClipRng
 from claver.motion.verbs import Pose, Verb, orbit, travel, verb_pair
 
 _ZIGZAGS = 1.5  # ups and downs on the way across
 
 
-def _rises_right(u: NDArray[np.float64], chance: Chance) -> Pose:
-    return Pose(x=travel(u, chance), y=1 - travel(u, chance))
+def _rises_right(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    return Pose(x=travel(u, rng), y=1 - travel(u, rng))
 
 
-def _rises_left(u: NDArray[np.float64], chance: Chance) -> Pose:
-    return Pose(x=1 - travel(u, chance), y=1 - travel(u, chance))
+def _rises_left(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    return Pose(x=1 - travel(u, rng), y=1 - travel(u, rng))
 
 
-def _zigzags(u: NDArray[np.float64], chance: Chance) -> Pose:
-    first_up = 1 - 2 * chance.pick(2)[:, None]
+def _zigzags(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    first_up = 1 - 2 * rng.pick(2)[:, None]
     wave = 2 / np.pi * np.arcsin(np.sin(2 * np.pi * _ZIGZAGS * u))  # a triangle between −1 and 1
-    return Pose(x=travel(u, chance), y=0.5 + first_up * chance.uniform(0.2, 0.25) * wave)
+    return Pose(x=travel(u, rng), y=0.5 + first_up * rng.uniform(0.2, 0.25) * wave)
 
 
-def _spirals(u: NDArray[np.float64], chance: Chance) -> Pose:
+def _spirals(u: NDArray[np.float64], rng: ClipRng) -> Pose:
     """Either way round, so that only the growing circle is always there."""
-    round_ = orbit(u, chance, 0.04 + 0.28 * u)
-    return Pose(x=np.where(chance.pick(2)[:, None] == 1, round_.x, 1 - np.asarray(round_.x)), y=round_.y)
+    round_ = orbit(u, rng, 0.04 + 0.28 * u)
+    return Pose(x=np.where(rng.pick(2)[:, None] == 1, round_.x, 1 - np.asarray(round_.x)), y=round_.y)
 
 
-def _grows_right(u: NDArray[np.float64], chance: Chance) -> Pose:
-    return Pose(x=travel(u, chance), y=chance.uniform(0.28, 0.72), scale=chance.uniform(3.5, 4.5) ** (u - 0.5))
+def _grows_right(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    return Pose(x=travel(u, rng), y=rng.uniform(0.28, 0.72), scale=rng.uniform(3.5, 4.5) ** (u - 0.5))
 
 
-def _rises_into_view(u: NDArray[np.float64], chance: Chance) -> Pose:
-    return Pose(x=chance.uniform(0.28, 0.72), y=1 - travel(u, chance), opacity=u)
+def _rises_into_view(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    return Pose(x=rng.uniform(0.28, 0.72), y=1 - travel(u, rng), opacity=u)
 
 
 # What they are made of occurs in the verbs of training, what they are made to does not. In pairs, as `motion.VERBS`.

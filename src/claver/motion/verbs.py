@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from claver.motion.rng import Chance, one_of
+from claver.motion.rng import ClipRng, one_of
 
 Number = float | NDArray[np.float64]
 _TURN = 2 * np.pi
@@ -26,7 +26,7 @@ class Pose:
 
 
 # Time u [T] in (0, 1) and the clips' random numbers → their poses.
-Path = Callable[[NDArray[np.float64], Chance], Pose]
+Path = Callable[[NDArray[np.float64], ClipRng], Pose]
 
 
 @dataclass(frozen=True)
@@ -52,46 +52,46 @@ def verb_pair(
     )
 
 
-def travel(u: NDArray[np.float64], chance: Chance) -> NDArray[np.float64]:
+def travel(u: NDArray[np.float64], rng: ClipRng) -> NDArray[np.float64]:
     """A coordinate [B, T] that grows steadily by 0.5 to 0.65 frame sides, about the middle of the frame."""
-    return chance.uniform(0.46, 0.54) + chance.uniform(0.5, 0.65) * (u - 0.5)
+    return rng.uniform(0.46, 0.54) + rng.uniform(0.5, 0.65) * (u - 0.5)
 
 
-def aside(chance: Chance) -> NDArray[np.float64]:
+def aside(rng: ClipRng) -> NDArray[np.float64]:
     """A coordinate [B, 1] that stays: anywhere a shape is seen whole."""
-    return chance.uniform(0.28, 0.72)
+    return rng.uniform(0.28, 0.72)
 
 
-def orbit(u: NDArray[np.float64], chance: Chance, radius: Number) -> Pose:
+def orbit(u: NDArray[np.float64], rng: ClipRng, radius: Number) -> Pose:
     """About one clockwise turn around the middle of the frame, from anywhere on the circle."""
-    phase = _TURN * (chance.uniform(0, 1) + chance.uniform(0.85, 1.15) * u)
+    phase = _TURN * (rng.uniform(0, 1) + rng.uniform(0.85, 1.15) * u)
     return Pose(x=0.5 + radius * np.cos(phase), y=0.5 + radius * np.sin(phase))
 
 
-def _slides(u: NDArray[np.float64], chance: Chance) -> Pose:
-    return Pose(x=travel(u, chance), y=aside(chance))
+def _slides(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    return Pose(x=travel(u, rng), y=aside(rng))
 
 
-def _rises(u: NDArray[np.float64], chance: Chance) -> Pose:
-    return Pose(x=aside(chance), y=1 - travel(u, chance))
+def _rises(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    return Pose(x=aside(rng), y=1 - travel(u, rng))
 
 
-def _grows(u: NDArray[np.float64], chance: Chance) -> Pose:
-    factor = chance.uniform(3.5, 4.5)  # from first to last instant; geometric, so that it looks steady
-    return Pose(x=aside(chance), y=aside(chance), scale=factor ** (u - 0.5))
+def _grows(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    factor = rng.uniform(3.5, 4.5)  # from first to last instant; geometric, so that it looks steady
+    return Pose(x=aside(rng), y=aside(rng), scale=factor ** (u - 0.5))
 
 
-def _spins(u: NDArray[np.float64], chance: Chance) -> Pose:
-    turned = _TURN * (chance.uniform(0, 1) + chance.uniform(0.85, 1.15) * u)
-    return Pose(x=aside(chance), y=aside(chance), angle=turned)
+def _spins(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    turned = _TURN * (rng.uniform(0, 1) + rng.uniform(0.85, 1.15) * u)
+    return Pose(x=aside(rng), y=aside(rng), angle=turned)
 
 
-def _circles(u: NDArray[np.float64], chance: Chance) -> Pose:
-    return orbit(u, chance, chance.uniform(0.22, 0.28))
+def _circles(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    return orbit(u, rng, rng.uniform(0.22, 0.28))
 
 
-def _appears(u: NDArray[np.float64], chance: Chance) -> Pose:
-    return Pose(x=aside(chance), y=aside(chance), opacity=u)
+def _appears(u: NDArray[np.float64], rng: ClipRng) -> Pose:
+    return Pose(x=aside(rng), y=aside(rng), opacity=u)
 
 
 # In pairs: verb 2k and verb 2k + 1 are each other's reverse.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from claver.evaluation.paper import paper_rows
 from claver.models import SIZES, Claver, ClaverConfig
 from claver.profile.counting import Counts, count, plain_texts
-from claver.profile.reference import usual_text
+from claver.profile.reference import reference_text
 
 _NAMES = {"B/32": "B/32", "B/16": "B/16", "L/14": "L/14", "L/14-336": "L/14 (336)"}
 _KINDS = {"kmt": "KMT", "kmct": "KMCT"}
@@ -24,7 +24,7 @@ def paper_count(model: Claver, everything: Counts) -> int:
         everything: one view of a clip, all computed.
     """
     tokens = plain_texts(model.config, 1, model.config.text.context)
-    text = count(model, lambda: usual_text(model, tokens), outside="text")
+    text = count(model, lambda: reference_text(model, tokens), outside="text")
     return everything.total(kind="mlp") + everything.total("image", "embeddings") + text.total(kind="mlp")
 
 

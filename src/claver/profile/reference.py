@@ -36,10 +36,10 @@ class Step:
 def video_steps(model: Claver, video_BTCHW: Tensor) -> list[Step]:
     """From everything computed to what `encode_video` does, to be counted: a mask is never built, it costs nothing."""
     return [
-        Step("everything", lambda: usual_video(model, video_BTCHW, masked=False)),
+        Step("everything", lambda: reference_video(model, video_BTCHW, masked=False)),
         Step(
             "last block: class tokens only",
-            lambda: usual_video(model, video_BTCHW, masked=False, class_only=not model.temporal.reads_patches),
+            lambda: reference_video(model, video_BTCHW, masked=False, class_only=not model.temporal.reads_patches),
         ),
         Step("attention: visible pairs only", lambda: model.encode_video(video_BTCHW)),
     ]
@@ -49,13 +49,13 @@ def text_steps(model: Claver, tokens_CL: Tensor) -> list[Step]:
     """From texts padded to the whole context to what `encode_text` does; the texts end at their last token."""
     whole = F.pad(tokens_CL, (0, model.config.text.context - tokens_CL.shape[1]))
     return [
-        Step("everything", lambda: usual_text(model, whole)),
-        Step("texts cut at their end", lambda: usual_text(model, tokens_CL)),
+        Step("everything", lambda: reference_text(model, whole)),
+        Step("texts cut at their end", lambda: reference_text(model, tokens_CL)),
         Step("last block: end token only", lambda: model.encode_text(tokens_CL)),
     ]
 
 
-def usual_video(model: Claver, video_BTCHW: Tensor, *, masked: bool = True, class_only: bool = False) -> Tensor:
+def reference_video(model: Claver, video_BTCHW: Tensor, *, masked: bool = True, class_only: bool = False) -> Tensor:
     """Frame embeddings [B, T, E], every token computed in every block.
 
     Args:
@@ -78,7 +78,7 @@ def usual_video(model: Claver, video_BTCHW: Tensor, *, masked: bool = True, clas
     return model.readout(temporal.read(x))
 
 
-def usual_text(model: Claver, tokens_CL: Tensor) -> Tensor:
+def reference_text(model: Claver, tokens_CL: Tensor) -> Tensor:
     """Embeddings [C, E], every token computed in every block, whatever comes after the end of the text."""
     text = model.text
     x = text.embedding(tokens_CL) + text.position[: tokens_CL.shape[1]]

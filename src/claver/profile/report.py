@@ -54,8 +54,8 @@ class Profile:
 
     def saved(self, views: int = 1) -> list[tuple[str, int]]:
         """Multiply-adds that each lever leaves out of the texts and so many views; levers without effect are not in."""
-        levers = [(name, views * less) for name, less in _savings(self.video)] + _savings(self.text)
-        return [(name, less) for name, less in levers if less]
+        optimizations = [(name, views * less) for name, less in _savings(self.video)] + _savings(self.text)
+        return [(name, less) for name, less in optimizations if less]
 
     def to_dict(self, views: int = 1) -> dict[str, Any]:
         """Plain values, for JSON; multiply-adds and parameters are whole numbers."""

@@ -75,8 +75,8 @@ def _show_totals(console: Console, profile: Profile, views: int) -> None:
 
 def _show_savings(console: Console, profile: Profile, views: int) -> None:
     total = views * profile.video[0][1].total() + profile.text[0][1].total()
-    for lever, less in profile.saved(views):
-        console.print(f"  saved by {lever}: {_number(less)} ({less / total:.1%} of all)", highlight=False)
+    for optimization, less in profile.saved(views):
+        console.print(f"  saved by {optimization}: {_number(less)} ({less / total:.1%} of all)", highlight=False)
 
 
 def _show_paper(console: Console, profile: Profile) -> None:

@@ -65,9 +65,9 @@ def _draw_clip(figure: Any, place: Any, clip: Shown) -> None:
 def _draw_answers(axes: Any, clip: Shown) -> None:
     """Each answer's words above its bar, so that words of any length have room."""
     for place, answer in enumerate(clip.answers):
-        colour = _RIGHT if answer.action == clip.verb else _WRONG if place == 0 else _OTHER
+        color = _RIGHT if answer.action == clip.verb else _WRONG if place == 0 else _OTHER
         axes.barh(place, 1, height=0.24, color="#f4f4f5")
-        axes.barh(place, answer.probability, height=0.24, color=colour)
+        axes.barh(place, answer.probability, height=0.24, color=color)
         style = {"fontsize": 8, "color": _INK if place == 0 else _PALE, "va": "bottom"}
         axes.text(0, place - 0.18, answer.action, ha="left", **style)
         axes.text(1, place - 0.18, f"{answer.probability:.0%}", ha="right", **style)

@@ -148,7 +148,7 @@ def random_tower(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tower = TemporalTower(config).eval()
-        tower.initialise("random")
+        tower.initialize("random")
     return tower
 
 

@@ -40,9 +40,9 @@ def bars(axes: Any, labels: Sequence[str], values: Sequence[Measured | float | N
         axes.barh(place, mean, height=0.62, color=face, edgecolor=INK, linewidth=0.6, hatch=hatch)
         end = mean
         if isinstance(value, Measured) and len(runs) > 1:
-            axes.errorbar(mean, place, xerr=value.deviation, color=INK, capsize=3, linewidth=1)
+            axes.errorbar(mean, place, xerr=value.std, color=INK, capsize=3, linewidth=1)
             axes.plot(runs, [place] * len(runs), "o", color="white", markeredgecolor=INK, markersize=3.5, linewidth=0)
-            end = max(mean + value.deviation, *runs)
+            end = max(mean + value.std, *runs)
         axes.annotate(
             f"{mean:.1f}", (end, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9, color=INK
         )
@@ -93,4 +93,4 @@ def beside(
 
 
 def _room(values: Sequence[Measured]) -> float:
-    return 1.14 * max((v.mean + v.deviation for v in values if v.values), default=1.0)
+    return 1.14 * max((v.mean + v.std for v in values if v.values), default=1.0)

@@ -97,15 +97,15 @@ def draw(records: Sequence[Record], path: Path) -> None:
     set_title(figure, title, records)
     left, right = figure.subplots(1, 2)
     for start, kind in ROWS:
-        name, colour = f"{KINDS[kind]}, {STARTS[start]}", INK if start == "verbs" else PALE
-        _draw_line(left, [_top1(records, start, kind, k) for k in SHOTS[1:]], kind, colour, name)
+        name, color = f"{KINDS[kind]}, {STARTS[start]}", INK if start == "verbs" else PALE
+        _draw_line(left, [_top1(records, start, kind, k) for k in SHOTS[1:]], kind, color, name)
     left.axhline(CHANCE, color=INK, linestyle=":", linewidth=1)
     left.annotate("chance", (0, CHANCE), xytext=(0, 3), textcoords="offset points", fontsize=8, color=INK)
     left.set_title("measured: rendered motion", fontsize=10, color=INK, loc="left")
-    for benchmark, colour in zip(("HMDB-51", "UCF-101"), (INK, PALE), strict=True):
+    for benchmark, color in zip(("HMDB-51", "UCF-101"), (INK, PALE), strict=True):
         for kind, name in KINDS.items():
             numbers = [Measured((value,)) for value in PAPER[kind][benchmark]]
-            _draw_line(right, numbers, kind, colour, f"{name}, {benchmark}")
+            _draw_line(right, numbers, kind, color, f"{name}, {benchmark}")
     right.set_title(
         KINETICS.replace("Kinetics-400, another dataset", "other datasets"), fontsize=10, color=INK, loc="left"
     )
@@ -117,12 +117,12 @@ def draw(records: Sequence[Record], path: Path) -> None:
     save_figure(figure, path)
 
 
-def _draw_line(axes: Any, values: Sequence[Measured], kind: str, colour: str, label: str) -> None:
+def _draw_line(axes: Any, values: Sequence[Measured], kind: str, color: str, label: str) -> None:
     marker, style = _LINES[kind]
-    deviations = [value.deviation for value in values]
+    deviations = [value.std for value in values]
     places, means = range(len(values)), [value.mean for value in values]
     axes.errorbar(
-        places, means, deviations, marker=marker, linestyle=style, color=colour, capsize=3, label=label, markersize=5
+        places, means, deviations, marker=marker, linestyle=style, color=color, capsize=3, label=label, markersize=5
     )
 
 

@@ -116,7 +116,7 @@ def _draw_panel(axes: Any, records: Sequence[Record], patch: int) -> None:
         axes.errorbar(
             x,
             [v.mean for v in y],
-            [v.deviation for v in y],
+            [v.std for v in y],
             marker=marker,
             linestyle=line,
             color=INK,

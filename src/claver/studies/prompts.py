@@ -107,7 +107,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     labels = [stage.label for stage in _done(records)]
     top1 = [_figure(records, stage, "top1") for stage in _done(records)]
     bars(left, labels, top1)
-    left.set(xlim=(0, 1.16 * max(value.mean + value.deviation for value in top1)), xlabel="top-1, %")
+    left.set(xlim=(0, 1.16 * max(value.mean + value.std for value in top1)), xlabel="top-1, %")
     left.set_title(MOTION, fontsize=10, color=INK, loc="left")
     bars(middle, [""] * len(labels), [stage.paper for stage in _done(records)], hatch="////")
     middle.set(xlim=(0, 92), xlabel="top-1, %")

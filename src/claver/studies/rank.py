@@ -153,7 +153,7 @@ def _by_width(axes: Any, records: Sequence[Record]) -> None:
 def _line(axes: Any, x: Sequence[float], values: Sequence[Measured], kind: str, label: str) -> None:
     marker, line = _STYLES[kind]
     face = "white" if kind == "joint" else INK
-    means, errors = [v.mean for v in values], [v.deviation for v in values]
+    means, errors = [v.mean for v in values], [v.std for v in values]
     style = {"marker": marker, "linestyle": line, "color": INK, "markerfacecolor": face, "markersize": 5.5}
     axes.errorbar(x, means, errors, capsize=2, linewidth=1.2, label=label, **style)
 

@@ -134,7 +134,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
 def _group(axes: Any, place: int, of: int, values: Sequence[Measured], label: str, face: str, hatch: str) -> None:
     width = 0.8 / of
     x = [column + (place - (of - 1) / 2) * width for column in range(len(values))]
-    heights, errors = [v.mean for v in values], [v.deviation for v in values]
+    heights, errors = [v.mean for v in values], [v.std for v in values]
     style = {"color": face, "edgecolor": INK, "linewidth": 0.6, "hatch": hatch, "ecolor": INK, "capsize": 2}
     axes.bar(x, heights, 0.92 * width, yerr=errors if any(errors) else None, label=label, **style)
     for at, height, error in zip(x, heights, errors, strict=True):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from claver.evaluation.protocols import mean_and_deviation
+from claver.evaluation.protocols import mean_and_std
 
 
 class Measured(NamedTuple):
@@ -19,12 +19,12 @@ class Measured(NamedTuple):
     @property
     def mean(self) -> float:
         """NaN where nothing was measured."""
-        return mean_and_deviation(self.values)[0] if self.values else float("nan")
+        return mean_and_std(self.values)[0] if self.values else float("nan")
 
     @property
-    def deviation(self) -> float:
+    def std(self) -> float:
         """Sample standard deviation; 0 for a single run."""
-        return mean_and_deviation(self.values)[1] or 0.0 if self.values else 0.0
+        return mean_and_std(self.values)[1] or 0.0 if self.values else 0.0
 
 
 Cell = str | float | int | Measured | None
@@ -72,7 +72,7 @@ class Table:
 
     def _shown(self, cell: Cell) -> str:
         if isinstance(cell, Measured):
-            more = f" ± {cell.deviation:.{self.digits}f}" if len(cell.values) > 1 else ""
+            more = f" ± {cell.std:.{self.digits}f}" if len(cell.values) > 1 else ""
             return f"{cell.mean:.{self.digits}f}{more}" if cell.values else "–"
         if isinstance(cell, float):
             return f"{cell:.{self.digits}f}"
@@ -81,6 +81,6 @@ class Table:
 
 def _plain(cell: Cell, wide: bool) -> list[object]:
     if isinstance(cell, Measured):
-        numbers = (cell.mean, cell.deviation) if cell.values else ()
+        numbers = (cell.mean, cell.std) if cell.values else ()
         return [*(round(number, 4) for number in numbers), *(None,) * (2 - len(numbers)), len(cell.values)]
     return [cell, None, None] if wide else [cell]

@@ -130,10 +130,10 @@ def draw(records: Sequence[Record], path: Path) -> None:
     set_title(figure, "Words of a caption (Fig. 5)", records)
     axes = figure.subplots()
     ends = [0.0] * len(labels)
-    for part, colour, hatch in zip(_PHRASES, (OURS, PAPER, "white"), ("", "////", ""), strict=True):
+    for part, color, hatch in zip(_PHRASES, (OURS, PAPER, "white"), ("", "////", ""), strict=True):
         shares = [_share(records, row, part).mean for row in ROWS]
         shares.append(measured(records, f"{part} alike", {"texts": []}, scale=100).mean)
-        style = {"color": colour, "edgecolor": INK, "linewidth": 0.6, "hatch": hatch, "label": _LABELS[part]}
+        style = {"color": color, "edgecolor": INK, "linewidth": 0.6, "hatch": hatch, "label": _LABELS[part]}
         axes.barh(range(len(labels)), shares, left=ends, height=0.62, **style)
         for place, (start, share) in enumerate(zip(ends, shares, strict=True)):
             style = {

@@ -130,7 +130,7 @@ class PromptBank:
         if missing := [name for name in names if not texts[name]]:
             if templates is None:
                 raise ClaverError(f"the bank has no text of the kinds asked for about {first_named(missing)}")
-            say_templates_stand_in(missing)
+            warn_that_templates_stand_in(missing)
         return Actions(names, tuple(tuple(texts[name]) or fill(name, templates or ()) for name in names))
 
     def _kinds_by_evenness(self, names: Sequence[str]) -> list[Kind]:
@@ -161,13 +161,13 @@ def shipped_names() -> tuple[str, ...]:
     return tuple(name for name in BENCHMARKS if _file_of(name) in shipped_banks())
 
 
-def say_templates_stand_in(names: Sequence[str]) -> None:
+def warn_that_templates_stand_in(names: Sequence[str]) -> None:
     """Tell the user, once, that actions have no texts but templates, and how to get some."""
-    from claver.log import say_once
+    from claver.log import warn_once
 
     if names:
         hint = "their names are put into templates; `claver prompts generate` writes texts"
-        say_once(f"no texts are known about {first_named(names)}: {hint}")
+        warn_once(f"no texts are known about {first_named(names)}: {hint}")
 
 
 @lru_cache(maxsize=8)

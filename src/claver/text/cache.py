@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from claver.files import replacing
-from claver.log import say_once
+from claver.log import warn_once
 from claver.models.fingerprint import add_tensors, values_of
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class TextCache:
                 save_file({"keys": keys, "vectors": vectors}, beside, {"checksum": _checksum(keys, vectors)})
             _forget_oldest(self.path.parent)
         except (SafetensorError, OSError) as error:  # a full disk, a folder that cannot be written: slower, that is all
-            say_once(f"text vectors cannot be kept in {self.path.parent}: {getattr(error, 'strerror', None) or error}")
+            warn_once(f"text vectors cannot be kept in {self.path.parent}: {getattr(error, 'strerror', None) or error}")
 
     def touch(self) -> None:
         """Note that the file was of use."""
@@ -123,7 +123,7 @@ class TextCache:
             return
 
     def _damaged(self, why: str) -> dict[bytes, Tensor]:
-        say_once(f"{self.path} is damaged and will be made again: {why}")
+        warn_once(f"{self.path} is damaged and will be made again: {why}")
         return {}
 
 

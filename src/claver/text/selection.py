@@ -16,7 +16,7 @@ from claver.files import read_text
 from claver.names import composed, text_lines
 from claver.suggest import hint, nearest
 from claver.text.actions import Actions
-from claver.text.bank import PromptBank, first_named, say_templates_stand_in, shipped_banks, shipped_names
+from claver.text.bank import PromptBank, first_named, shipped_banks, shipped_names, warn_that_templates_stand_in
 from claver.text.record import KINDS
 from claver.text.templates import DEFAULT_TEMPLATES, NAME_ONLY, PLAIN_TEMPLATES, fill
 
@@ -114,7 +114,7 @@ def texts_for(
         if bank is not None and usual:
             return bank.actions(names)
         if usual:
-            say_templates_stand_in(names)
+            warn_that_templates_stand_in(names)
         return _filled(names, templates)
     parts = [_SPELLINGS.get(part.strip(), part.strip()) for part in str(texts).split(",")]
     if _PLAIN in parts:
@@ -198,9 +198,9 @@ def _from_file(path: Path) -> _Named:
 
 def _ucf_classes(path: Path, raw: Sequence[str]) -> _Named:
     """UCF-101's own `classInd.txt`: no text tower knows `ApplyEyeMakeup`."""
-    from claver.log import say_once
+    from claver.log import warn_once
 
-    say_once(f"{path} is UCF-101's list of classes: its names are taken as words, with the texts of that benchmark")
+    warn_once(f"{path} is UCF-101's list of classes: its names are taken as words, with the texts of that benchmark")
     return _Named(tuple(map(split_camel_case, raw)), dataset="ucf101")
 
 

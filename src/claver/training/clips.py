@@ -46,10 +46,10 @@ class ClipsTask:
     def __len__(self) -> int:
         return len(self.train)
 
-    def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
+    def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
         """Eq. 9."""
         tokens, labels = self.train.take(torch.from_numpy(rows))
-        slots = chance.permutation(len(self.texts))[: self.texts_per_step]
+        slots = rng.permutation(len(self.texts))[: self.texts_per_step]
         texts = encode_text_shared(model, self.texts[torch.from_numpy(slots)].to(model.device))
         video = video_embedding(self.encode(model, tokens.to(model.device)), model.config.aggregate)
         logits = similarity(video, texts, model.scale, model.config.aggregate)

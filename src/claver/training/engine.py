@@ -38,7 +38,7 @@ from claver.training.optim import freeze, groups_table, make_optimizer, paramete
 from claver.training.recipe import Recipe
 from claver.training.run_folder import held, set_aside
 from claver.training.sampling import Rows, batch_at, chance_at
-from claver.training.trackers import close_trackers, make_accelerator, note_figures, open_trackers
+from claver.training.trackers import close_trackers, log_metrics, make_accelerator, open_trackers
 
 __all__ = ["Task", "Trainer", "TrainingError", "WorksAhead", "training_progress"]
 
@@ -53,7 +53,7 @@ class Task(Protocol):
     def __len__(self) -> int:
         """Samples in the training set."""
 
-    def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
+    def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
         """The scalar loss on some samples; all that is random is drawn from `chance`.
 
         The parts of a step come in the order of its rows. Of several processes each is given its own rows and the
@@ -162,7 +162,7 @@ class Trainer:
             for step in range(start, run.total):
                 rate = self._set_rate(run, step)
                 self.losses.append(self._step(run, step))
-                note_figures(run.accelerator, {"loss": self.losses[-1], "lr": rate}, step + 1)
+                log_metrics(run.accelerator, {"loss": self.losses[-1], "lr": rate}, step + 1)
                 progress.update(bar, advance=1, note=self._note(rate))
                 self._after(run, step + 1)
         merge_lora(self.model)
@@ -224,13 +224,13 @@ class Trainer:
 
     def _step(self, run: _Run, step: int) -> float:
         recipe, accelerator = self.recipe, run.accelerator
-        chance = chance_at(step, recipe.seed)
-        torch.manual_seed(int(chance.integers(2**62)))  # whatever in the model draws from torch
+        rng = chance_at(step, recipe.seed)
+        torch.manual_seed(int(rng.integers(2**62)))  # whatever in the model draws from torch
         parts, losses = np.array_split(self._rows_at(step), recipe.accumulation), []
         for part in parts:
             with accelerator.autocast():
                 # Weighed by its share of the whole step, so that sums over parts and processes are the step's.
-                loss = self.task.loss(self.model, part, chance) / (recipe.batch_size / len(part))
+                loss = self.task.loss(self.model, part, rng) / (recipe.batch_size / len(part))
             losses.append(loss.detach())
             accelerator.backward(loss)
         own = [loss.item() for loss in losses]
@@ -325,7 +325,7 @@ class Trainer:
         ):
             save_best(self.folder, self.model, figures, done)
         self.figures[done] = figures
-        note_figures(run.accelerator, figures, done)
+        log_metrics(run.accelerator, figures, done)
 
     def _resume(self, run: _Run) -> int:
         found = None if self.folder is None else find_checkpoint(self.folder)

@@ -56,7 +56,7 @@ def with_temporal(model: Claver, settings: TemporalSettings, *, token_scale: flo
 
     Args:
         model: everything but its temporal tower is copied.
-        settings: the tower and how it starts (see `TemporalTower.initialise`).
+        settings: the tower and how it starts (see `TemporalTower.initialize`).
         token_scale: root mean square of the image tokens.
         seed: of the random weights.
     """
@@ -64,7 +64,7 @@ def with_temporal(model: Claver, settings: TemporalSettings, *, token_scale: flo
     made = Claver(model.config.with_temporal(settings.kind, settings.frames, settings.layers), model.tokenizer)
     kept = {key: value for key, value in model.state_dict().items() if not key.startswith("temporal.")}
     made.load_state_dict(kept, strict=False)
-    made.temporal.initialise(settings.init, scale=token_scale)
+    made.temporal.initialize(settings.init, scale=token_scale)
     return made
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from claver.errors import ClaverError
-from claver.log import say_once
+from claver.log import warn_once
 from claver.models.config import Temporal
 from claver.motion.rendering import STATES
 from claver.suggest import nearest
@@ -126,7 +126,7 @@ class Videos(Section):
         if not isinstance(given, str) or given.strip().lower() not in (*_ON, *_OFF) or Path(given).is_dir():
             return given
         meant = given.strip().lower() in _ON
-        say_once(
+        warn_once(
             f"videos.cache: {given!r} is taken for {str(meant).lower()}; a folder of that name is written "
             f"{os.path.abspath(given)}"
         )

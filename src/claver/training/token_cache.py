@@ -26,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from claver.data.clips import CenterCut, Clips, Place, Reading
+from claver.data.clips import CenterCrop, ClipDecoder, ClipLocation, Clips
 from claver.data.loading import TOLERATED, read_in_order
 from claver.data.manifest import Manifest
 from claver.distributed import from_everyone, rank_and_size, wait_for_all
@@ -180,7 +180,7 @@ def cache_key(model: Claver, clips: Clips, views: int) -> str:
     hashed.update(json.dumps(settings, sort_keys=True).encode())
     add_tensors(hashed, model.image.state_dict())
     with ThreadPoolExecutor(_READERS) as readers:
-        for sample, digest in zip(clips.manifest.samples, readers.map(_sampled, clips.places), strict=True):
+        for sample, digest in zip(clips.manifest.samples, readers.map(_sampled, clips.locations), strict=True):
             hashed.update(f"{sample.path}\n{digest}\n".encode("utf-8", "surrogateescape"))
     return hashed.hexdigest()
 
@@ -214,11 +214,11 @@ def _encode(
 ) -> tuple[Tensor, Tensor, list[str]]:
     """Tokens of some clips, the numbers of those that could be read, and why the others could not."""
     preprocess = model.config.preprocess
-    cut, frames = CenterCut(preprocess.size, preprocess.center), model.config.temporal.frames
+    crop, frames = CenterCrop(preprocess.size, preprocess.center), model.config.temporal.frames
     way, resize = preprocess.interpolation, preprocess.resize
-    reading = Reading(frames, preprocess.short_side, cut, "centre", views, way, resize)
+    decoder = ClipDecoder(frames, preprocess.short_side, crop, "centre", views, way, resize)
     made, readable, causes = [], [], []
-    for row, result in read_in_order(clips, numbers, reading, **loading):
+    for row, result in read_in_order(clips, numbers, decoder, **loading):
         on_clip(row)
         if isinstance(result, VideoError):
             causes.append(str(result))
@@ -290,7 +290,7 @@ def _clip_bytes(model: Claver, views: int) -> int:
     return 2 * views * frames * tokens * width
 
 
-def _sampled(place: Place) -> str:
+def _sampled(place: ClipLocation) -> str:
     """Size and a digest of some of the bytes of a clip; of what cannot be read that it cannot."""
     try:
         with open(place.file, "rb") as file:

@@ -11,7 +11,7 @@ from typing import Any
 
 from claver.distributed import on_cpu
 from claver.errors import ClaverError
-from claver.log import logger, say_once
+from claver.log import logger, warn_once
 from claver.training.recipe import Recipe
 
 # What says where to compute, not how; and values that `accelerate launch` sets when nothing was asked for.
@@ -60,7 +60,7 @@ def _recipe_alone() -> Iterator[None]:
     """Within this context Accelerate finds nothing in the environment that would change what a recipe says."""
     found = {key: value for key, value in os.environ.items() if key.startswith("ACCELERATE_") and key not in _MACHINE}
     if loud := sorted(key for key, value in found.items() if value.lower() not in _OFF):
-        say_once(f"{', '.join(loud)} in the environment changes nothing: how to train is said by the recipe")
+        warn_once(f"{', '.join(loud)} in the environment changes nothing: how to train is said by the recipe")
     for key in found:
         del os.environ[key]
     try:
@@ -82,7 +82,7 @@ def open_trackers(accelerator: Any, recipe: Recipe, first_step: int) -> None:
         raise ClaverError(f"the run's figures cannot be written to {accelerator.logging_dir}: {error}") from error
 
 
-def note_figures(accelerator: Any, figures: Mapping[str, float], step: int) -> None:
+def log_metrics(accelerator: Any, figures: Mapping[str, float], step: int) -> None:
     """Write the figures of a step; where that fails the run goes on without, for its weights are worth more."""
     try:
         accelerator.log(dict(figures), step=step)

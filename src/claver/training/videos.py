@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from claver.data.clips import CenterCut, Clips, Cut, Place, Reading
+from claver.data.clips import CenterCrop, ClipDecoder, ClipLocation, Clips, Crop
 from claver.data.loading import Batch, ClipLoader, Replaced
 from claver.data.manifest import Manifest, overlap
 from claver.data.opening import open_clips
@@ -63,16 +63,16 @@ class RaggedTexts:
         tokens = model.tokenizer([text for texts in actions.texts for text in texts])
         return cls(tokens, tuple(map(len, actions.texts)))
 
-    def draw(self, count: int, chance: np.random.Generator) -> Tensor:
+    def draw(self, count: int, rng: np.random.Generator) -> Tensor:
         """Ids [K', C, L] of K' = `count` slots, as `draw_rows` chooses them."""
-        return self.tokens[self.draw_rows(count, chance)]
+        return self.tokens[self.draw_rows(count, rng)]
 
-    def draw_rows(self, count: int, chance: np.random.Generator) -> Tensor:
+    def draw_rows(self, count: int, rng: np.random.Generator) -> Tensor:
         """Rows of `tokens` [K', C] for K' = `count` slots, the same for all actions; all slots where there are fewer.
 
         An action with fewer texts than the most begins again with its first.
         """
-        slots = chance.permutation(max(self.counts))[:count]
+        slots = rng.permutation(max(self.counts))[:count]
         counts = np.array(self.counts)
         rows_KC = (np.cumsum(counts) - counts) + slots[:, None] % counts
         return torch.from_numpy(rows_KC)
@@ -113,9 +113,9 @@ class _Actions:
         """The actions and their texts."""
         return Learned(self.actions.names, self.actions.texts, model.config.temporal.frames)
 
-    def _loss(self, model: Claver, tokens: Tensor, soft: Tensor, chance: np.random.Generator) -> Tensor:
+    def _loss(self, model: Claver, tokens: Tensor, soft: Tensor, rng: np.random.Generator) -> Tensor:
         """Eq. 9 from the image tower's tokens [B, T, N, D] and distributions over the classes [B, C]."""
-        aggregate, rows_KC = model.config.aggregate, self.texts.draw_rows(self.recipe.texts_per_step, chance)
+        aggregate, rows_KC = model.config.aggregate, self.texts.draw_rows(self.recipe.texts_per_step, rng)
         texts_KCE = self._encoded(model, rows_KC)
         video_BE = video_embedding(model.encode_tokens(tokens), aggregate)
         return interpretive_loss(similarity(video_BE, texts_KCE, model.scale, aggregate), soft.to(model.device))
@@ -155,11 +155,11 @@ class VideosTask(_Actions):
         super().__init__(model, recipe, train.manifest, test, actions)
         self.train = train
         preprocess, settings = model.config.preprocess, recipe.augment
-        cut: Cut = CenterCut(preprocess.size, preprocess.center)
+        crop: Crop = CenterCrop(preprocess.size, preprocess.center)
         if settings.crop_scales:
-            cut = MultiScaleCrop(preprocess.size, settings.crop_scales, settings.crop_fixed)
+            crop = MultiScaleCrop(preprocess.size, settings.crop_scales, settings.crop_fixed)
         frames, way = model.config.temporal.frames, preprocess.interpolation
-        self.reading = Reading(frames, preprocess.short_side, cut, interpolation=way, resize=preprocess.resize)
+        self.decoder = ClipDecoder(frames, preprocess.short_side, crop, interpolation=way, resize=preprocess.resize)
         mirror = mirror_of(train.manifest.classes, settings.flip_labels)
         self.augmentation = Augmentation(settings, preprocess, mirror, recipe.label_smoothing)
         self._batches: Iterator[Batch] | None = None
@@ -194,14 +194,14 @@ class VideosTask(_Actions):
         self._loader = ClipLoader(
             self.train,
             rows_at,
-            self.reading,
+            self.decoder,
             seed=self.recipe.seed,
             first_step=first_step,
             workers=videos.workers,
             decode_timeout=videos.decode_timeout,
             ahead=videos.ahead,
             bad_share=videos.bad_share,
-            places=self._places,
+            locations=self._locations,
         )
         self._batches, self._batch = iter(self._loader), None
 
@@ -218,25 +218,27 @@ class VideosTask(_Actions):
                 len(self.damaged),
             )
 
-    def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
+    def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
         """Eq. 9 on the next of the clips whose decoding `begin` started; `rows` must be those."""
         frames, labels = self._next(rows)
         # The texts must be the same in all processes, the variations of their clips must not.
-        own = np.random.default_rng([int(chance.integers(2**62)), rank_and_size()[0]])
+        own = np.random.default_rng([int(rng.integers(2**62)), rank_and_size()[0]])
         pixels, soft = self.augmentation(frames.to(model.device, non_blocking=True), labels, own)
         with nullcontext() if _learns(model.image) else torch.no_grad():
             tokens = model.image_tokens(pixels)
-        return self._loss(model, tokens, soft, chance)
+        return self._loss(model, tokens, soft, rng)
 
     def inputs(self, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Of samples of the last step: frames uint8 [B, T, h, w, 3] before variation, labels, and files."""
         for shown, frames, labels, clips in self._shown:
             if np.array_equal(shown, rows):
-                return {"frames": frames, "labels": labels}, {"clips": [self.train.places[row].name for row in clips]}
+                return {"frames": frames, "labels": labels}, {
+                    "clips": [self.train.locations[row].name for row in clips]
+                }
         return {}, {}
 
     @property
-    def _places(self) -> Callable[[int], Iterator[Place]] | None:
+    def _locations(self) -> Callable[[int], Iterator[ClipLocation]] | None:
         """Where the bytes of clips are found, if not where `train` has them."""
         return None
 
@@ -269,8 +271,8 @@ class StreamedVideosTask(VideosTask):
         return self._stream.rows_at(step)
 
     @property
-    def _places(self) -> Callable[[int], Iterator[Place]]:
-        return self._stream.places
+    def _locations(self) -> Callable[[int], Iterator[ClipLocation]]:
+        return self._stream.locations
 
 
 class CachedVideosTask(_Actions):
@@ -286,11 +288,11 @@ class CachedVideosTask(_Actions):
     def __len__(self) -> int:
         return len(self.train)
 
-    def loss(self, model: Claver, rows: Rows, chance: np.random.Generator) -> Tensor:
+    def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
         """Eq. 9."""
         tokens, labels = self.train.take(torch.from_numpy(rows))
         soft = smooth_labels(labels, len(self.actions), self.recipe.label_smoothing)
-        return self._loss(model, tokens.to(model.device), soft, chance)
+        return self._loss(model, tokens.to(model.device), soft, rng)
 
     def inputs(self, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Image tokens, labels and files of some samples, for inspection."""

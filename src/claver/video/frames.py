@@ -64,8 +64,8 @@ def _is_picture(source: Any) -> bool:
 def _check_array(frames: npt.NDArray[Any] | Tensor) -> None:
     """A single frame [H, W, 3] is not taken for H grey frames three pixels wide."""
     whole = frames.ndim == 4 and frames.shape[-1] in _CHANNELS
-    grey = frames.ndim == 3 and frames.shape[-1] not in _CHANNELS
-    if not ((whole or grey) and _is_bytes(frames)):
+    gray = frames.ndim == 3 and frames.shape[-1] not in _CHANNELS
+    if not ((whole or gray) and _is_bytes(frames)):
         hint = "; one frame goes into a list" if frames.ndim == 3 and frames.shape[-1] in _CHANNELS else ""
         form = "uint8 [T, H, W, 3], or grey [T, H, W], or RGBA [T, H, W, 4]"
         raise VideoError(f"<array>: frames must be {form}, not {frames.dtype} {list(frames.shape)}{hint}.")

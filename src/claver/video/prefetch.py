@@ -8,9 +8,10 @@ from concurrent.futures import Future
 from contextlib import closing
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from claver.errors import VideoError, in_short
+from claver.moved import renamed
 from claver.processes import WorkerDiedError, WorkerPool
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ class GivenUpError(VideoError):
     """A file that took too long, which says nothing about its contents."""
 
 
-def load_ahead(
+def prefetch(
     paths: Iterable[Item],
     load: Callable[[Item], T],
     *,
@@ -85,3 +86,7 @@ def _result(path: Item, future: Future[T | VideoError], timeout: float | None) -
         return GivenUpError(
             f"{name}: it was not read within {timeout:g} s and was given up; a longer --decode-timeout lets it finish."
         )
+
+
+def __getattr__(name: str) -> Any:
+    return renamed(__name__, name)

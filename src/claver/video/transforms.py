@@ -81,9 +81,9 @@ class Preprocess:
 
         One crop is the centre; three lie along the long side: left, centre, right, or top, centre, bottom.
         """
-        return normalize(self.cut(frames, crops), self.mean, self.std)
+        return normalize(self.crop(frames, crops), self.mean, self.std)
 
-    def cut(self, frames: Tensor | npt.NDArray[np.uint8], crops: Crops = 1) -> Tensor:
+    def crop(self, frames: Tensor | npt.NDArray[np.uint8], crops: Crops = 1) -> Tensor:
         """The same without the normalisation: resized and cropped, `uint8 [crops, T, 3, size, size]`."""
         if crops not in (1, 3):
             raise ValueError(f"crops must be 1 or 3, not {crops}")

@@ -106,7 +106,7 @@ def read_views(
         generator=generator,
         threads=threads,
         # Channels last, as they are in memory: they are gathered without being sorted anew.
-        prepare=lambda frames_UHWC: preprocess.cut(frames_UHWC, crops).transpose(0, 1).movedim(2, -1),
+        prepare=lambda frames_UHWC: preprocess.crop(frames_UHWC, crops).transpose(0, 1).movedim(2, -1),
     )
     cut_UCchw = torch.as_tensor(sampled.pixels).movedim(-1, 2)
     prepared_UCchw = normalize(cut_UCchw, preprocess.mean, preprocess.std) if normalized else cut_UCchw

@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from claver.explain.render.heat_map import brightness, colours, data_uri, enlarge, heat_picture, png, ramp
+from claver.explain.render.heat_map import brightness, colors, data_uri, enlarge, heat_picture, png, ramp
 
 PICTURES = arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)))
 
 
-def lightness(colour: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return colour @ np.array([0.299, 0.587, 0.114])
+def lightness(color: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return color @ np.array([0.299, 0.587, 0.114])
 
 
 def test_lightness_rises_with_relevance() -> None:
-    grey = lightness(colours(np.linspace(0, 1, 200, dtype=np.float32)))
-    assert (np.diff(grey) > -1).all()
-    assert grey[0] < 5
-    assert grey[-1] > 240
-    assert np.diff(grey[::20]).min() > 8
+    gray = lightness(colors(np.linspace(0, 1, 200, dtype=np.float32)))
+    assert (np.diff(gray) > -1).all()
+    assert gray[0] < 5
+    assert gray[-1] > 240
+    assert np.diff(gray[::20]).min() > 8
 
 
 @given(arrays.arrays(np.float32, (2, 3, 3), elements=st.floats(0, 1e6, width=32)))

@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 from tests.text.generator.babbling import babbling_model
 
 from claver.errors import ClaverError
-from claver.text.generator import Answer, Form, Request, Sampling
+from claver.text.generator import Answer, Form, Sampling, TextRequest
 
 pytest.importorskip("transformers")
 from claver.text.generator.local import LocalModel
 
 FORM = Form("Describe.", {"hopping": "A hop.", "rowing": "Oars dip."})
-REQUESTS = [Request(FORM, "juggling"), Request(FORM, "playing the harp"), Request(FORM, "ski")]
+REQUESTS = [TextRequest(FORM, "juggling"), TextRequest(FORM, "playing the harp"), TextRequest(FORM, "ski")]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return babbling_model(tmp_path_factory.mktemp("babbling") / "babbling-1k")
 
 
-def ask(model: LocalModel, requests: list[Request]) -> list[Answer]:
+def ask(model: LocalModel, requests: list[TextRequest]) -> list[Answer]:
     return asyncio.run(model.ask(requests))
 
 

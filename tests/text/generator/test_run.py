@@ -13,7 +13,7 @@ from tests.text.generator.served import Asked, Behaviour, Reply, Server, canned,
 
 from claver.errors import ClaverError
 from claver.text import Source, read_prompts
-from claver.text.generator import Answer, BankFile, Endpoint, Generation, Request, UnansweredError, load_forms
+from claver.text.generator import Answer, BankFile, Endpoint, Generation, TextRequest, UnansweredError, load_forms
 from claver.text.generator.server import ServerModel
 from claver.text.record import Kind
 
@@ -27,12 +27,12 @@ class Parrot:
     name, workers = "parrot", 1
     endpoint: Endpoint = "chat"
 
-    def __init__(self, say: Callable[[int, Request], str | Exception], *, batch: int = 1) -> None:
+    def __init__(self, say: Callable[[int, TextRequest], str | Exception], *, batch: int = 1) -> None:
         self.say, self.batch = say, batch
-        self.asked: list[list[Request]] = []
+        self.asked: list[list[TextRequest]] = []
         self.count = itertools.count()
 
-    async def ask(self, requests: Sequence[Request]) -> list[Answer]:
+    async def ask(self, requests: Sequence[TextRequest]) -> list[Answer]:
         self.asked.append(list(requests))
         said = [self.say(next(self.count), request) for request in requests]
         for answer in said:

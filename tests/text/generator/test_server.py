@@ -8,7 +8,7 @@ import pytest
 from tests.text.generator.served import Behaviour, Reply, refused, said, serving
 
 from claver.errors import ClaverError
-from claver.text.generator import Answer, Form, Request, Sampling, UnansweredError
+from claver.text.generator import Answer, Form, Sampling, TextRequest, UnansweredError
 from claver.text.generator.server import ServerModel
 
 KEY = "sk-verysecret0123456789"
@@ -26,7 +26,7 @@ def ask(url: str, **options: Any) -> Answer:
 
     async def once() -> list[Answer]:
         try:
-            return await model.ask([Request(FORM, "juggling")])
+            return await model.ask([TextRequest(FORM, "juggling")])
         finally:
             await model.close()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claver.data.classes import ClassFinder, dataset_classes
-from claver.data.layouts.listing import Asked, Entry, Listing
+from claver.data.layouts.listing import Entry, LayoutRequest, Listing
 from claver.data.manifest import normal_split
 from claver.data.manifest_file import csv_rows
 from claver.errors import ClaverError
@@ -35,15 +35,15 @@ def sniff(annotations: Sequence[Path]) -> list[Path]:
     return [path for path in annotations if path.suffix.lower() == ".csv" and "youtube_id" in csv_rows(path)[0]]
 
 
-def read(asked: Asked) -> Listing:
+def read(request: LayoutRequest) -> Listing:
     """The clips of Kinetics-400, -600 or -700. Those without a label (a test set) are noted, not listed."""
-    files = sniff(asked.annotations)
+    files = sniff(request.annotations)
     segments = list(dict.fromkeys(segment for path in files for segment in _segments(path)))
     labelled = [segment for segment in segments if segment.label]
     if not labelled:
         raise ClaverError(f"no row of {', '.join(map(str, files)) or 'the annotations'} has a label and a youtube_id")
-    dataset = asked.dataset or ("" if asked.classes else _which(labelled, files))
-    classes = asked.classes or (dataset_classes(dataset) if dataset else _sorted_labels(labelled))
+    dataset = request.dataset or ("" if request.classes else _which(labelled, files))
+    classes = request.classes or (dataset_classes(dataset) if dataset else _sorted_labels(labelled))
     finder = ClassFinder(classes)
     times = Counter(youtube_id for youtube_id, _ in {(s.youtube_id, s.start) for s in segments})
     entries = tuple(_entry(s, finder.index(s.label, s.place), times[s.youtube_id] == 1) for s in labelled)

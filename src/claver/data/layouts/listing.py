@@ -51,7 +51,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Asked:
+class LayoutRequest:
     """What is to be read.
 
     Attributes:
@@ -81,17 +81,17 @@ class Asked:
 
 
 def numbered_classes(
-    labels: Sequence[tuple[str, str]], asked: Asked
+    labels: Sequence[tuple[str, str]], request: LayoutRequest
 ) -> tuple[tuple[str, ...], list[int], tuple[str, ...]]:
     """Classes, class indices of labels that are names or numbers, and notes on how numbers were read.
 
     Args:
         labels: each label with what a message calls its line.
-        asked: the class list, if one is given; it is needed where the labels are numbers.
+        request: the class list, if one is given; it is needed where the labels are numbers.
     """
-    given = asked.given_classes()
+    given = request.given_classes()
     if all(label.isdecimal() for label, _ in labels) and not all(label in given for label, _ in labels):
-        first, notes = _first_number({int(label) for label, _ in labels}, len(given), asked.first_label)
+        first, notes = _first_number({int(label) for label, _ in labels}, len(given), request.first_label)
         return given, [_number(label, place, given, first) for label, place in labels], notes
     classes = given or tuple(sorted({composed(label) for label, _ in labels}))
     finder = ClassFinder(classes)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from claver.data.classes import ClassFinder, dataset_classes, recognise_dataset, words
-from claver.data.layouts.listing import Asked, Entry, Listing, numbered_classes
+from claver.data.classes import ClassFinder, dataset_classes, recognize_dataset, words
+from claver.data.layouts.listing import Entry, LayoutRequest, Listing, numbered_classes
 from claver.data.layouts.tree import VIDEO_SUFFIXES
 from claver.data.manifest import SPLITS, normal_split
 from claver.data.manifest_file import csv_rows, read_text
@@ -49,17 +49,17 @@ def _unwrapped(folders: dict[str, tuple[str, ...]]) -> tuple[dict[str, tuple[str
         folders = {file: names[1:] for file, names in folders.items()}
 
 
-def read_folders(asked: Asked) -> Listing:
+def read_folders(request: LayoutRequest) -> Listing:
     """A class per folder. Underscores in its name become blanks; a known dataset's spelling is restored."""
-    placed = class_folders(asked.tree.videos)
+    placed = class_folders(request.tree.videos)
     if not placed:
-        raise ClaverError(f"{asked.tree.root} has no folder with videos; expected is {FOLDERS_EXPECTED}")
+        raise ClaverError(f"{request.tree.root} has no folder with videos; expected is {FOLDERS_EXPECTED}")
     raw = sorted({folder for _, folder in placed.values()})
-    dataset = asked.dataset or ("" if asked.classes else recognise_dataset(raw))
-    given = asked.classes or (dataset_classes(dataset) if dataset else ())
+    dataset = request.dataset or ("" if request.classes else recognize_dataset(raw))
+    given = request.classes or (dataset_classes(dataset) if dataset else ())
     classes = given or tuple(sorted({words(folder) for folder in raw}))
     finder = ClassFinder(classes)
-    index = {folder: finder.index(folder, str(asked.tree.root / folder)) for folder in raw}
+    index = {folder: finder.index(folder, str(request.tree.root / folder)) for folder in raw}
     entries = tuple(Entry(file, index[folder], split) for file, (split, folder) in placed.items())
     notes = (*_merged(classes, index), *_nested(placed))
     return Listing(classes, entries, dataset, _raw_names(classes, dataset, index), notes)
@@ -113,20 +113,20 @@ def sniff_lists(annotations: Sequence[Path]) -> list[Path]:
     return [path for path in islice(texts, 200) if _LINE.fullmatch(_first_line(path))]
 
 
-def read_lists(asked: Asked) -> Listing:
+def read_lists(request: LayoutRequest) -> Listing:
     """Lines of path and label, a tab, comma or blank between them; blanks and commas in paths and names are kept.
 
     The path ends with the suffix of a video; where it has none, the label is what follows the last separator.
     """
-    named = [path for path in asked.annotations if path.suffix.lower() == ".txt"]
+    named = [path for path in request.annotations if path.suffix.lower() == ".txt"]
     files = named if len(named) == 1 else sniff_lists(named)
     if not files:
-        raise ClaverError(f"{asked.tree.root} has no list of videos; expected is {LIST_EXPECTED}")
+        raise ClaverError(f"{request.tree.root} has no list of videos; expected is {LIST_EXPECTED}")
     rows = [(*_fields(line, f"{path}, line {n}"), _split_of(path), f"{path}, line {n}")
             for path in files
             for n, line in enumerate(text_lines(read_text(path)), start=1)
             if line.strip()]  # fmt: skip
-    return _labelled(rows, asked)
+    return _labelled(rows, request)
 
 
 def _fields(line: str, place: str) -> tuple[str, str]:
@@ -152,14 +152,16 @@ def sniff_csv(annotations: Sequence[Path]) -> list[Path]:
     return [path for path in annotations if path.suffix.lower() == ".csv" and all(_columns(csv_rows(path)[0]))]
 
 
-def read_csv(asked: Asked) -> Listing:
+def read_csv(request: LayoutRequest) -> Listing:
     """Rows of a CSV; the split is in its column, or in the name of the file."""
-    files = sniff_csv(asked.annotations)
+    files = sniff_csv(request.annotations)
     if not files:
-        raise ClaverError(f"{asked.tree.root} has no such list; expected is {CSV_EXPECTED}")
+        raise ClaverError(f"{request.tree.root} has no such list; expected is {CSV_EXPECTED}")
     if len(files) > 1 and not all(_split_of(path) for path in files):
         names = ", ".join(path.name for path in files[:4])
-        raise ClaverError(f"{asked.tree.root} has several lists ({names}); give the one to read in place of the folder")
+        raise ClaverError(
+            f"{request.tree.root} has several lists ({names}); give the one to read in place of the folder"
+        )
     rows = []
     for path in files:
         columns, listed = csv_rows(path)
@@ -169,7 +171,7 @@ def read_csv(asked: Asked) -> Listing:
             if not row[where].strip() or not row[what].strip():
                 raise ClaverError(f"{place}: the {where if not row[where].strip() else what} is empty")
             rows.append((row[where], row[what].strip(), normal_split(row.get("split", "")) or _split_of(path), place))
-    return _labelled(rows, asked)
+    return _labelled(rows, request)
 
 
 def _columns(columns: Sequence[str]) -> tuple[str, str]:
@@ -183,13 +185,13 @@ def _split_of(path: Path) -> str:
     return next((part for part in parts if part in SPLITS), "")
 
 
-def _labelled(rows: Sequence[tuple[str, str, str, str]], asked: Asked) -> Listing:
+def _labelled(rows: Sequence[tuple[str, str, str, str]], request: LayoutRequest) -> Listing:
     """Rows of path, label, split and place."""
-    classes, labels, notes = numbered_classes([(label, place) for _, label, _, place in rows], asked)
+    classes, labels, notes = numbered_classes([(label, place) for _, label, _, place in rows], request)
     entries = tuple(Entry(path, label, split) for (path, _, split, _), label in zip(rows, labels, strict=True))
-    given = set(asked.given_classes())
-    dataset = asked.dataset if given else recognise_dataset(classes)
+    given = set(request.given_classes())
+    dataset = request.dataset if given else recognize_dataset(classes)
     if dataset and not given:
-        asked = Asked(asked.tree, asked.annotations, dataset=dataset)
-        return _labelled(rows, asked)
-    return Listing(classes, entries, dataset if not asked.classes else "", asked.raw_of(classes), notes)
+        request = LayoutRequest(request.tree, request.annotations, dataset=dataset)
+        return _labelled(rows, request)
+    return Listing(classes, entries, dataset if not request.classes else "", request.raw_of(classes), notes)

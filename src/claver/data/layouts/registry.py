@@ -8,13 +8,13 @@ from pathlib import Path
 
 from claver.data.action_files import read_class_file
 from claver.data.layouts import kinetics, plain, splits, ssv2
-from claver.data.layouts.listing import Asked, Listing
+from claver.data.layouts.listing import LayoutRequest, Listing
 from claver.data.layouts.tree import Found, Tree, Wanted
 from claver.data.manifest import Manifest, Sample, check_duplicates, known_dataset, normal_split
 from claver.errors import ClaverError
 from claver.names import plain as spelling
 
-Reader = Callable[[Asked], Listing]
+Reader = Callable[[LayoutRequest], Listing]
 Sniffer = Callable[[Sequence[Path]], list[Path]]
 
 
@@ -120,8 +120,8 @@ def index_folder(
         raise ClaverError(f"{folder} is not laid out as {layout}; expected is {known.expected}")
     named, numbered = read_class_file(Path(classes)) if isinstance(classes, str | Path) else (tuple(classes), None)
     first_label = numbered if first_label is None else first_label
-    asked = Asked(tree, tuple(annotations), fold, known_dataset(dataset, "--dataset"), named, first_label)
-    return _located(known.read(asked), tree, detected, split)
+    request = LayoutRequest(tree, tuple(annotations), fold, known_dataset(dataset, "--dataset"), named, first_label)
+    return _located(known.read(request), tree, detected, split)
 
 
 def _look(folder: Path, videos: str | Path | None, ignore: Iterable[str | Path]) -> tuple[Tree, list[Path]]:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from claver.data.classes import ClassFinder, dataset_classes, recognise_dataset, split_camel_case, words
-from claver.data.layouts.listing import Asked, Entry, Listing
+from claver.data.classes import ClassFinder, dataset_classes, recognize_dataset, split_camel_case, words
+from claver.data.layouts.listing import Entry, LayoutRequest, Listing
 from claver.data.manifest_file import read_text
 from claver.errors import ClaverError
 from claver.names import text_lines
@@ -27,13 +27,13 @@ def sniff_ucf(annotations: Sequence[Path]) -> list[Path]:
     return [path for path in annotations if path.name.lower() == "classind.txt"]
 
 
-def read_ucf(asked: Asked) -> Listing:
+def read_ucf(request: LayoutRequest) -> Listing:
     """The clips of one of UCF-101's three splits; classes in words, `ApplyEyeMakeup` kept as the raw name."""
-    index = sniff_ucf(asked.annotations)[0]
+    index = sniff_ucf(request.annotations)[0]
     raw = _class_index(index)
     entries = []
     for split in ("train", "test"):
-        path = index.with_name(f"{split}list{asked.fold:02d}.txt")
+        path = index.with_name(f"{split}list{request.fold:02d}.txt")
         entries += [_ucf_entry(line, split, raw, place) for line, place in _lines(path)]
     dataset = "ucf101" if tuple(raw) == dataset_classes("ucf101", raw=True) else ""
     return Listing(tuple(map(split_camel_case, raw)), tuple(entries), dataset, tuple(raw))
@@ -65,20 +65,20 @@ def sniff_hmdb(annotations: Sequence[Path]) -> list[Path]:
     return [path for path in annotations if _HMDB_OFFICIAL.fullmatch(path.name) or _HMDB_LIST.fullmatch(path.name)]
 
 
-def read_hmdb(asked: Asked) -> Listing:
+def read_hmdb(request: LayoutRequest) -> Listing:
     """The clips of one of HMDB-51's three splits; those marked as unused are noted."""
-    files = sniff_hmdb(asked.annotations)
-    official = {found["name"]: path for path in files if (found := _matches(_HMDB_OFFICIAL, path, asked.fold))}
-    lists = {found["name"]: path for path in files if (found := _matches(_HMDB_LIST, path, asked.fold))}
+    files = sniff_hmdb(request.annotations)
+    official = {found["name"]: path for path in files if (found := _matches(_HMDB_OFFICIAL, path, request.fold))}
+    lists = {found["name"]: path for path in files if (found := _matches(_HMDB_LIST, path, request.fold))}
     if not official and len(lists) < 2:
-        raise ClaverError(f"{files[0].parent} has no lists of split {asked.fold}; expected are {HMDB_EXPECTED}")
+        raise ClaverError(f"{files[0].parent} has no lists of split {request.fold}; expected are {HMDB_EXPECTED}")
     rows, unused = _official_rows(official) if official else (_list_rows(lists), 0)
     raw = tuple(sorted({listed.split("/")[0] for listed, _, _ in rows}))
-    dataset = recognise_dataset(raw, ("hmdb51",))
+    dataset = recognize_dataset(raw, ("hmdb51",))
     classes = dataset_classes(dataset) if dataset else tuple(map(words, raw))
     finder = ClassFinder(classes)
     entries = tuple(Entry(listed, finder.index(listed.split("/")[0], place), split) for listed, split, place in rows)
-    notes = (f"{unused} clips are marked as unused in split {asked.fold}, and are left out",) if unused else ()
+    notes = (f"{unused} clips are marked as unused in split {request.fold}, and are left out",) if unused else ()
     raw = dataset_classes(dataset, raw=True) if dataset else raw
     return Listing(classes, entries, dataset, raw if raw != classes else (), notes)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from claver.data.classes import ClassFinder, dataset_classes
-from claver.data.layouts.listing import Asked, Entry, Listing
+from claver.data.layouts.listing import Entry, LayoutRequest, Listing
 from claver.errors import ClaverError
 from claver.files import MOST_TEXT
 from claver.json_text import read_json
@@ -29,13 +29,13 @@ def sniff(annotations: Sequence[Path]) -> list[Path]:
     return [path for path in annotations if _LIST.fullmatch(path.name)]
 
 
-def read(asked: Asked) -> Listing:
+def read(request: LayoutRequest) -> Listing:
     """The clips of all lists; the class is the template without its brackets. A test set without labels is noted."""
-    labels = next(path for path in asked.annotations if _LABELS.fullmatch(path.name))
+    labels = next(path for path in request.annotations if _LABELS.fullmatch(path.name))
     classes = _classes(labels)
     finder = ClassFinder(classes)
     entries, unlabelled = [], 0
-    for path in sniff(asked.annotations):
+    for path in sniff(request.annotations):
         split = _SPLITS[_LIST.fullmatch(path.name)["split"]]  # type: ignore[index]  # sniff saw to it
         for number, record in enumerate(_json(path, list)):
             place = f"{path}, record {number}"

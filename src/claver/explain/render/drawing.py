@@ -13,7 +13,7 @@ from claver.explain.render.summary import Ranked, number, shown_actions
 from claver.explain.words import Word
 from claver.inference.prediction import percent, share_scale
 
-INK, SOFT, PALE, ACCENT, RIVAL, GREY = "#1c1b22", "#5d5a68", "#e9e6ee", "#7a1f7d", "#b4471c", "#8d8a99"
+INK, SOFT, PALE, ACCENT, RIVAL, GRAY = "#1c1b22", "#5d5a68", "#e9e6ee", "#7a1f7d", "#b4471c", "#8d8a99"
 TOP = 5
 _STYLES = ("-", "--", ":", "-.", (0, (5, 1.5)))
 _MARKS = "os^Dv"
@@ -28,7 +28,7 @@ class BarRow(NamedTuple):
     name: list[str]
     share: float
     number: str = ""
-    colour: str = SOFT
+    color: str = SOFT
     hatch: str = ""
 
     @property
@@ -51,7 +51,7 @@ def draw_scores(axes: Any, explanation: Evidence, upto: int, longest: int) -> No
     frames = np.arange(1, count + 1)
     for place, one in enumerate(shown):
         width = 2.6 if one.action == explanation.action else 1.5
-        style = {"color": colour_of(explanation, one.action), "linewidth": width, "marker": _MARKS[place]}
+        style = {"color": color_of(explanation, one.action), "linewidth": width, "marker": _MARKS[place]}
         line = {"linestyle": _STYLES[place], "markerfacecolor": "white", "markersize": 4.5}
         axes.plot(frames[:upto], series[:upto, place], **line, **style)
     room = max(0.05 * float(np.ptp(series)), 0.1)
@@ -109,9 +109,9 @@ def draw_bars(axes: Any, rows: Sequence[BarRow], scale: float) -> None:
         if not row.number:
             continue
         axes.barh(middle, 1, height=0.17, color=PALE)
-        face = "white" if row.hatch else row.colour
+        face = "white" if row.hatch else row.color
         axes.barh(
-            middle, row.share / scale, height=0.17, facecolor=face, edgecolor=row.colour, hatch=row.hatch, linewidth=0.8
+            middle, row.share / scale, height=0.17, facecolor=face, edgecolor=row.color, hatch=row.hatch, linewidth=0.8
         )
         axes.text(1.03, middle, row.number, ha="left", va="center", fontsize=9, color=INK)
     axes.set(xlim=(0, 1), ylim=(max(inches, at), 0))
@@ -127,7 +127,7 @@ def answer_rows(explanation: Evidence, longest: int) -> tuple[list[BarRow], floa
         share = explanation.probability(name)
         hatch = "////" if name == explanation.against else ""
         lines = wrap(f"{rank:,}. {name}", longest)
-        rows.append(BarRow(lines, share, percent(share), colour_of(explanation, name), hatch))
+        rows.append(BarRow(lines, share, percent(share), color_of(explanation, name), hatch))
     return rows, share_scale(explanation.prediction.top(1)[0].probability)
 
 
@@ -141,9 +141,9 @@ def word_rows(words: Sequence[Word], longest: int) -> tuple[list[BarRow], float]
 
 
 def _word_style(word: Word) -> tuple[str, str]:
-    return (GREY if word.kind == "other" else ACCENT), _HATCHES[word.kind]
+    return (GRAY if word.kind == "other" else ACCENT), _HATCHES[word.kind]
 
 
-def colour_of(explanation: Evidence, action: str) -> str:
+def color_of(explanation: Evidence, action: str) -> str:
     """An action's colour by its part in the explanation."""
-    return ACCENT if action == explanation.action else RIVAL if action == explanation.against else GREY
+    return ACCENT if action == explanation.action else RIVAL if action == explanation.against else GRAY

@@ -27,9 +27,9 @@ _COVER = 0.72
 """How much of the frame the greatest relevance covers."""
 
 
-def colours(values: Floats) -> Picture:
+def colors(values: Floats) -> Picture:
     """Values in [0, 1] of any shape to colours [..., 3], dark to light."""
-    steps = np.array([list(bytes.fromhex(colour)) for colour in _MAGMA.split()], dtype=np.float64)
+    steps = np.array([list(bytes.fromhex(color)) for color in _MAGMA.split()], dtype=np.float64)
     places = np.clip(values, 0, 1) * (len(steps) - 1)
     channels = [np.interp(places, np.arange(len(steps)), steps[:, channel]) for channel in range(3)]
     return np.asarray(np.stack(channels, -1).round(), dtype=np.uint8)
@@ -63,8 +63,8 @@ def heat_picture(frame: Picture, bright_hw: Floats) -> Picture:
     """
     large = enlarge(frame)
     values = _smooth(bright_hw, large.shape[:2])
-    grey = _scene(large @ np.array([0.299, 0.587, 0.114]))[..., None]
-    picture = _cover(grey, values)
+    gray = _scene(large @ np.array([0.299, 0.587, 0.114]))[..., None]
+    picture = _cover(gray, values)
     picture[_edge(values > 0.5)] = 255
     return picture
 
@@ -75,14 +75,14 @@ def ramp(width: int, height: int) -> Picture:
     return _cover(np.full((height, width, 1), _scene(128)), np.broadcast_to(values, (height, width)))
 
 
-def _scene(grey: Any) -> Any:
-    return _DARKEST + grey * (_LIGHTEST - _DARKEST) / 255
+def _scene(gray: Any) -> Any:
+    return _DARKEST + gray * (_LIGHTEST - _DARKEST) / 255
 
 
-def _cover(grey: NDArray[Any], values: Floats) -> Picture:
+def _cover(gray: NDArray[Any], values: Floats) -> Picture:
     cover = _COVER * values[..., None]
     # The ramp's dark end would darken the scene.
-    return np.asarray(((1 - cover) * grey + cover * colours(0.35 + 0.65 * values)).round(), dtype=np.uint8)
+    return np.asarray(((1 - cover) * gray + cover * colors(0.35 + 0.65 * values)).round(), dtype=np.uint8)
 
 
 def _smooth(values_hw: Floats, size: tuple[int, ...]) -> Floats:

@@ -259,7 +259,7 @@ def _misfit(make: Make, config: ClaverConfig, state: State) -> str | None:
     return None
 
 
-class _NoInitialisation(TorchFunctionMode):
+class _NoInitialization(TorchFunctionMode):
     """Leaves out what `torch.nn.init` does: random numbers on the meta device cost seconds of imports, for nothing."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -270,7 +270,7 @@ class _NoInitialisation(TorchFunctionMode):
 
 def without_values(make: Callable[[ClaverConfig], M], config: ClaverConfig) -> M:
     """A model on the meta device: every shape, and no memory."""
-    with torch.device("meta"), _NoInitialisation():
+    with torch.device("meta"), _NoInitialization():
         return make(config)
 
 

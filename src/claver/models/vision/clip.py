@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from claver.log import say_once
-from claver.models.block import Block, Run, initialise_blocks, run_block
+from claver.log import warn_once
+from claver.models.block import Block, Run, initialize_blocks, run_block
 from claver.models.config import ClaverConfig
 from claver.models.vision.base import VisionTower
 
@@ -41,16 +41,16 @@ class ClipVision(VisionTower):
             Block(image.width, image.heads, activation=config.activation, eps=config.norm_eps, mlp=image.mlp)
             for _ in range(image.layers)
         )
-        self.initialise()
+        self.initialize()
 
     @torch.no_grad()
-    def initialise(self) -> None:
+    def initialize(self) -> None:
         """CLIP's random initialisation."""
         scale = self.class_token.numel() ** -0.5
         nn.init.normal_(self.class_token, std=scale)
         nn.init.normal_(self.position, std=scale)
         nn.init.normal_(self.patch.weight, std=self.patch.weight[0].numel() ** -0.5)
-        initialise_blocks(self.blocks)
+        initialize_blocks(self.blocks)
 
     def forward(self, frames_FCHW: Tensor, *, summary_only: bool = False, run: Run = run_block) -> Tensor:
         """As of every image tower; on another grid than the model's the position embedding is interpolated."""
@@ -77,7 +77,7 @@ class ClipVision(VisionTower):
         grid = round((len(self.position) - 1) ** 0.5)
         if (rows, columns) == (grid, grid):
             return self.position
-        say_once(f"position embedding interpolated from {grid}×{grid} to {rows}×{columns} patches")
+        warn_once(f"position embedding interpolated from {grid}×{grid} to {rows}×{columns} patches")
         return resize_position(self.position, rows, columns)
 
 

@@ -1,6 +1,6 @@
 """Interpretive prompts by a language model: a command, three examples, the action (Sec. 3.3, Fig. 4, Appendix E)."""
 
-from claver.text.generator.answers import Answer, Endpoint, LanguageModel, Request, Sampling, UnansweredError, clean
+from claver.text.generator.answers import Answer, Endpoint, LanguageModel, Sampling, TextRequest, UnansweredError, clean
 from claver.text.generator.forms import WRITTEN_KINDS, Form, load_forms
 from claver.text.generator.output import BankFile
 from claver.text.generator.run import Generation, Shortage, Tokens
@@ -13,9 +13,9 @@ __all__ = [
     "Form",
     "Generation",
     "LanguageModel",
-    "Request",
     "Sampling",
     "Shortage",
+    "TextRequest",
     "Tokens",
     "UnansweredError",
     "clean",

@@ -39,7 +39,7 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Request:
+class TextRequest:
     """One text asked for.
 
     Attributes:
@@ -87,7 +87,7 @@ class LanguageModel(Protocol):
     batch: int
     workers: int
 
-    async def ask(self, requests: Sequence[Request]) -> list[Answer]:
+    async def ask(self, requests: Sequence[TextRequest]) -> list[Answer]:
         """An answer to each request.
 
         Raises:

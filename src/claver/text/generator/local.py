@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from claver.errors import ClaverError
-from claver.text.generator.answers import Answer, Endpoint, Request, Sampling
+from claver.text.generator.answers import Answer, Endpoint, Sampling, TextRequest
 from claver.text.generator.forms import STOPS
 
 _INERT: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -62,7 +62,7 @@ class LocalModel:
         self._stopped = threading.Event()
         torch.manual_seed(seed)
 
-    async def ask(self, requests: Sequence[Request]) -> list[Answer]:
+    async def ask(self, requests: Sequence[TextRequest]) -> list[Answer]:
         """An answer to each request, drawn together; cancelled, the drawing ends at the next token.
 
         Raises:
@@ -81,7 +81,7 @@ class LocalModel:
         """Nothing to let go of."""
 
     @torch.inference_mode()
-    def _draw(self, requests: Sequence[Request]) -> list[Answer]:
+    def _draw(self, requests: Sequence[TextRequest]) -> list[Answer]:
         inputs = self._tokenizer(
             [self._text(request) for request in requests],
             return_tensors="pt",
@@ -92,7 +92,7 @@ class LocalModel:
         read = inputs["attention_mask"].sum(dim=1).tolist()
         return [self._answer(row, count) for row, count in zip(ids.tolist(), read, strict=True)]
 
-    def _text(self, request: Request) -> str:
+    def _text(self, request: TextRequest) -> str:
         if self.endpoint == "completion":
             return request.form.completion(request.action, request.taken)
         messages = request.form.messages(request.action, request.taken)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from claver.errors import ClaverError
-from claver.text.generator.answers import Answer, LanguageModel, Request, UnansweredError, clean
+from claver.text.generator.answers import Answer, LanguageModel, TextRequest, UnansweredError, clean
 from claver.text.generator.forms import WRITTEN_KINDS, Form
 from claver.text.generator.output import BankFile
 from claver.text.record import Kind, Prompt
 from claver.text.validate import check_text
-from claver.text.words import normalised
+from claver.text.words import normalized
 
 LEAST_FAILURES = 3
 """Requests in a row without an answer before the rest is not tried; more if more are under way."""
@@ -152,11 +152,11 @@ class Generation:
             for wanted, answer in zip(batch, answers, strict=True):
                 self._settle(wanted, answer)
 
-    def _request(self, wanted: Wanted) -> Request:
+    def _request(self, wanted: Wanted) -> TextRequest:
         """The paper's request; asked again, the model is told which texts are there already."""
         there = self._of[wanted.action] if wanted.attempt > 1 else []
         taken = tuple(prompt.text for prompt in there if prompt.kind == wanted.kind)
-        return Request(self.forms[wanted.kind], wanted.action, taken)
+        return TextRequest(self.forms[wanted.kind], wanted.action, taken)
 
     def _settle(self, wanted: Wanted, answer: Answer) -> None:
         self.tokens.count(answer)
@@ -169,13 +169,13 @@ class Generation:
         self.on_settled()
 
     def _note(self, prompt: Prompt) -> None:
-        self._owner.setdefault(normalised(prompt.text), prompt.action)
+        self._owner.setdefault(normalized(prompt.text), prompt.action)
         self._of[prompt.action].append(prompt)
 
     def _reasons(self, wanted: Wanted, text: str, cut: bool) -> list[str]:
         """Why a text is refused."""
         limit = ["was cut at the limit of tokens"] if cut else []
-        if not normalised(text):
+        if not normalized(text):
             return limit or ["holds no word"]
         if not self.validate:
             return []
@@ -186,7 +186,7 @@ class Generation:
             others=there,
             examples=tuple(self.forms[wanted.kind].examples.values()),
         )
-        owner = self._owner.get(normalised(text), wanted.action)
+        owner = self._owner.get(normalized(text), wanted.action)
         return limit + reasons + ([f"is also a text of {owner!r}"] if owner != wanted.action else [])
 
     def _again(self, wanted: Wanted, reason: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from claver.errors import ClaverError
-from claver.text.generator.answers import Answer, Endpoint, Request, Sampling, UnansweredError
+from claver.text.generator.answers import Answer, Endpoint, Sampling, TextRequest, UnansweredError
 from claver.text.generator.forms import STOPS
 
 KEYS = ("CLAVER_API_KEY", "OPENAI_API_KEY")
@@ -74,7 +74,7 @@ class ServerModel:
         self._client = AsyncOpenAI(api_key=self._key or "none", base_url=base_url, **options)
         self._limit = "max_tokens"
 
-    async def ask(self, requests: Sequence[Request]) -> list[Answer]:
+    async def ask(self, requests: Sequence[TextRequest]) -> list[Answer]:
         """One answer for each request, in turn.
 
         Raises:
@@ -87,7 +87,7 @@ class ServerModel:
         """Close its connections."""
         await self._client.close()
 
-    async def _ask(self, request: Request) -> Answer:
+    async def _ask(self, request: TextRequest) -> Answer:
         import openai
 
         try:
@@ -101,7 +101,7 @@ class ServerModel:
         except (openai.APIError, ValueError, AttributeError, TypeError):  # no JSON, or JSON of another shape
             raise UnansweredError(f"{self._url} answered in an unknown form") from None
 
-    async def _send(self, request: Request) -> Any:
+    async def _send(self, request: TextRequest) -> Any:
         import openai
 
         try:
@@ -113,7 +113,7 @@ class ServerModel:
                 return await self._create(request)
             raise
 
-    async def _create(self, request: Request) -> Any:
+    async def _create(self, request: TextRequest) -> Any:
         drawn = self.sampling
         options: dict[str, Any] = {"model": self.name, "temperature": drawn.temperature, "top_p": drawn.top_p}
         options[self._limit] = drawn.max_tokens
