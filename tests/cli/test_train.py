@@ -80,6 +80,12 @@ def test_never_begins_anew_and_auto_goes_on(recipe: Path, tmp_path: Path) -> Non
     assert weights(tmp_path / "run" / "last") != before
 
 
+@pytest.mark.parametrize("task", ["clips", "stills"])
+def test_a_dry_run_says_where_a_run_would_resume(recipe: Path, tmp_path: Path, task: str) -> None:
+    run(recipe, f"task={task}", "--output", tmp_path / "run")
+    assert "resuming at step 3" in run(recipe, f"task={task}", "--dry-run", "--output", tmp_path / "run")
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"step": 3}', "{"])
 def test_a_dry_run_says_of_a_damaged_checkpoint_that_it_is(recipe: Path, tmp_path: Path, content: str) -> None:
     (tmp_path / "run" / "last").mkdir(parents=True)

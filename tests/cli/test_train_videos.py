@@ -184,6 +184,17 @@ def test_a_folder_that_is_there_is_a_folder_whatever_its_name(place: Path) -> No
     assert list((place / "tokens").rglob("*.safetensors"))
 
 
+def test_a_run_of_version_0_2_is_resumed(place: Path) -> None:
+    train()
+    state = json.loads((place / "run/last/state.json").read_text())
+    states = ["shape", "colour", "size", "opacity", "place", "direction"]
+    state["recipe"]["data"] = {"source": "motion", "train": 0, "test": 0, "states": states}
+    (place / "run/last/state.json").write_text(json.dumps(state))
+    assert "resuming at step 2" in train("--dry-run")
+    train()
+    assert not (place / "run" / "earlier-1").exists()
+
+
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(place: Path) -> None:
     before = sorted(path.name for path in place.iterdir())
     told = train("videos.cache=./kept", "evaluate_every=epoch", "steps=4", "--dry-run")

@@ -220,6 +220,8 @@ def test_how_clips_are_loaded_may_change_when_a_run_is_resumed_and_what_they_are
         check(tmp_path, recipe(), recipe(shots=4))
     with pytest.raises(CheckpointError, match=r"a run with augment\.flip 0\.5, but the recipe now says 0"):
         check(tmp_path, recipe(), recipe() | {"augment": recipe()["augment"] | {"flip": 0.0}})
+    # What version 0.2 kept with every run on videos.
+    check(tmp_path, recipe() | {"data": {"source": "motion", "train": 0, "test": 0, "states": ["shape"]}}, recipe())
 
 
 def test_figures_that_cannot_be_written_do_not_end_a_run(tmp_path, monkeypatch, caplog):

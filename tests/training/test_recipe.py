@@ -67,6 +67,37 @@ def test_a_wrong_value_is_said_in_one_sentence(change, said):
     assert "\n" not in str(caught.value)
 
 
+VIDEOS = {"task": "videos", "videos": {"train": "a.csv"}, "epochs": 8}
+KEPT_BY_0_2 = {"source": "motion", "train": 0, "test": 0, "states": ["shape", "colour", "size"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (CLIPS | {"videos": {"train": "a.csv"}}, "videos: task clips reads section data, not this one"),
+        (VIDEOS | {"data": {"train": 3, "test": 0}}, "data: task videos reads section videos, not this one"),
+        (VIDEOS | {"videos": None}, "task videos needs videos.train"),
+        (CLIPS | {"data": {"train": 3}}, "task clips needs data.test"),
+        (CLIPS | {"data": {"train": 0, "test": 3}}, "data.train: .* greater than or equal to 1"),
+        (CLIPS | {"data": {"tran": 3, "test": 3}}, r"unknown key 'data.tran'; did you mean 'data.train'\?"),
+        (
+            CLIPS | {"data": {"train": 1, "test": 1, "states": ["hue", "size"]}},
+            "data.states: there is no state 'hue'; .*",
+        ),
+        (CLIPS | {"task": ["clips"]}, "task: .* string"),
+        ({"epochs": 8}, "task: Field required"),
+    ],
+)
+def test_a_recipe_has_the_section_that_its_task_reads_and_no_other(values, said):
+    with pytest.raises(ClaverError, match=f"^recipe: {said}$"):
+        make_recipe(values)
+
+
+def test_what_version_0_2_kept_with_runs_is_read_as_the_same_recipe():
+    assert make_recipe(VIDEOS | {"data": KEPT_BY_0_2}) == make_recipe(VIDEOS)
+    assert make_recipe(CLIPS | {"videos": None}) == make_recipe(CLIPS)
+
+
 def test_changes_win_over_the_file_and_later_ones_over_earlier_ones():
     recipe = load_recipe("motion", ["lr=1e-3", "temporal.kind=kmct", "lr=2e-3"])
     assert (recipe.lr, recipe.temporal.kind) == (2e-3, "kmct")

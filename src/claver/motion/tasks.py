@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import Field, field_validator
 from rich.progress import Progress
 from torch import Tensor
 
 from claver.errors import ClaverError
-from claver.models import Claver, Tokenizer
+from claver.models import Claver, Learned, Tokenizer
 from claver.motion.captions import class_texts
-from claver.motion.rendering import VERBS, render_clips, render_stills
+from claver.motion.rendering import STATES, VERBS, render_clips, render_stills
 from claver.motion.stills import StillsTask
 from claver.text.templates import PLAIN_TEMPLATES, fill
+from claver.training.build import load_start, with_tower
 from claver.training.clips import ClipsTask, Encode, tokenize_classes
-from claver.training.initialization import new_model, train_tokenizer
+from claver.training.initialization import new_model, train_tokenizer, with_temporal
 from claver.training.recipe import Recipe, load_recipe
+from claver.training.tasks import Preview, Section, TaskDefinition
 from claver.training.tokens import TokenClips, cache_tokens
 from claver.video.transforms import normalize
 
@@ -25,6 +29,28 @@ _RENDERED_AT_ONCE = 256
 _CAPTIONS = 4000  # enough to learn a tokenizer from
 PARTNER = torch.tensor([[verb.name for verb in VERBS].index(verb.reverse) for verb in VERBS])
 """The class of each verb's time reversal, int64 [C]."""
+
+
+class MotionData(Section):
+    """Section `data` of the tasks `stills` and `clips`: how much is rendered."""
+
+    source: Literal["motion"] = "motion"
+    train: int = Field(ge=1)  # samples
+    test: int = Field(ge=1)
+    states: tuple[str, ...] = Field(default=tuple(STATES), min_length=2)  # of stills: what their captions name
+
+    @field_validator("states")
+    @classmethod
+    def _known(cls, states: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(states) - set(STATES):
+            raise ValueError(f"there is no state {sorted(unknown)[0]!r}; the states are {', '.join(STATES)}")
+        return states
+
+
+def motion_data(recipe: Recipe) -> MotionData:
+    """The section `data` of a recipe whose task is `stills` or `clips`."""
+    assert isinstance(recipe.data, MotionData)
+    return recipe.data
 
 
 def motion_recipes(seed: int, changes: Iterable[str] = ()) -> tuple[Recipe, Recipe]:
@@ -49,9 +75,10 @@ def verb_class_texts() -> dict[str, tuple[str, ...]]:
 
 def stills_task(recipe: Recipe, size: int) -> StillsTask:
     """Stills of so many pixels, and their captions."""
-    train = render_stills(range(recipe.data.train), split="train", seed=recipe.seed, size=size)
-    test = render_stills(range(recipe.data.test), split="test", seed=recipe.seed, size=size)
-    return StillsTask(train, test, recipe.data.states)
+    data = motion_data(recipe)
+    train = render_stills(range(data.train), split="train", seed=recipe.seed, size=size)
+    test = render_stills(range(data.test), split="test", seed=recipe.seed, size=size)
+    return StillsTask(train, test, data.states)
 
 
 def model_for_motion(recipe: Recipe) -> Claver:
@@ -79,8 +106,9 @@ def cache_clips(model: Claver, recipe: Recipe, progress: Progress) -> tuple[Toke
     For training one clip of each time-reversed pair is enough: `TokenClips` makes the other of it. The held-out clips
     are all rendered and encoded as they are.
     """
-    half = [number for number in range(recipe.data.train) if number % 2 == 0]
-    bar = progress.add_task("image tokens", total=len(half) + recipe.data.test, note="")
+    data = motion_data(recipe)
+    half = [number for number in range(data.train) if number % 2 == 0]
+    bar = progress.add_task("image tokens", total=len(half) + data.test, note="")
     seed, frames, size = recipe.seed, recipe.temporal.frames, model.config.image.size
 
     def encode(numbers: list[int], split: str) -> TokenClips:
@@ -93,7 +121,7 @@ def cache_clips(model: Claver, recipe: Recipe, progress: Progress) -> tuple[Toke
         labels = torch.tensor(numbers) % len(VERBS)
         return TokenClips(tokens, labels, PARTNER if split == "train" else None)
 
-    return encode(half, "train"), encode(list(range(recipe.data.test)), "test")
+    return encode(half, "train"), encode(list(range(data.test)), "test")
 
 
 def clips_task(recipe: Recipe, model: Claver, clips: tuple[TokenClips, TokenClips]) -> ClipsTask:
@@ -109,7 +137,7 @@ def clips_task(recipe: Recipe, model: Claver, clips: tuple[TokenClips, TokenClip
 
 def pixels_task(recipe: Recipe, model: Claver) -> ClipsTask:
     """Verbs from the pixels of the same clips: several times the work, and the image tower may learn."""
-    size, frames = model.config.image.size, recipe.temporal.frames
+    size, frames, data = model.config.image.size, recipe.temporal.frames, motion_data(recipe)
 
     def render(numbers: range, split: str) -> TokenClips:
         clips = render_clips(numbers, split=split, seed=recipe.seed, frames=frames, size=size)
@@ -121,7 +149,7 @@ def pixels_task(recipe: Recipe, model: Claver) -> ClipsTask:
         video = pixels.unflatten(2, (size, size)).movedim(-1, -3).to(torch.uint8)
         return model.encode_video(normalize(video, preprocess.mean, preprocess.std))
 
-    clips = render(range(0, recipe.data.train, 2), "train"), render(range(recipe.data.test), "test")
+    clips = render(range(0, data.train, 2), "train"), render(range(data.test), "test")
     return _task(recipe, model, clips, encode)
 
 
@@ -130,3 +158,45 @@ def _task(recipe: Recipe, model: Claver, clips: tuple[TokenClips, TokenClips], e
     said = verb_class_texts()
     texts = tokenize_classes(model.tokenizer, said)
     return ClipsTask(*clips, texts, recipe.texts_per_step, recipe.label_smoothing, encode, said)
+
+
+def begin_stills(recipe: Recipe) -> Claver:
+    """What `init_from` names, or else a new model; errors as `load_start` and `model_for_motion`."""
+    return load_start(recipe) or model_for_motion(recipe)
+
+
+def begin_clips(recipe: Recipe) -> Claver:
+    """The same with the recipe's temporal tower, but for the scale that depends on clips."""
+    return with_tower(begin_stills(recipe), recipe, 1.0)
+
+
+def build_stills(recipe: Recipe, progress: Progress, device: torch.device) -> tuple[Claver, StillsTask]:
+    """The model at its start, on a device, and rendered stills."""
+    start = begin_stills(recipe).to(device)
+    return start, stills_task(recipe, start.config.image.size)
+
+
+def build_clips(recipe: Recipe, progress: Progress, device: torch.device) -> tuple[Claver, ClipsTask]:
+    """The model at its start, on a device, and the tokens of rendered clips; errors as `clips_task`."""
+    start = begin_stills(recipe).to(device)
+    tokens_of = with_temporal(start, recipe.temporal, token_scale=1.0, seed=0)  # all tokens, whatever start's tower
+    clips = cache_clips(tokens_of.to(device), recipe, progress)
+    model = with_tower(start, recipe, clips[0].scale())
+    return model, clips_task(recipe, model, clips)
+
+
+def preview_stills(recipe: Recipe, model: Claver) -> Preview:
+    """How many samples would be rendered."""
+    data = motion_data(recipe)
+    return Preview(data.train, [f"data    {data.train} for training, {data.test} for testing"])
+
+
+def preview_clips(recipe: Recipe, model: Claver) -> Preview:
+    """The same, and the verbs, which the model keeps."""
+    said = verb_class_texts()
+    learned = Learned(tuple(said), tuple(said.values()), model.config.temporal.frames)
+    return preview_stills(recipe, model)._replace(learned=learned)
+
+
+STILLS = TaskDefinition(MotionData, begin_stills, build_stills, preview_stills)
+CLIPS = TaskDefinition(MotionData, begin_clips, build_clips, preview_clips)

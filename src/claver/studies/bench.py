@@ -22,7 +22,7 @@ from claver.models import Claver, load
 from claver.motion.captions import still_caption
 from claver.motion.rendering import STATES
 from claver.motion.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs, train_verbs
-from claver.motion.tasks import PARTNER, motion_recipes, pixels_task, verb_class_texts
+from claver.motion.tasks import PARTNER, motion_data, motion_recipes, pixels_task, verb_class_texts
 from claver.studies.study import Figures, Options, Settings, key_of
 from claver.training.engine import training_progress
 from claver.training.initialization import with_temporal
@@ -93,7 +93,8 @@ def tokens(settings: Settings, cache: Path) -> tuple[TokenClips, TokenClips]:
     from safetensors.torch import load_file, save_file
 
     motion = recipes(settings)[1]
-    drawn = {"frames": motion.temporal.frames, "train": motion.data.train, "test": motion.data.test}
+    data = motion_data(motion)
+    drawn = {"frames": motion.temporal.frames, "train": data.train, "test": data.test}
 
     def make(folder: Path) -> None:
         with training_progress() as progress:

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress
-from torch import Tensor
 
 from claver.distributed import rank_and_size, wait_for_all
 from claver.errors import ClaverError
@@ -38,6 +37,7 @@ from claver.training.optim import freeze, groups_table, make_optimizer, paramete
 from claver.training.recipe import Recipe
 from claver.training.run_folder import held, set_aside
 from claver.training.sampling import Rows, batch_at, chance_at
+from claver.training.tasks import Task
 from claver.training.trackers import close_trackers, log_metrics, make_accelerator, open_trackers
 
 __all__ = ["Task", "Trainer", "TrainingError", "WorksAhead", "training_progress"]
@@ -45,23 +45,6 @@ __all__ = ["Task", "Trainer", "TrainingError", "WorksAhead", "training_progress"
 
 class TrainingError(ClaverError):
     """A run that cannot go on."""
-
-
-class Task(Protocol):
-    """What is learned: a training set, a loss on some of it, and a measure of success."""
-
-    def __len__(self) -> int:
-        """Samples in the training set."""
-
-    def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
-        """The scalar loss on some samples; all that is random is drawn from `chance`.
-
-        The parts of a step come in the order of its rows. Of several processes each is given its own rows and the
-        same `chance`.
-        """
-
-    def evaluate(self, model: Claver) -> dict[str, float]:
-        """Named figures on held-out data, the first of which tells the best model; called in every process."""
 
 
 @runtime_checkable

@@ -7,14 +7,14 @@ from pathlib import Path
 from rich.table import Table
 
 from claver.errors import ClaverError
-from claver.models import Claver, Learned
+from claver.models import Learned
 from claver.training.build import begin
 from claver.training.checkpoint import check_same_run, find_checkpoint
 from claver.training.lora import add_lora
 from claver.training.optim import freeze, groups_table, parameter_groups
 from claver.training.recipe import Recipe
 from claver.training.run_folder import results_in
-from claver.training.videos import VideosTask, check_cacheable, make_task
+from claver.training.tasks import find_task
 
 
 def plan(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[list[str], Table]:
@@ -24,7 +24,7 @@ def plan(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[list[str], Tabl
         ClaverError: what the run itself would refuse before its first step.
     """
     model = begin(recipe)
-    samples, about, learned = _data(recipe, model)
+    samples, about, learned = find_task(recipe.task).preview(recipe, model)
     freeze(model, recipe.freeze)
     if recipe.lora is not None:
         add_lora(model, recipe.lora)
@@ -42,23 +42,6 @@ def plan(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[list[str], Tabl
         f"output  {folder}, {_beginning(recipe, folder, learned, resume)}",
     ]
     return lines, groups_table(groups)
-
-
-def _data(recipe: Recipe, model: Claver) -> tuple[int, list[str], Learned | None]:
-    """Samples of an epoch, what is said of the clips, and what the model would keep."""
-    if recipe.videos is None:
-        return recipe.data.train, [f"data    {recipe.data.train} for training, {recipe.data.test} for testing"], None
-    views = 1
-    if recipe.videos.cache:
-        check_cacheable(recipe)
-        views = recipe.videos.cache_views
-        recipe = recipe.model_copy(update={"videos": recipe.videos.model_copy(update={"cache": None})})
-    task = make_task(recipe, model)
-    assert isinstance(task, VideosTask)
-    held_out = "none" if task.test is None else str(len(task.test.paths))
-    names, texts = task.actions.names, sum(map(len, task.actions.texts))
-    clips = f"data    {len(task)} clips for training, {held_out} for testing"
-    return len(task) * views, [clips, f"actions {len(names)}, with {texts} texts"], task.learned(model)
 
 
 def _how_often(recipe: Recipe) -> str:

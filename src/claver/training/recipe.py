@@ -7,25 +7,27 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from claver.errors import ClaverError
 from claver.log import warn_once
 from claver.models.config import Temporal
-from claver.motion.rendering import STATES
 from claver.suggest import nearest
 from claver.training.mirror import mirrored_pairs
 from claver.training.recipe_file import find_recipe, read_recipe
+from claver.training.tasks import Section, find_task
 from claver.yaml_text import parse_yaml
 
 _ON = ("tokens", "token", "cache", "cached", "yes", "y", "on", "t", "true", "1", "enable", "enabled", "auto", "default")
 _OFF = ("no", "n", "off", "f", "false", "0", "none", "null", "never", "disable", "disabled", "")
-
-
-class Section(BaseModel):
-    """A part of a recipe; a key it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NewModel(Section):
@@ -51,22 +53,6 @@ class TemporalSettings(Section):
     init: Literal["zero", "random", "waves"] = "zero"
 
 
-class Data(Section):
-    """What is learned from, where it is drawn by the package itself: numbers of samples."""
-
-    source: Literal["motion"] = "motion"
-    train: int = Field(default=0, ge=0)
-    test: int = Field(default=0, ge=0)
-    states: tuple[str, ...] = Field(default=tuple(STATES), min_length=2)  # of stills: what their captions name
-
-    @field_validator("states")
-    @classmethod
-    def _known(cls, states: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := set(states) - set(STATES):
-            raise ValueError(f"there is no state {sorted(unknown)[0]!r}; the states are {', '.join(STATES)}")
-        return states
-
-
 class Augment(Section):
     """How training clips are varied; every choice is one per clip, the same for all its frames. 0 turns a part off.
 
@@ -76,7 +62,8 @@ class Augment(Section):
     crop_scales: tuple[float, ...] = (1, 0.875, 0.75, 0.66)  # shares of the short side; none: the centre
     crop_fixed: bool = True  # crops lie in a corner or the centre, else anywhere
     flip: float = Field(default=0.5, ge=0, le=1)  # probability of mirroring left and right
-    flip_labels: dict[str, str] = {}  # what classes become when mirrored, where their names do not tell
+    # what classes become when mirrored, where their names do not tell
+    flip_labels: dict[str, str] = Field(default_factory=dict)
     jitter: float = Field(default=0.8, ge=0, le=1)  # probability of changing colours, by up to …
     brightness: float = Field(default=0.4, ge=0, le=1)
     contrast: float = Field(default=0.4, ge=0, le=1)
@@ -148,11 +135,14 @@ class Lora(Section):
 
 
 class Recipe(Section):
-    """One training run; defaults are Table 14's where that has the field."""
+    """One training run; defaults are Table 14's where that has the field.
 
-    task: Literal["stills", "clips", "videos"]
-    data: Data = Data()  # of stills and clips
-    videos: Videos | None = None  # of videos
+    Of `data` and `videos` a recipe has the one that its task reads, as the kind of section that the task says.
+    """
+
+    task: str  # by its name in `training/tasks.py`
+    data: SerializeAsAny[Section] | None = Field(default=None, validate_default=True)
+    videos: SerializeAsAny[Videos] | None = Field(default=None, validate_default=True)
     augment: Augment = Augment()  # of videos
     init_from: str | None = None  # weights to start from: another run's folder, or whatever `claver.load` takes
     model: NewModel | None = None  # sizes of a model that starts from nothing
@@ -186,6 +176,24 @@ class Recipe(Section):
     checkpoint_every: int | None = Field(default=None, ge=1)  # steps; always one at the end, and when interrupted
     checkpoint_minutes: float | None = Field(default=5, ge=0)  # another when the last is older than this
 
+    @field_validator("task")
+    @classmethod
+    def _known(cls, task: str) -> str:
+        find_task(task)
+        return task
+
+    @field_validator("data", "videos", mode="before")
+    @classmethod
+    def _of_task(cls, given: Any, info: ValidationInfo) -> Section | None:
+        if "task" not in info.data:  # it is wrong, which is what will be said
+            return None
+        task = find_task(info.data["task"])
+        if info.field_name == task.key:
+            return task.section.model_validate({} if given is None else given)
+        if given is None or (info.field_name == "data" and _asks_for_nothing(given)):
+            return None
+        raise ValueError(f"task {info.data['task']} reads section {task.key}, not this one")
+
     @field_validator("evaluate_every", mode="before")
     @classmethod
     def _often(cls, every: Any) -> Any:
@@ -197,10 +205,6 @@ class Recipe(Section):
     def _lengths(self) -> Recipe:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give either steps or epochs")
-        if (self.task == "videos") != (self.videos is not None):
-            raise ValueError("section videos belongs to task videos, and the task needs it")
-        if self.videos is None and not (self.data.train and self.data.test):
-            raise ValueError(f"task {self.task} needs data.train and data.test, numbers of samples")
         if self.warmup > (length := self.steps or self.epochs or 0):
             unit = "steps" if self.steps else "epochs"
             raise ValueError(f"warmup is {self.warmup:g} {unit}, longer than the run of {length:g}; give a shorter one")
@@ -230,6 +234,11 @@ class Recipe(Section):
         return round(self.warmup * (1 if self.steps is not None else samples / self.batch_size))
 
 
+def _asks_for_nothing(data: Any) -> bool:
+    """Whether a section `data` is what version 0.2 kept with every run on videos: no samples."""
+    return isinstance(data, dict) and (not data or data.get("train") == data.get("test") == 0)
+
+
 def load_recipe(source: str | Path, changes: Iterable[str] = ()) -> Recipe:
     """Read a recipe.
 
@@ -257,8 +266,9 @@ def make_recipe(values: dict[str, Any], name: str = "recipe", changes: Sequence[
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ClaverError(f"{_origin(first, name, changes)}: {_explain(first)}") from error
+        # What is missing comes last: it may be there, but misspelt.
+        first = min(error.errors(), key=lambda each: each["type"] == "missing")
+        raise ClaverError(f"{_origin(first, name, changes)}: {_explain(first, str(values.get('task')))}") from error
 
 
 def _origin(error: Any, name: str, changes: Sequence[str]) -> str:
@@ -281,19 +291,23 @@ def _change(values: dict[str, Any], change: str) -> None:
     values[last] = parse_yaml(value, f"the value in {change!r}")
 
 
-def _explain(error: Any) -> str:
+def _explain(error: Any, task: str) -> str:
     place = [str(part) for part in error["loc"]]
+    if error["type"] == "missing" and len(place) > 1:
+        return f"task {task} needs {'.'.join(place)}"
     if error["type"] != "extra_forbidden":
         message = str(error["msg"]).removeprefix("Value error, ")
         return f"{'.'.join(place)}: {message}" if place else message
-    known = _keys_at(place[:-1])
+    known = _keys_at(place[:-1], task)
     near = nearest(place[-1], known)
     meant = f"did you mean {'.'.join([*place[:-1], near])!r}?" if near else f"choose one of {', '.join(known)}"
     return f"unknown key {'.'.join(place)!r}; {meant}"
 
 
-def _keys_at(sections: list[str]) -> list[str]:
+def _keys_at(sections: list[str], task: str) -> list[str]:
     model: type[BaseModel] = Recipe
+    if sections and sections[0] in ("data", "videos"):
+        model, sections = find_task(task).section, sections[1:]
     for section in sections:
         annotation = model.model_fields[section].annotation
         model = next(kind for kind in (annotation, *get_args(annotation)) if _is_section(kind))
