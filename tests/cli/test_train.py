@@ -24,7 +24,7 @@ RECIPE = {
     "data": {"train": 48, "test": 24},
     "model": {"size": 16, "width": 64, "layers": 1, "text_width": 64, "text_layers": 1, "context": 64}
     | {"vocabulary": 300, "embedding": 32},
-    "temporal": {"kind": "kmct", "layers": 1, "frames": 4, "init": "waves"},
+    "temporal": {"kind": "kmct", "layers": 1, "frames": 4, "init": "sinusoidal"},
     "freeze": ["image"],
     "steps": 3,
     "warmup": 1,

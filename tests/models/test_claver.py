@@ -149,14 +149,14 @@ def test_position_embedding_keeps_its_class_token_and_its_own_grid() -> None:
     assert torch.equal(resize_position(position, 6, 2)[0], position[0])
 
 
-@pytest.mark.parametrize("how", ["zero", "waves"])
+@pytest.mark.parametrize("how", ["zero", "sinusoidal"])
 def test_identity_blocks_add_nothing_but_the_embedding(how: str) -> None:
     model = tiny_model("kmt", how=how)
     tokens = torch.randn(1, 4, 17, 128)
     with torch.no_grad():
         torch.testing.assert_close(model.temporal(tokens), tokens[:, :, 0] + model.temporal.embedding)
-    assert bool(model.temporal.embedding.any()) is (how == "waves")
-    if how == "waves":
+    assert bool(model.temporal.embedding.any()) is (how == "sinusoidal")
+    if how == "sinusoidal":
         torch.testing.assert_close(
             model.temporal.embedding.square().mean().sqrt(), torch.tensor(1.0), rtol=0.05, atol=0
         )

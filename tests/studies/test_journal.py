@@ -1,8 +1,12 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from claver.errors import ClaverError
+from claver.studies import find_study
 from claver.studies.journal import Journal
-from claver.studies.study import Record
+from claver.studies.study import Record, as_now, key_of
 
 RUNS = [{"seed": seed, "kind": "kmt"} for seed in range(3)]
 
@@ -63,3 +67,23 @@ def test_a_foreign_file_is_left_as_it_is(content, tmp_path):
     with pytest.raises(ClaverError, match="no journal of a study"):
         Journal(path)
     assert path.read_bytes() == content
+
+
+def test_settings_in_words_of_before_are_those_of_today(tmp_path: Path) -> None:
+    """What version 0.1 called `waves` is `sinusoidal`: neither records nor caches are lost by the name."""
+    path = tmp_path / "data.jsonl"
+    line = {"settings": {"seed": 0, "motion.temporal.init": "waves"}, "made_of": "x", "figures": {"top1": 0.5}}
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    today = {"motion.temporal.init": "sinusoidal", "seed": 0}
+    journal = Journal(path, lambda settings: "x")
+    assert journal.missing([today]) == []
+    assert journal.records([today]) == [Record(today, {"top1": 0.5})]
+
+
+def test_digests_of_runs_are_those_that_were_written_before() -> None:
+    """By the settings of a record of docs/studies; the digest is what version 0.2.0 of 2026-11-26 made of them."""
+    line = (Path(__file__).parents[2] / "docs/studies/shuffle/data.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    before = json.loads(line)["settings"]
+    assert before["motion.temporal.init"] == "waves"
+    assert find_study("shuffle").made_of(as_now(before)) == "41e15915ce77"
+    assert key_of(as_now(before)) == key_of(before)

@@ -34,7 +34,7 @@ def clips_recipe(**changes: Any) -> Recipe:
     values: dict[str, Any] = {
         "task": "clips",
         "data": {"train": 64, "test": 64},
-        "temporal": {"kind": "kmct", "layers": 1, "frames": 4, "init": "waves"},
+        "temporal": {"kind": "kmct", "layers": 1, "frames": 4, "init": "sinusoidal"},
         "freeze": ["image"],
         "steps": 12,
         "warmup": min(2, changes.get("steps", 12)),

@@ -131,7 +131,7 @@ def test_sinusoids_have_unit_scale_and_tell_every_place_apart():
 
 def test_a_new_temporal_tower_leaves_the_rest_alone():
     model = small_model()
-    made = with_temporal(model, TemporalSettings(kind="kmct", layers=1, init="waves"), token_scale=2.0, seed=0)
+    made = with_temporal(model, TemporalSettings(kind="kmct", layers=1, init="sinusoidal"), token_scale=2.0, seed=0)
     for key, value in model.state_dict().items():
         assert torch.equal(value, made.state_dict()[key]), key
     assert made.temporal.embedding.square().mean().sqrt().item() == pytest.approx(2, abs=1e-4)

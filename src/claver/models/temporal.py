@@ -46,7 +46,7 @@ KINDS: dict[Temporal, TemporalKind] = {
     "class": TemporalKind(CLASS_ONLY, needs_patches=False),
     "mean": TemporalKind(None, needs_patches=False, is_causal=True),
 }
-Initialization = Literal["zero", "random", "waves"]
+Initialization = Literal["zero", "random", "sinusoidal"]
 _SLOWEST, _FASTEST = 0.15, 2.0  # radians per frame
 
 
@@ -82,14 +82,14 @@ class TemporalTower(nn.Module):
             how: `zero` starts as the identity with no temporal embedding, so that step 0 *is* CLIP with mean pooling;
                 not so `pipeline`, which is read from all tokens (see `TemporalKind`) and begins far from CLIP.
                 `random` is the paper's: CLIP's own initialisation and a temporal embedding of standard deviation 0.02.
-                `waves` has identity blocks and `sinusoidal_time` as embedding: a model that starts from little learns
-                the order of frames with it at once, and without it late or never.
-            scale: root mean square of the waves; the tokens' own is a good choice.
+                `sinusoidal` has identity blocks and `sinusoidal_time` as embedding: a model that starts from little
+                learns the order of frames with it at once, and without it late or never.
+            scale: root mean square of the sinusoids; the tokens' own is a good choice.
         """
         initialize_blocks(self.blocks, zero_outputs=how != "random")
         if self.mask is None:
             return
-        if how == "waves":
+        if how in ("sinusoidal", "waves"):  # its name until version 0.2
             self.embedding.copy_(sinusoidal_time(*self.embedding.shape) * scale)
         else:
             nn.init.normal_(self.embedding, std=0.02) if how == "random" else nn.init.zeros_(self.embedding)
@@ -207,8 +207,8 @@ def select_summary(x_BTND: Tensor) -> Tensor:
 def sinusoidal_time(frames: int, width: int) -> Tensor:
     """Sines and cosines of the frame index at frequencies in even steps, [T, D], root mean square 1.
 
-    The usual geometric ladder down to waves far longer than a clip spends most of its width on what hardly changes
-    within one; here every wave tells near frames apart.
+    The usual geometric ladder down to wavelengths far longer than a clip spends most of its width on what hardly
+    changes within one; here every frequency tells near frames apart.
     """
     time = torch.arange(frames, dtype=torch.float32)[:, None]
     frequency = torch.linspace(_SLOWEST, _FASTEST, width // 2)

@@ -23,7 +23,7 @@ from claver.motion.captions import still_caption
 from claver.motion.rendering import STATES
 from claver.motion.stages import Stage, VerbResult, cache_clips, learn_stills, learn_verbs, train_verbs
 from claver.motion.tasks import PARTNER, motion_data, motion_recipes, pixels_task, verb_class_texts
-from claver.studies.study import Figures, Options, Settings, key_of
+from claver.studies.study import Figures, Options, Settings, as_before, key_of
 from claver.training.engine import training_progress
 from claver.training.initialization import with_temporal
 from claver.training.recipe import Recipe
@@ -150,7 +150,7 @@ def written(settings: Settings, *, stills_alone: bool = False) -> str:
     """
     known = {key: value for key, value in settings.items() if key == "seed" or key.startswith(("stills.", "motion."))}
     chosen = recipes(known)[:1] if stills_alone else recipes(known)
-    said = [recipe.model_dump_json() for recipe in chosen]
+    said = [as_before(recipe.model_dump_json()) for recipe in chosen]
     said.append(json.dumps([verb_class_texts(), [still_caption({k: w}) for k, words in STATES.items() for w in words]]))
     return hashlib.sha256("".join(said).encode()).hexdigest()[:12]
 

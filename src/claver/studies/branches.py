@@ -36,7 +36,7 @@ def runs(options: Options) -> list[Settings]:
     """KMTA with each choice; half the usual steps, for with the image tower each costs four times as much."""
     shorter = {} if options.quick else {"motion.steps": 150, "motion.warmup": 20}
     return [
-        {**base(options), **shorter, "seed": seed, "motion.temporal.init": "waves", "motion.freeze": row.freeze}
+        {**base(options), **shorter, "seed": seed, "motion.temporal.init": "sinusoidal", "motion.freeze": row.freeze}
         for row in ROWS
         for seed in options.seeds
     ]

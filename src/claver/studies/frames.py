@@ -37,7 +37,7 @@ _USUAL_PATCH, _USUAL_FRAMES = 8, 8  # the recipes'
 
 def settings_of(kind: str, patch: int, frames: int) -> Settings:
     """What tells a run from the others; what the recipes say anyway is left out, so that studies share their runs."""
-    tower: Settings = {"motion.temporal.kind": kind, "motion.temporal.layers": 2, "motion.temporal.init": "waves"}
+    tower: Settings = {"motion.temporal.kind": kind, "motion.temporal.layers": 2, "motion.temporal.init": "sinusoidal"}
     tower |= {"motion.temporal.frames": frames} if frames != _USUAL_FRAMES else {}
     return tower | ({"stills.model.patch": patch} if patch != _USUAL_PATCH else {})
 

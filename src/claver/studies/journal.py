@@ -10,7 +10,7 @@ from pathlib import Path
 from claver.errors import ClaverError
 from claver.files import read_bytes
 from claver.log import logger
-from claver.studies.study import Record, Settings, key_of
+from claver.studies.study import Record, Settings, as_now, key_of
 
 _BEGINNING = b'{"settings": {'
 
@@ -46,7 +46,7 @@ class Journal:
             for line in whole.decode("utf-8").split("\n") if newline else ():
                 values = json.loads(line)
                 self._remember(
-                    Record(dict(values["settings"]), dict(values["figures"])), str(values.get("made_of", ""))
+                    Record(as_now(dict(values["settings"])), dict(values["figures"])), str(values.get("made_of", ""))
                 )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ClaverError(f"{self.path} is in the way: it is no journal of a study; choose another --output") from (

@@ -34,7 +34,7 @@ from claver.training.tokens import TokenClips, cache_tokens
 
 EVERYTHING: tuple[Aspect, ...] = get_args(Aspect)
 _RENDERED_AT_ONCE = 240
-_CHANGES = {"motion.steps": 200, "motion.temporal.init": "waves", "motion.texts_per_step": 5}
+_CHANGES = {"motion.steps": 200, "motion.temporal.init": "sinusoidal", "motion.texts_per_step": 5}
 
 
 def settings_of(options: Options, seed: int, kind: str = "kmt", texts: Sequence[Aspect] = EVERYTHING) -> Settings:

@@ -32,7 +32,7 @@ _STYLES = {"joint": ("s", ":"), "kmt": ("o", "-"), "kmct": ("^", "--")}
 
 def runs(options: Options) -> list[Settings]:
     """Random towers with heads of every width, and the trained ones of the study `temporal`."""
-    tower = {"motion.temporal.layers": 2, "motion.temporal.init": "waves"}
+    tower = {"motion.temporal.layers": 2, "motion.temporal.init": "sinusoidal"}
     return [
         {**base(options), "seed": seed, "motion.temporal.kind": kind, **tower, "weights": weights, "head_width": width}
         for weights, widths in (("random", WIDTHS), ("trained", (_OWN,)))

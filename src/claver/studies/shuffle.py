@@ -50,7 +50,7 @@ WAYS = (
 
 def runs(options: Options) -> list[Settings]:
     """The models of the study `temporal`, whose training is not repeated where it is there."""
-    tower = {"motion.temporal.layers": 2, "motion.temporal.init": "waves"}
+    tower = {"motion.temporal.layers": 2, "motion.temporal.init": "sinusoidal"}
     return [
         {**base(options), "seed": seed, "motion.temporal.kind": kind, **tower}
         for kind in KINDS

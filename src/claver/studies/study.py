@@ -79,7 +79,17 @@ class Study:
 
 def key_of(settings: Settings) -> str:
     """The same text for the same settings, in whatever order they are written."""
-    return json.dumps(settings, sort_keys=True, ensure_ascii=False)
+    return as_before(json.dumps(settings, sort_keys=True, ensure_ascii=False))
+
+
+def as_before(text: str) -> str:
+    """Settings in the words of version 0.1, by which journals and caches that are kept know them."""
+    return text.replace('"sinusoidal"', '"waves"')
+
+
+def as_now(settings: Settings) -> Settings:
+    """Settings that were kept in words of before in those of today."""
+    return {key: "sinusoidal" if value == "waves" else value for key, value in settings.items()}
 
 
 def measured(records: Sequence[Record], figure: str, where: Mapping[str, Any], *, scale: float = 1.0) -> Measured:

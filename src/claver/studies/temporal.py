@@ -38,7 +38,7 @@ class Row:
     label: str
     kind: str
     layers: int = 2
-    start: str = "waves"
+    start: str = "sinusoidal"
     states: list[str] | None = None  # what captions of stills named; everything if None
     paper: float | None = None
 

@@ -50,7 +50,12 @@ class TemporalSettings(Section):
     kind: Temporal = "kmt"
     layers: int | None = Field(default=None, ge=1)  # a third of the image tower's if not given
     frames: int = Field(default=8, ge=2)
-    init: Literal["zero", "random", "waves"] = "zero"
+    init: Literal["zero", "random", "sinusoidal"] = "zero"
+
+    @field_validator("init", mode="before")
+    @classmethod
+    def _renamed(cls, init: Any) -> Any:
+        return "sinusoidal" if init == "waves" else init  # its name until version 0.2
 
 
 class Augment(Section):
