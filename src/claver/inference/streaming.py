@@ -1,0 +1,105 @@
+"""An endless stream of frames, each encoded once: after every frame, the embeddings of a clip that ends with it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from claver.attention.kv_cache import KeyValueCache
+from claver.errors import ClaverError
+from claver.models import Claver
+
+
+@dataclass
+class _Running:
+    """A clip that has begun, under a causal mask: what its frames became, and what later ones need of them."""
+
+    cache: KeyValueCache
+    frames: list[Tensor] = field(default_factory=list)  # [B, E] each
+
+    def restart(self) -> None:
+        self.cache.clear()
+        self.frames.clear()
+
+
+class StreamEncoder:
+    """Frame embeddings of the clip that ends with the newest frame, of B streams that go in step.
+
+    With a causal temporal tower (KMCTA, and mean pooling) every frame costs one step against cached keys and values.
+    Two clips of T frames run at a time, begun T/2 frames apart; the longer one answers. So the answer is, at any
+    moment, exactly that of an offline clip of the last T/2 + 1 to T frames (in the beginning, of all there are), whose
+    time embeddings are the first of T. A tower that looks ahead is computed anew over the image tokens of the last T
+    frames, which are kept: exact as well, and dearer. The image tower runs once per frame in either case.
+
+    Attributes:
+        window: T.
+        seen: frames until now.
+    """
+
+    def __init__(self, model: Claver, window: int | None = None) -> None:
+        """Begin with no frame.
+
+        Args:
+            model: of any temporal kind.
+            window: T; the model's own number of frames if None.
+
+        Raises:
+            ClaverError: a window of less than one frame.
+        """
+        self.model = model
+        self.window = model.config.temporal.frames if window is None else window
+        if self.window < 1:
+            raise ClaverError(f"a window has at least 1 frame, not {self.window}")
+        self.seen = 0
+        self._clips = [_Running(KeyValueCache(self.window)) for _ in range(2 if self.window > 1 else 1)]
+        self._tokens: deque[Tensor] = deque(maxlen=self.window)
+
+    @torch.inference_mode()
+    def push(self, pixels_BCHW: Tensor) -> Tensor:
+        """Take the next frame of each stream.
+
+        Args:
+            pixels_BCHW: normalised pixels, on the model's device.
+
+        Returns:
+            Frame embeddings of the clip that ends with it [B, k, E], k from 1 to T, in float32.
+        """
+        return self.push_tokens(self.model.image_tokens(pixels_BCHW[:, None]))
+
+    @torch.inference_mode()
+    def push_tokens(self, tokens_B1ND: Tensor) -> Tensor:
+        """The same from the image tokens of the frames."""
+        embeddings = self._step(tokens_B1ND) if self.model.temporal.is_causal else self._again(tokens_B1ND)
+        self.seen += 1
+        return embeddings
+
+    def _step(self, tokens_B1ND: Tensor) -> Tensor:
+        """The frame goes into both clips; the second begins half a window after the first."""
+        for clip in self._clips:
+            if len(clip.frames) == self.window:
+                clip.restart()
+        running = [clip for number, clip in enumerate(self._clips) if self.seen >= number * (self.window // 2)]
+        for clip in running:
+            read = self.model.temporal.step(tokens_B1ND, clip.cache)
+            clip.frames.append(self.model.readout(read)[:, 0].float())
+        return torch.stack(max((clip.frames for clip in running), key=len), dim=1)
+
+    def _again(self, tokens_B1ND: Tensor) -> Tensor:
+        self._tokens.append(tokens_B1ND)
+        return self.model.encode_tokens(torch.cat(list(self._tokens), dim=1)).float()
+
+    def reset(self) -> None:
+        """Forget all frames, as after a cut."""
+        self.seen = 0
+        self._tokens.clear()
+        for clip in self._clips:
+            clip.restart()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of caches and tokens that is taken now."""
+        caches = sum(clip.cache.nbytes for clip in self._clips)
+        return caches + sum(tokens.nbytes for tokens in self._tokens)
