@@ -132,10 +132,10 @@ def test_plan_jumps_only_where_it_is_exact_and_pays() -> None:
     key[[0, 20, 40]] = True
     rank = np.arange(60)
     rank[[20, 21]] = [21, 20]  # packet 21 is shown before the key frame 20: it needs the frames before
-    assert decoding.plan([50, 5], key, rank) == [decoding.Segment(0, [5]), decoding.Segment(40, [50])]
-    assert decoding.plan([18, 25], key, rank) == [decoding.Segment(0, [18, 25])]
-    assert decoding.plan([21], key, rank) == [decoding.Segment(0, [21])]
-    assert decoding.plan([22], key, rank) == [decoding.Segment(20, [22])]
+    assert decoding.plan([50, 5], key, rank) == [decoding.Segment(0, [5], 5), decoding.Segment(40, [50], 50)]
+    assert decoding.plan([18, 25], key, rank) == [decoding.Segment(0, [18, 25], 25)]
+    assert decoding.plan([21], key, rank) == [decoding.Segment(0, [21], 21)]
+    assert decoding.plan([22], key, rank) == [decoding.Segment(20, [22], 22)]
 
 
 def test_times_start_at_zero_whatever_the_container_says(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Videos written for the tests, and the reference reader: PyAV decoding everything, in its simplest form."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,21 @@ def decode_all(source: Any) -> list[tuple[float | None, Picture]]:
     with av.open(source, metadata_errors="ignore") as container:
         stream = container.streams.best("video")
         stream.codec_context.thread_count = 1  # with more, damaged parts of H.264 show what was in memory before
-        try:
-            for packet in container.demux(stream):
-                try:
-                    decoded = packet.decode()
-                except (av.FFmpegError, ValueError):
-                    continue
-                frames += [(frame.time, _shown(frame, stream)) for frame in decoded]
-        except av.FFmpegError:
-            pass
+        for packet in _packets(container, stream):
+            try:
+                decoded = packet.decode() if packet is not None else stream.codec_context.decode(None)
+            except (av.FFmpegError, ValueError):
+                continue
+            frames += [(frame.time, _shown(frame, stream)) for frame in decoded]
     return frames
+
+
+def _packets(container: Any, stream: Any) -> Iterator[Any]:
+    """With an empty one at the end, or None at an error: the decoder is to give what it holds back, as players do."""
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError:
+        yield None
 
 
 def decode_some(path: Path, indices: Iterable[int]) -> tuple[int, dict[int, Picture]]:
@@ -51,7 +56,8 @@ def _shown(frame: Any, stream: Any) -> Picture:
     """With square pixels, each moved to where the display matrix sends it, signs only: a quarter turn, a mirror image,
     or both."""
     aspect = float(stream.sample_aspect_ratio or 1)
-    width = frame.width if 0.98 <= aspect <= 1.02 else round(frame.width * aspect)
+    square = 0.98 <= aspect <= 1.02 or not 0.25 <= aspect <= 4
+    width = frame.width if square else round(frame.width * aspect)
     picture = frame.to_ndarray(format="rgb24", width=width)
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:

@@ -1,6 +1,8 @@
 """Video: chosen frames read exactly and fast, sampling in time, and the way from pixels to the model's input."""
 
 from claver.video.damage import Damage
+from claver.video.iterating import FrameIterator, TimedFrame
+from claver.video.live import iterate_stream
 from claver.video.reader import DamagedVideoError, VideoInfo, VideoReader
 from claver.video.sampling import clip_indices, dense_indices, indices_at, sparse_indices, view_indices
 from claver.video.source import Source
@@ -10,9 +12,11 @@ from claver.video.views import SampledFrames, VideoLike, VideoViews, load_views,
 __all__ = [
     "Damage",
     "DamagedVideoError",
+    "FrameIterator",
     "Preprocess",
     "SampledFrames",
     "Source",
+    "TimedFrame",
     "VideoInfo",
     "VideoLike",
     "VideoReader",
@@ -21,6 +25,7 @@ __all__ = [
     "clip_indices",
     "dense_indices",
     "indices_at",
+    "iterate_stream",
     "load_views",
     "normalize",
     "read_video",

@@ -12,7 +12,7 @@ Ints = npt.NDArray[np.int64]
 # The boxes of one level; no writer makes more, but for fragments, which have no such tables.
 MOST_BOXES = 10_000
 CONTAINERS = (b"mdia", b"minf", b"stbl")  # each in the one before
-TABLES = (b"tkhd", b"stsz", b"ctts")
+TABLES = (b"tkhd", b"stsz", b"stts", b"ctts")
 
 
 class Readable(Protocol):
@@ -23,6 +23,10 @@ class Readable(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes."""
+
+
+class ContradictionError(Exception):
+    """The tables of a track do not fit together: one of them is damaged. Never reaches the user."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,15 @@ class _Box:
 
 
 def samples(stream: Readable, track: int, count: int) -> Samples | None:
-    """The tables of the track with this number; None where they are absent, of another kind, or not `count` long."""
+    """The tables of the track with this number; None where they are absent, of another kind, or not `count` long.
+
+    Raises `ContradictionError` where they count different numbers of samples, which FFmpeg does not mind.
+    """
     for movie in _boxes(stream, _Box(b"", 0, stream.seek(0, 2))):
         for trak in _boxes(stream, movie) if movie.kind == b"moov" else ():
             tables = dict(_tables(stream, trak)) if trak.kind == b"trak" else {}
             if _track_number(tables.get(b"tkhd", b"")) == track and b"stsz" in tables:
-                return _samples(tables[b"stsz"], tables.get(b"ctts"), count)
+                return _samples(tables, count)
     return None
 
 
@@ -82,15 +89,18 @@ def _track_number(header: bytes) -> int:
     return int.from_bytes(header[place : place + 4], "big")
 
 
-def _samples(sizes: bytes, offsets: bytes | None, count: int) -> Samples | None:
-    if int.from_bytes(sizes[8:12], "big") != count:
-        return None
+def _samples(tables: dict[bytes, bytes], count: int) -> Samples | None:
+    sizes, listed = tables[b"stsz"], int.from_bytes(tables[b"stsz"][8:12], "big")
+    steps, offsets = (_pairs(tables[kind]) if kind in tables else None for kind in (b"stts", b"ctts"))
+    for runs in (steps, offsets):
+        if runs is not None and ((runs[:, 0] < 0).any() or runs[:, 0].sum() != listed):
+            raise ContradictionError
     each = int.from_bytes(sizes[4:8], "big")
     sizes_N = np.full(count, each) if each else np.frombuffer(sizes[12 : 12 + 4 * count], dtype=">u4").astype(np.int64)
-    runs = np.zeros((0, 2), dtype=np.int64) if offsets is None else _pairs(offsets)
-    if len(sizes_N) != count or (runs[:, 0] < 0).any() or runs[:, 0].sum() != (0 if offsets is None else count):
+    if listed != count or len(sizes_N) != count:
         return None
-    return Samples(sizes_N, runs[:, 1].repeat(runs[:, 0]) if len(runs) else np.zeros(count, dtype=np.int64))
+    none = np.zeros(count, dtype=np.int64)
+    return Samples(sizes_N, none if offsets is None else offsets[:, 1].repeat(offsets[:, 0]))
 
 
 def _pairs(offsets: bytes) -> Ints:

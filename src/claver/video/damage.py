@@ -2,6 +2,7 @@
 
 import sys
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -9,9 +10,13 @@ from typing import Any, Literal
 
 from claver.errors import ClaverError
 from claver.video.ffmpeg_log import Messages, collected_errors
+from claver.video.times import MAX_REORDER
 
 # Streams that are cut out of a broadcast begin anywhere; what comes before their first key frame is not missed.
 JOINED_ANYWHERE = ("mpegts", "mpeg", "h264", "hevc", "mpegvideo")
+
+# A frame leaves the decoder within this many packets after its own; twice what codecs may hold back.
+REACH = 2 * MAX_REORDER
 
 # Packets from the mark that a splice leaves to the key frame with which the next stream begins, at most.
 SPLICE = 3
@@ -135,7 +140,11 @@ class Signs:
         bad = [(at, frame.packet) for at, frame in enumerate(self._frames) if _inherits(frame.packet, at, keys, faults)]
         return frozenset(position if by_position else packet for position, packet in bad)
 
-    def lost(self) -> list[int]:
+    def first_fault(self) -> str:
+        """The first of the faults in words; empty when there is none."""
+        return next((f"in packet {packet}: {cause}" for packet, cause in sorted(self.faults.items())), "")
+
+    def lost(self) -> Sequence[int]:
         """The faulty packets that gave no frame, but for those before the first key frame of a stream cut anywhere."""
         shown = {frame.packet for frame in self._frames}
         begin = min((frame.packet for frame in self._frames if frame.key), default=0) if self.joined else 0
@@ -156,6 +165,70 @@ class Signs:
         self.faults.setdefault(packet, sys.intern(_tidy(message)))  # of millions that are the same, one is kept
 
 
+@dataclass
+class PassingSigns(Signs):
+    """The signs of a decode of any length, in bounded memory: each frame is judged soon after it was delivered."""
+
+    _keys: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REACH))
+    _shown: deque[int] = field(default_factory=lambda: deque(maxlen=2 * REACH))
+    _first: str = ""
+    _begin: int | None = None  # the packet of the first key frame
+    _past: int | None = None  # the last faulty packet of those that are long past
+    _delivered: int = 0
+    _lost: int = 0
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a mark still waits for what follows it, to be a fault or the sign of a splice."""
+        return self._marked is not None
+
+    def place(self, frame: Any) -> tuple[int, int]:
+        """Of the frame delivered last, its packet and its position, by which `inherits` knows it."""
+        return self._shown[-1], self._delivered - 1
+
+    def inherits(self, packet: int, position: int) -> bool:
+        """Whether there was a fault since the last key frame from which a frame decodes."""
+        faults = sorted(self.faults) if self._past is None else [self._past, *sorted(self.faults)]
+        return bool(faults) and _inherits(packet, position, sorted(self._keys), faults)
+
+    def deliver(self, frame: Any) -> None:
+        """Note a frame that was decoded, and settle the faults of packets that are long past."""
+        super().deliver(frame)
+        delivered = self._frames.pop()
+        self._shown.append(delivered.packet)
+        if delivered.key:
+            self._keys.append((delivered.packet, self._delivered))
+            if self._begin is None and self.joined:
+                self._lost = 0
+            self._begin = delivered.packet if self._begin is None else min(self._begin, delivered.packet)
+        self._delivered += 1
+        self._settle()
+
+    def first_fault(self) -> str:
+        """As for `Signs`, also when it is long past."""
+        return self._first
+
+    def lost(self) -> Sequence[int]:
+        """As many as the faulty packets that gave no frame; which they were is forgotten."""
+        return range(self._lost + sum(map(self._gave_nothing, self.faults)))
+
+    def _note(self, packet: int, message: str) -> None:
+        super()._note(packet, message)
+        self._first = self._first or super().first_fault()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Forget the faults of packets whose frames would be there; the last tells of a fault since a key frame."""
+        for fault in sorted(fault for fault in self.faults if fault < self.packets - REACH):
+            self._lost += self._gave_nothing(fault)
+            self._past = fault
+            del self.faults[fault]
+
+    def _gave_nothing(self, packet: int) -> bool:
+        begun = not self.joined or self._begin is None or self._begin <= packet
+        return begun and packet < self.packets and packet not in self._shown
+
+
 def judge(signs: Signs, share: float, ending: Ending | None, complaint: str = "", *, whole: bool) -> Damage | None:
     """What is to be told of an answer; None when nothing is known to be wrong.
 
@@ -167,7 +240,7 @@ def judge(signs: Signs, share: float, ending: Ending | None, complaint: str = ""
         whole: the decode went to the end, and its frames were counted: those that are missing put others out of place.
     """
     lost = signs.lost() if whole else []
-    causes = [f"in packet {packet}: {cause}" for packet, cause in sorted(signs.faults.items())[:1] if share]
+    causes = [signs.first_fault()] if share else []
     causes += [ending.cause] if ending else []
     causes += [f"{len(lost)} of its {signs.packets} packets give no frame"] if lost else []
     gap = signs.gap or complaint

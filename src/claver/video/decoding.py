@@ -5,14 +5,13 @@ Frames are recognised by the number of their packet (see `tagged_packets`), neve
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
 
 from claver.video.damage import Signs
 from claver.video.library import decode
-from claver.video.listing import Recorder
 from claver.video.packets import Bools, Ints, tagged_packets
 from claver.video.source import MAX_PIXELS
 
@@ -21,10 +20,22 @@ WORTH_A_JUMP = 8
 # Decoders that can be told to pass over a frame without disturbing the next. (MPEG-4 Part 2 in AVI packs two frames
 # in a packet, and loses track.)
 SKIPPING_DECODERS = ("h264", "hevc")
-# Decoders that make other pixels of a damaged file at each reading, unless they have one thread.
-ONE_THREAD_DECODERS = ("ffv1",)
+# Decoders that make other pixels of a damaged file at each reading, unless they have one thread; with more, MPEG-4
+# gives concealed frames without the error that it met.
+ONE_THREAD_DECODERS = ("ffv1", "mpeg4")
 
 Since = Callable[[int], Iterator[tuple[int, Any]]]
+
+
+class Notes(Protocol):
+    """What is written down of the packets of a plain decode as they go by."""
+
+    @property
+    def beside(self) -> Callable[[Any], None] | None:
+        """Takes the packets of other tracks; None where they are not asked for."""
+
+    def passing(self, packets: Iterator[tuple[Any, int]]) -> Iterator[Any]:
+        """The packets, given with the times they had."""
 
 
 class InexactError(Exception):
@@ -37,25 +48,29 @@ class DisorderedError(InexactError):
 
 @dataclass
 class Segment:
-    """Packets `start` (a key frame, or 0) to the last of `wanted` are fed; frames of `wanted` are taken."""
+    """Packets `start` (a key frame, or 0) to `last`, the highest of `wanted`, are fed; frames of `wanted` are taken."""
 
     start: int
     wanted: list[int]
+    last: int
 
 
 def plan(wanted: Iterable[int], key: Bools, rank: Ints) -> list[Segment]:
     """Split packet numbers into segments, starting each at the last key frame from which it decodes exactly.
 
+    The segments and what is wanted of them are in the order in which the frames are shown.
+
     `key` [P] marks key frames, `rank` [P] is each packet's place in presentation order, -1 for a packet not shown.
     """
     segments: list[Segment] = []
     keys = np.flatnonzero(key & (rank >= 0))
-    for packet in sorted(wanted):
+    for packet in sorted(wanted, key=lambda packet: int(rank[packet])):
         start = _entry(packet, keys, rank)
-        if segments and start < segments[-1].wanted[-1] + WORTH_A_JUMP:
+        if segments and start < segments[-1].last + WORTH_A_JUMP:
             segments[-1].wanted.append(packet)
+            segments[-1].last = max(segments[-1].last, packet)
         else:
-            segments.append(Segment(start, [packet]))
+            segments.append(Segment(start, [packet], packet))
     return segments
 
 
@@ -70,9 +85,9 @@ def _entry(packet: int, keys: Ints, rank: Ints) -> int:
 def decode_sparse(context: Any, since: Since, segments: Sequence[Segment], rank: Ints) -> Iterator[Any]:
     """Decode the segments, not spending time on unwanted frames that no other frame refers to.
 
-    Yields the wanted frames, in no particular order. `since(number)` gives packets with their numbers, from that number
-    or one before; `rank` [P] is as for `plan`. Raises `InexactError` at any sign that the pixels might differ from
-    those of a full decode.
+    Yields the wanted frames in the order of the segments. `since(number)` gives packets with their numbers, from that
+    number or one before; `rank` [P] is as for `plan`. Raises `InexactError` at any sign that the pixels might differ
+    from those of a full decode.
     """
     for segment in segments:
         missing = set(segment.wanted)
@@ -99,11 +114,11 @@ def in_order(frames: Iterator[Any], rank: Ints) -> Iterator[Any]:
 
 
 def _decode_segment(context: Any, numbered: Iterator[tuple[int, Any]], segment: Segment) -> Iterator[Any]:
-    wanted, last = frozenset(segment.wanted), segment.wanted[-1]
+    wanted = frozenset(segment.wanted)
     entered = segment.start == 0
     if context.is_open:
         context.flush_buffers()
-    for frame in _feed(context, numbered, segment.start, wanted, last):
+    for frame in _feed(context, numbered, segment.start, wanted, segment.last):
         # A packet that is only called a key frame would give pictures made of missing references.
         entered = entered or (frame.pts == segment.start and frame.key_frame)
         if frame.pts in wanted and not entered:
@@ -150,21 +165,27 @@ def sparse_context(stream: Any, threads: int) -> Any:
     return context
 
 
-def decode_plainly(container: Any, stream: Any, signs: Signs, recorder: Recorder) -> Iterator[Any]:
+def decode_plainly(container: Any, stream: Any, signs: Signs, notes: Notes) -> Iterator[Any]:
     """Every frame a plain full decode delivers, in its order; damaged packets are passed over, damage is concealed.
 
     One thread: with more, FFmpeg's H.264 decoder leaves what was in memory before in the place of damaged parts.
-    What goes wrong is noted in `signs`, the packets in `recorder`.
+    What goes wrong is noted in `signs`, the packets in `notes`.
     """
-    context = stream.codec_context
-    context.thread_count = 1
-    # The checksums of pictures that some encoders write are compared, and the frames delivered as without.
-    checked = {"err_detect": "crccheck"} if context.name == "hevc" else {}
-    context.options = {"max_pixels": str(MAX_PIXELS), **checked}
+    context = _plain_context(stream)
     signs.demuxer = container.format.name
-    for packet in _until_error(recorder.passing(tagged_packets(container, stream, recorder.beside)), signs):
+    for packet in _until_error(notes.passing(tagged_packets(container, stream, notes.beside)), signs):
         yield from _tolerant(context, packet, signs)
     yield from _tolerant(context, None, signs)
+
+
+def _plain_context(stream: Any) -> Any:
+    context = stream.codec_context
+    if not context.is_open:
+        context.thread_count = 1
+        # The checksums of pictures that some encoders write are compared, and the frames delivered as without.
+        checked = {"err_detect": "crccheck"} if context.name == "hevc" else {}
+        context.options = {"max_pixels": str(MAX_PIXELS), **checked}
+    return context
 
 
 def _until_error(packets: Iterator[Any], signs: Signs) -> Iterator[Any]:

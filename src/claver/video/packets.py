@@ -108,17 +108,24 @@ def video_stream(media: Media, container: Any) -> Any:
 
     Raises `VideoError` when there is none, or when it lists more packets than the file has bytes, or than are read.
     """
-    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
-    moving = [stream for stream in streams if not stream.disposition & STILLS]
-    if not moving:
+    best = moving_stream(container)
+    if best is None:
         raise media.error("it has no video stream that can be decoded; give a file with pictures, not sound alone")
-    best = container.streams.best("video")
-    if best is None or best.index not in [stream.index for stream in moving]:
-        best = max(moving, key=lambda each: (bool(each.disposition & Disposition.default), each.width * each.height))
     listed, size = len(best.index_entries), media.size()
     if listed > min(size, MAX_PACKETS):
         raise media.error(f"it lists {listed:,} packets in {size:,} bytes; it is damaged, or meant to fill memory")
     return best
+
+
+def moving_stream(container: Any) -> Any | None:
+    """FFmpeg's best stream of a container, or the default or largest one where that is a still; None without any."""
+    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+    moving = [stream for stream in streams if not stream.disposition & STILLS]
+    best = container.streams.best("video")
+    if best is not None and best.index in [stream.index for stream in moving]:
+        return best
+    default = [stream for stream in moving if stream.disposition & Disposition.default]
+    return max(default or moving, key=lambda each: each.width * each.height, default=None)
 
 
 def tagged_packets(

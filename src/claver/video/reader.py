@@ -17,10 +17,12 @@ from claver.video.ending import early_end
 from claver.video.feed import PacketFeed, UnseekableError
 from claver.video.ffmpeg_log import ErrorCount, collected_errors
 from claver.video.gathering import Gathering, Prepare
+from claver.video.iterating import FrameIterator, Pace
 from claver.video.library import to_rgb
 from claver.video.listing import Recorder, list_packets
 from claver.video.orientation import Orientation, shown_width
 from claver.video.packets import FrameTable, PacketTable, video_stream
+from claver.video.sequence import ListedFile
 from claver.video.source import Media, Source
 
 # Frames decoded to count them are kept (as YUV) up to this size: the whole of a small AVI clip.
@@ -175,6 +177,42 @@ class VideoReader:
         used = [tag in bad for tag in self._frames.tags[chosen].tolist()]
         return judge(self._signs, sum(used) / max(len(used), 1), self._ending, self._complaint, whole=self._surveyed)
 
+    def frames(self, *, fps: float | None = None, start: float = 0.0, stop: float | None = None) -> FrameIterator:
+        """The frames one by one, each with its seconds, holding a few at a time however long the video is.
+
+        With `fps` they are evenly spaced in time: the frame on screen at `start`, at `start` + 1 / fps and so on. A
+        frame on screen for longer is given again each time; `seconds` are its own, those of `info.timestamps`. Pixels
+        are those that `read` gives. Damage is passed over: a frame that does not decode is left out, or the one before
+        it stays on screen, and the iterator's `damage` tells of it. Reading frames meanwhile disturbs nothing.
+
+        Args:
+            fps: frames a second; None for every frame.
+            start: seconds, from which on; entered at a key frame where that is exact.
+            stop: seconds, before which it ends; None for the end of the video.
+
+        Returns:
+            An iterator of `TimedFrame`; closed at its end, or by `close` or a `with` block.
+
+        Raises:
+            ClaverError: a rate that is not above 0, or a time below 0.
+            VideoError: while iterating, when the disk fails, or the file's times and frames are at odds as for `read`.
+        """
+        file = ListedFile(
+            self._media,
+            self._table,
+            self._frames,
+            self.info.timestamps,
+            self.info.duration,
+            self._picture,
+            surveyed=self._surveyed,
+            doubtful=self._doubtful,
+            ending=self._ending,
+            complaint=self._complaint,
+            kept=self._kept,
+            signs=self._signs,
+        )
+        return file.iterate(Pace(fps, start, stop), self._disordered)
+
     def _fill(self, out: Gathering, places: dict[int, list[int]]) -> set[int]:
         """Decode into `out`; returns the tags that no way of decoding delivers."""
         if self._kept is not None:
@@ -194,9 +232,12 @@ class VideoReader:
         try:
             return self._take(self._tagged(frames), out, places)
         except DisorderedError:
-            cause = "its time stamps are not in the order in which its frames are shown"
-            hint = "open it with survey=True to read them in that order"
-            raise DamagedVideoError(self._media.sentence(f"{cause}; {hint}")) from None
+            raise self._disordered() from None
+
+    def _disordered(self) -> DamagedVideoError:
+        cause = "its time stamps are not in the order in which its frames are shown"
+        hint = "open it with survey=True to read them in that order"
+        return DamagedVideoError(self._media.sentence(f"{cause}; {hint}"))
 
     def _fill_sparsely(self, out: Gathering, places: dict[int, list[int]]) -> set[int]:
         with ErrorCount() as errors:
