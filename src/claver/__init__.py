@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from claver.attention import KroneckerMask, kronecker_attention
     from claver.evaluation import evaluate
     from claver.inference.encoder import VideoEmbedding, VideoEncoder, Views
+    from claver.inference.live import LiveRecognizer, Moment
     from claver.inference.prediction import Prediction
     from claver.inference.recognizer import Recognizer
     from claver.models import Claver, ClaverConfig, load
@@ -27,6 +28,8 @@ _HOME = {
     "Claver": "claver.models",
     "ClaverConfig": "claver.models",
     "KroneckerMask": "claver.attention",
+    "LiveRecognizer": "claver.inference.live",
+    "Moment": "claver.inference.live",
     "Prediction": "claver.inference.prediction",
     "Recognizer": "claver.inference.recognizer",
     "TextBank": "claver.text.text_bank",
@@ -45,6 +48,8 @@ __all__ = [
     "ClaverConfig",
     "ClaverError",
     "KroneckerMask",
+    "LiveRecognizer",
+    "Moment",
     "Prediction",
     "Recognizer",
     "TextBank",

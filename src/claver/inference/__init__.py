@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
+    from claver.inference.live import LiveRecognizer, Moment
     from claver.inference.prediction import Answer, Prediction
     from claver.inference.recognizer import Recognizer
 
 _HOME = {
     "Answer": "prediction",
     "Failure": "encoder",
+    "LiveRecognizer": "live",
+    "Moment": "live",
     "Prediction": "prediction",
     "Recognizer": "recognizer",
     "VideoEmbedding": "encoder",
@@ -21,7 +24,17 @@ _HOME = {
     "Views": "encoder",
 }
 
-__all__ = ["Answer", "Failure", "Prediction", "Recognizer", "VideoEmbedding", "VideoEncoder", "Views"]
+__all__ = [
+    "Answer",
+    "Failure",
+    "LiveRecognizer",
+    "Moment",
+    "Prediction",
+    "Recognizer",
+    "VideoEmbedding",
+    "VideoEncoder",
+    "Views",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -59,10 +59,7 @@ class Prediction:
         Raises:
             ClaverError: k below 1.
         """
-        if k < 1:
-            raise ClaverError(f"top needs a number of at least 1, not {k}")
-        order = np.argsort(-self.scores, kind="stable")[:k]
-        return [Answer(self.actions[c], float(self.probabilities[c]), float(self.scores[c])) for c in order]
+        return rank_answers(self.actions, self.scores, self.probabilities, k)
 
     @property
     def action(self) -> str:
@@ -112,6 +109,20 @@ class Prediction:
         lines = [f"{answer.probability:6.1%}  {answer.action}" for answer in self.top()]
         marked = [] if self.damaged is None else [f"damaged: {self.damaged}"]
         return "\n".join([self.source, *marked, *lines])
+
+
+def rank_answers(
+    actions: Sequence[str], scores: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32], k: int
+) -> list[Answer]:
+    """The k best of C actions, best first; equal scores in the order of the actions.
+
+    Raises:
+        ClaverError: k below 1.
+    """
+    if k < 1:
+        raise ClaverError(f"top needs a number of at least 1, not {k}")
+    order = np.argsort(-scores, kind="stable")[:k]
+    return [Answer(actions[c], float(probabilities[c]), float(scores[c])) for c in order]
 
 
 def percent(share: float) -> str:

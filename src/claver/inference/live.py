@@ -1,0 +1,357 @@
+"""An answer after every frame: from frames that are pushed, or from a file, a camera or a network stream."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from claver.errors import ClaverError, VideoError
+from claver.inference.prediction import Answer, rank_answers
+from claver.inference.recognizer import Recognizer
+from claver.inference.streaming import StreamEncoder
+from claver.log import logger
+from claver.models import Claver
+from claver.text.actions import Actions
+from claver.text.selection import Named
+from claver.video.frames import frames_at
+from claver.video.iterating import TimedFrame
+from claver.video.live_source import LiveSource
+
+Frame = npt.NDArray[np.uint8]
+QUEUED = 4
+"""Frames of a file that are decoded ahead."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The answer after a frame.
+
+    Attributes:
+        seconds: when the frame is shown, from the first frame of the stream on.
+        actions: the C actions that competed.
+        scores: Eq. 10 for each, [C], on the scale of `Prediction.scores`.
+        probabilities: [C], softmax of the scores: what is likely *if* one of the actions is what happens.
+        frames: how many frames the answer is made of, the newest among them.
+        since: seconds of the first of them.
+        seen: frames of the stream that were encoded so far.
+        latency: seconds from the frame's being decoded (or pushed) to this answer.
+        dropped: frames of the stream that were left out so far, since newer ones had come before there was time.
+        stream: which stream, where there are several.
+    """
+
+    seconds: float
+    actions: tuple[str, ...]
+    scores: npt.NDArray[np.float32] = field(repr=False)
+    probabilities: npt.NDArray[np.float32] = field(repr=False)
+    frames: int
+    since: float
+    seen: int
+    latency: float
+    dropped: int = 0
+    stream: int = 0
+
+    def top(self, k: int = 5) -> list[Answer]:
+        """The k best actions, best first; fewer if there are fewer.
+
+        Raises:
+            ClaverError: k below 1.
+        """
+        return rank_answers(self.actions, self.scores, self.probabilities, k)
+
+    @property
+    def action(self) -> str:
+        """The best action."""
+        return self.top(1)[0].action
+
+    def to_dict(self, k: int = 5) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "since": round(self.since, 3),
+            "frames": self.frames,
+            "seen": self.seen,
+            "dropped": self.dropped,
+            "latency": round(self.latency, 4),
+            "top": [answer._asdict() for answer in self.top(k)],
+        }
+
+
+class LiveRecognizer:
+    """Names the action in a stream, after every frame.
+
+        >>> live = claver.LiveRecognizer(model, actions=["falls", "sits down"], fps=4)
+        >>> for moment in live.watch("rtsp://camera/1"): print(moment.seconds, moment.action)
+
+    Each answer is exactly that of an offline clip that ends with the frame (see `StreamEncoder`).
+    """
+
+    def __init__(
+        self,
+        model: Claver | str | Path | Recognizer,
+        actions: str | Path | Sequence[Named] | Mapping[str, Sequence[str]] | Actions | None = None,
+        *,
+        fps: float | None = 4.0,
+        window: int | None = None,
+        streams: int = 1,
+        **settings: Any,
+    ) -> None:
+        """Encode the actions' texts.
+
+        Args:
+            model: a model, what `claver.load` takes, or a `Recognizer`, whose actions are taken.
+            actions: what `Recognizer` takes.
+            fps: frames of a second that are looked at; None for every frame.
+            window: T, frames that an answer is made of at most; the model's own number if None.
+            streams: how many streams there are, whose newest frames are encoded as one batch.
+            settings: of `Recognizer`, such as `texts`.
+
+        Raises:
+            ClaverError: as `Recognizer`, or a rate, window or number of streams that is none.
+        """
+        if fps is not None and not 0 < fps < float("inf"):
+            raise ClaverError(f"fps is a number of frames per second above 0, or None for every frame, not {fps}")
+        if streams < 1:
+            raise ClaverError(f"streams must be at least 1, not {streams}")
+        given = isinstance(model, Recognizer)
+        if given and (actions is not None or settings):
+            raise ClaverError("a Recognizer has its actions already; give a model, or a Recognizer alone")
+        self.recognizer = model if isinstance(model, Recognizer) else Recognizer(model, actions, **settings)
+        self.fps = fps
+        self.streams = [_Stream(StreamEncoder(self.recognizer.model, window)) for _ in range(streams)]
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The actions that compete."""
+        return self.recognizer.actions
+
+    @property
+    def window(self) -> int:
+        """T."""
+        return self.streams[0].encoder.window
+
+    def push(self, frame: Frame, seconds: float) -> Moment:
+        """Take the next frame of the (first) stream.
+
+        A frame that comes sooner than `fps` asks for is not looked at: the answer is the one before.
+
+        Args:
+            frame: RGB, uint8 [H, W, 3].
+            seconds: when it is shown; not before the frame pushed last.
+
+        Raises:
+            ClaverError: a time before the last one's.
+            VideoError: no such frame, or scores that are not finite.
+        """
+        return self.push_all([(frame, seconds)])[0]
+
+    def push_all(self, frames: Sequence[tuple[Frame, float] | None]) -> list[Moment]:
+        """Take the next frame of every stream that has one, with its seconds, as one batch of the image tower.
+
+        Args:
+            frames: of each stream in their order, None for a stream without a new frame.
+
+        Returns:
+            The answers of the streams that had a frame.
+
+        Raises:
+            ClaverError: other streams than there are, or a time before the last one's.
+            VideoError: no such frame, or scores that are not finite.
+        """
+        began = time.perf_counter()
+        if len(frames) != len(self.streams):
+            raise ClaverError(f"there are {len(self.streams)} streams, but frames of {len(frames)} were given")
+        given = [(number, *one) for number, one in enumerate(frames) if one is not None]
+        due = [(number, frame, at) for number, frame, at in given if self._is_due(number, at)]
+        if due:
+            tokens = self._tokens([frame for _, frame, _ in due])
+            for (number, _, at), own in zip(due, tokens, strict=True):
+                self._answer(number, at, own[None], began)
+        return [self._last(number) for number, _, _ in given]
+
+    def _is_due(self, number: int, seconds: float) -> bool:
+        stream = self.streams[number]
+        if stream.times and seconds < stream.times[-1]:
+            last = stream.times[-1]
+            raise ClaverError(f"a frame of {seconds:g} s cannot follow one of {last:g} s; reset() begins anew")
+        # A tenth of the spacing: frames that are evenly spaced already must not be missed by a rounding.
+        return not stream.times or self.fps is None or seconds >= stream.times[-1] + 0.9 / self.fps
+
+    @torch.inference_mode()
+    def _tokens(self, frames: Sequence[Frame]) -> Tensor:
+        """Image tokens of one frame of each of some streams [B, 1, N, D]."""
+        encoder = self.recognizer.encoder
+        rgb = [frames_at([frame], np.zeros(1, dtype=np.int64)) for frame in frames]
+        views = torch.cat([encoder.preprocess.crop(np.asarray(one)).transpose(0, 1) for one in rgb])  # [B, 1, 3, h, w]
+        return self.recognizer.model.image_tokens(encoder.normalized(views))
+
+    @torch.inference_mode()
+    def _answer(self, number: int, seconds: float, tokens_11ND: Tensor, began: float) -> None:
+        stream, model = self.streams[number], self.recognizer.model
+        frames_1TE = stream.encoder.push_tokens(tokens_11ND)
+        scores = self.recognizer.bank.scores(frames_1TE, model.scale, model.config.aggregate)
+        if not bool(scores.isfinite().all()):
+            raise VideoError(f"frame at {seconds:g} s: the model gives non-finite scores for it")
+        shares = scores.softmax(0) if model.config.aggregate == "paper" else scores / scores.sum()
+        stream.times.append(seconds)
+        count = frames_1TE.shape[1]
+        stream.last = Moment(
+            seconds,
+            self.actions,
+            scores.float().cpu().numpy(),
+            shares.float().cpu().numpy(),
+            frames=count,
+            since=stream.times[-count],
+            seen=stream.encoder.seen,
+            latency=time.perf_counter() - began,
+            dropped=stream.dropped,
+            stream=number,
+        )
+
+    def _last(self, number: int) -> Moment:
+        last = self.streams[number].last
+        assert last is not None
+        return last
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        for stream in self.streams:
+            stream.reset()
+
+    def watch(self, *sources: str | Path | int, reconnect: bool = True, newest: bool | None = None) -> Iterator[Moment]:
+        """The answers for what comes from one source for each stream, until all have ended.
+
+        Args:
+            sources: files, numbers of cameras, `/dev/video0`, addresses (rtsp, http, tcp, udp, …), `-` for standard
+                input. An address is opened because it is given here; nothing else is.
+            reconnect: open a camera or an address again when it is lost; seconds go on, and it is logged once.
+            newest: whether the newest frame wins when answers take longer than frames, the others being dropped and
+                counted; of cameras and addresses if None, while every frame of a file gets an answer.
+
+        Raises:
+            VideoError: a source that cannot be opened, or none of several any more.
+            ClaverError: another number of sources than of streams.
+        """
+        if len(sources) != len(self.streams):
+            raise ClaverError(f"there are {len(self.streams)} streams, but {len(sources)} sources were given")
+        self.reset()
+        with closing(_Feeds([LiveSource.parse(source) for source in sources], self.fps, reconnect, newest)) as feeds:
+            while (arrived := feeds.take()) is not None:
+                for stream, dropped in zip(self.streams, feeds.dropped, strict=True):
+                    stream.dropped = dropped
+                pushed = [None if one is None else (one.frame.pixels, one.frame.seconds) for one in arrived]
+                waited = max(time.perf_counter() - one.at for one in arrived if one is not None)
+                for moment in self.push_all(pushed):
+                    yield _later(moment, waited)
+
+
+def _later(moment: Moment, seconds: float) -> Moment:
+    """The moment with the time that its frame waited for its turn."""
+    return Moment(**{**vars(moment), "latency": moment.latency + seconds})
+
+
+@dataclass
+class _Stream:
+    encoder: StreamEncoder
+    times: deque[float] = field(default_factory=deque)
+    last: Moment | None = None
+    dropped: int = 0
+
+    def __post_init__(self) -> None:
+        self.times = deque(maxlen=self.encoder.window)
+
+    def reset(self) -> None:
+        self.encoder.reset()
+        self.times.clear()
+        self.last, self.dropped = None, 0
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    """A frame, and when it was decoded."""
+
+    frame: TimedFrame
+    at: float
+
+
+class _Feeds:
+    """Threads that decode, one for each source; the model takes what is there."""
+
+    def __init__(self, sources: Sequence[LiveSource], fps: float | None, reconnect: bool, newest: bool | None) -> None:
+        self._changed, self._stop = threading.Condition(), threading.Event()
+        self._queues: list[deque[_Arrived]] = [deque() for _ in sources]
+        self._ended = [False] * len(sources)
+        self._errors: list[Exception] = []
+        self.dropped = [0] * len(sources)
+        self._newest = [source.is_live if newest is None else newest for source in sources]
+        self._threads = [
+            threading.Thread(target=self._run, args=(number, source, fps, reconnect), daemon=True)
+            for number, source in enumerate(sources)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def take(self) -> list[_Arrived | None] | None:
+        """The next frame of each stream that has one, at least one; None when all have ended.
+
+        Raises:
+            VideoError: a source failed.
+        """
+        with self._changed:
+            while not any(self._queues):
+                if self._errors:
+                    raise self._errors[0]
+                if all(self._ended):
+                    return None
+                self._changed.wait(0.2)  # bounded, so that Ctrl-C is heard
+            taken = [queue.popleft() if queue else None for queue in self._queues]
+            self._changed.notify_all()
+            return taken
+
+    def close(self) -> None:
+        """End the threads; one that waits for a silent network ends with its time limit."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=2)
+
+    def _run(self, number: int, source: LiveSource, fps: float | None, reconnect: bool) -> None:
+        def lost(why: str) -> None:
+            logger.warning("%s is lost (%s); it is tried again", source.name, why.rstrip("."))
+
+        try:
+            with closing(source.lasting(fps, reconnect=reconnect, on_lost=lost, stopped=self._stop.wait)) as frames:  # type: ignore[type-var]
+                for frame in frames:
+                    if not self._put(number, _Arrived(frame, time.perf_counter())):
+                        return
+        except Exception as error:
+            with self._changed:
+                self._errors.append(error if isinstance(error, ClaverError) else VideoError(f"{source.name}: {error}"))
+        finally:
+            with self._changed:
+                self._ended[number] = True
+                self._changed.notify_all()
+
+    def _put(self, number: int, arrived: _Arrived) -> bool:
+        """Whether there is still somebody to take frames."""
+        queue = self._queues[number]
+        with self._changed:
+            while not self._newest[number] and len(queue) >= QUEUED and not self._stop.is_set():
+                self._changed.wait(0.2)
+            if self._newest[number] and queue:
+                queue.clear()
+                self.dropped[number] += 1
+            queue.append(arrived)
+            self._changed.notify_all()
+        return not self._stop.is_set()

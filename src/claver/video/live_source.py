@@ -1,0 +1,173 @@
+"""Where live frames come from: a file, a camera, an address, standard input; opened, and opened again when lost."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+
+from claver.errors import VideoError, in_short
+from claver.video.iterating import TimedFrame
+from claver.video.live import iterate_stream
+from claver.video.reader import VideoReader
+from claver.video.source import LISTS, MAX_PIXELS
+
+Kind = Literal["file", "camera", "network", "stdin"]
+OPEN_SECONDS, SILENT_SECONDS = 10.0, 10.0
+"""How long an address may take to answer, and a stream to send nothing, before it counts as lost."""
+FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+"""Seconds until a lost stream is tried again, doubled each time up to the longest."""
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://", re.I)
+# What FFmpeg may open for an address that was typed, by its scheme: never a file of this machine.
+_PROTOCOLS = {
+    "rtsp": "rtsp,rtp,udp,tcp,tls",
+    "rtsps": "rtsp,rtsps,rtp,udp,tcp,tls",
+    "http": "http,https,tcp,tls,crypto,httpproxy",
+    "https": "http,https,tcp,tls,crypto,httpproxy",
+    "tcp": "tcp",
+    "udp": "udp",
+    "rtp": "rtp,udp",
+    "srt": "srt",
+    "rtmp": "rtmp,tcp",
+}
+
+
+@dataclass(frozen=True)
+class LiveSource:
+    """A source that a person named.
+
+    Attributes:
+        name: as it was written.
+        kind: what it is.
+        target: the file, device or address.
+    """
+
+    name: str
+    kind: Kind
+    target: str
+
+    @classmethod
+    def parse(cls, source: str | Path | int) -> LiveSource:
+        """From a path, `0` or another number of a camera, `/dev/video0`, an address, or `-` for standard input.
+
+        Raises:
+            VideoError: an address of a kind that is not read, or no such file.
+        """
+        name = str(source)
+        if name == "-":
+            return cls("<stdin>", "stdin", name)
+        if name.isdecimal() and not Path(name).exists():
+            return cls(f"camera {name}", "camera", f"/dev/video{name}")
+        if name.startswith("/dev/video"):
+            return cls(name, "camera", name)
+        if match := _ADDRESS.match(name):
+            if match[1].lower() not in _PROTOCOLS:
+                raise VideoError(f"{in_short(name)}: addresses are read of {', '.join(_PROTOCOLS)}, not {match[1]}.")
+            return cls(name, "network", name)
+        if not Path(name).is_file():
+            raise VideoError(f"{in_short(name)}: there is no such file; give a file, a camera, an address or -.")
+        return cls(name, "file", name)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it goes on whether or not anybody looks: then the newest frame is worth more than all frames."""
+        return self.kind in ("camera", "network")
+
+    def frames(self, fps: float | None) -> Iterator[TimedFrame]:
+        """Its frames, from one opening of it to its end.
+
+        Args:
+            fps: at most so many in a second, evenly spaced; None for every frame.
+
+        Raises:
+            VideoError: it cannot be opened, is no video, or broke off.
+        """
+        if self.kind == "file":
+            with VideoReader(self.target) as video, video.frames(fps=fps) as frames:
+                yield from frames
+            return
+        container = self._open()
+        try:
+            with iterate_stream(container, fps=fps) as frames:
+                yield from frames
+        finally:
+            container.close()
+
+    def _open(self) -> Any:
+        limits = {"max_pixels": str(MAX_PIXELS)}
+        try:
+            if self.kind == "stdin":
+                piped: Any = sys.stdin.buffer
+                head = piped.peek(64)[:64]
+                if any(head.startswith(mark) for mark, _ in LISTS):
+                    raise VideoError(f"{self.name}: it is a list of other files; give the video itself.")
+                return av.open(sys.stdin.buffer, "r", options=limits | {"protocol_whitelist": ""})
+            if self.kind == "camera":
+                form = "v4l2" if sys.platform.startswith("linux") else "avfoundation"
+                return av.open(self.target, "r", format=form, options=limits)
+            scheme = _ADDRESS.match(self.target)
+            assert scheme is not None
+            options = limits | {"protocol_whitelist": _PROTOCOLS[scheme[1].lower()]}
+            if scheme[1].lower() in ("rtsp", "rtsps"):
+                options["rtsp_transport"] = "tcp"
+            return av.open(self.target, "r", timeout=(OPEN_SECONDS, SILENT_SECONDS), options=options)
+        except VideoError:
+            raise
+        except Exception as error:  # PyAV raises more than FFmpeg's errors
+            reason = str(getattr(error, "strerror", None) or error).rstrip(".")
+            raise VideoError(f"{in_short(self.name)}: it cannot be opened ({reason}).") from error
+
+    def lasting(
+        self,
+        fps: float | None,
+        *,
+        reconnect: bool = True,
+        on_lost: Callable[[str], None] = lambda why: None,
+        stopped: Callable[[float], bool] | None = None,
+    ) -> Iterator[TimedFrame]:
+        """Its frames for as long as there are any: what is live and was lost is opened again, ever more patiently.
+
+        Seconds go on: they count from the first frame of all, a pause included.
+
+        Args:
+            fps: as of `frames`.
+            reconnect: whether to open it again; a file, and standard input, end when they end.
+            on_lost: told once, each time the stream is lost, why.
+            stopped: waits for so many seconds, and says whether nobody wants any more; waits alone if None.
+
+        Raises:
+            VideoError: it could not be opened the first time, or is not opened again.
+        """
+        began: float | None = None
+        wait, shift, last, told = FIRST_WAIT, 0.0, 0.0, False
+        while True:
+            why = "it ended"
+            try:
+                first = True
+                for frame in self.frames(fps):
+                    now = time.monotonic()
+                    began = now if began is None else began
+                    if first:
+                        shift = max(now - began, last) if last else 0.0
+                    first, told, wait, last = False, False, FIRST_WAIT, shift + frame.seconds
+                    yield TimedFrame(last, frame.pixels, frame.damaged)
+            except VideoError as error:
+                if began is None or not (reconnect and self.is_live):
+                    raise
+                why = str(error)
+            if not (reconnect and self.is_live) or began is None:
+                return
+            if not told:
+                on_lost(why)
+                told = True
+            if (stopped or threading.Event().wait)(wait):
+                return
+            wait = min(2 * wait, LONGEST_WAIT)
