@@ -1,6 +1,7 @@
 """Files: read in bounds, written whole, with their user's permissions, through no planted link, by one at a time."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,33 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [out]
     with pytest.raises(ClaverError, match=r"^cannot write .*none/file: No such file or directory$"):
         write_whole(tmp_path / "none" / "file", "new")
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_a_pipe_or_socket_is_refused_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, through_a_link: bool
+) -> None:
+    """As `--output /dev/null` and `/dev/stdout` would be; never tried with those, which a fault here would replace."""
+    monkeypatch.chdir(tmp_path)  # names of sockets are short
+    os.mkfifo("pipe")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("socket")
+    for name, kind in (("pipe", "named pipe"), ("socket", "socket")):
+        place = tmp_path / name
+        if through_a_link:
+            place = tmp_path / f"link to {name}"
+            place.symlink_to(name)
+        said = f"^cannot write {place}: it is a {kind}, which a file would replace; name another"
+        before = os.stat(name)
+        for writer in (replacing, replacing_folder, only_writer):
+            with pytest.raises(ClaverError, match=said), writer(place):  # type: ignore[operator]
+                pass
+        with pytest.raises(ClaverError, match=said):
+            write_whole(place, "new")
+        assert (os.stat(name).st_ino, os.stat(name).st_mode) == (before.st_ino, before.st_mode)
+        assert place.is_symlink() == through_a_link
+    links = ["link to pipe", "link to socket"] if through_a_link else []
+    assert sorted(os.listdir()) == [*links, "pipe", "socket"]
 
 
 def test_a_second_command_is_told_and_a_killed_one_hinders_nobody(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,6 +81,27 @@ def write_whole(path: Path, content: bytes | str) -> None:
         raise ClaverError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+_SPECIAL = {stat.S_IFIFO: "a named pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+
+
+def refuse_special(path: Path, instead: str = "name another file") -> None:
+    """Refuse what is no place for results, itself or through a link: putting them there would replace it by a file.
+
+    Args:
+        path: where something is to be written.
+        instead: what would be right, for the message.
+
+    Raises:
+        ClaverError: it is a named pipe, a device (such as /dev/null, and through a link /dev/stdout) or a socket.
+    """
+    try:
+        kind = _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
+    except (OSError, ValueError):  # nothing there, or nothing that can be: told by whoever writes
+        return
+    if kind is not None:
+        raise ClaverError(f"cannot write {path}: it is {kind}, which a file would replace; {instead}")
+
+
 def as_bytes(text: str) -> bytes:
     """Text as UTF-8, with the bytes that names of files brought along; any other half of a character as it is."""
     try:
@@ -97,7 +119,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         OSError: it cannot be written.
+        ClaverError: a pipe, a device or a socket is there.
     """
+    refuse_special(path)
     beside = path.with_name(f".{path.name[:40]}.{os.urandom(6).hex()}.writing")
     os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666))
     mode = beside.stat().st_mode & 0o777
@@ -123,7 +147,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         OSError: it cannot be written.
+        ClaverError: a pipe, a device or a socket is there.
     """
+    refuse_special(path, "name another folder")
     new, old = (path.with_name(f"{path.name}.{word}") for word in ("new", "old"))
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove(new)
@@ -186,10 +212,11 @@ def only_writer(path: Path) -> Iterator[None]:
     The lock is a file beside it, `.NAME.lock`, which the operating system frees when its holder ends in whatever way.
 
     Raises:
-        ClaverError: another command is at it.
+        ClaverError: another command is at it, or a pipe, a device or a socket is there.
     """
     from filelock import FileLock, Timeout
 
+    refuse_special(path)
     place = path.absolute()
     if not place.parent.is_dir():  # which is told, or made, by whoever writes there
         yield

@@ -107,13 +107,13 @@ def test_two_processes_equal_one(run: Claver, place: Path) -> None:
 
 
 def test_draws_of_kinetics_600_are_of_one_benchmark(tmp_path: Path) -> None:
-    from claver.cli.evaluate import _read_tests
+    from claver.evaluation.running import read_tests
 
     draws = [tmp_path / f"{draw}.csv" for draw in (1, 2)]
     for number, draw in enumerate(draws, start=1):
         [first, *_] = dataset_classes(f"kinetics600-draw{number}")
         draw.write_text(f"path,label,dataset\na.mp4,{first},kinetics600-draw{number}\n")
-    [group] = by_benchmark(_read_tests(draws, None))
+    [group] = by_benchmark(read_tests(draws, None))
     assert [test.benchmark for test in group] == ["kinetics600"] * 2
 
 
@@ -189,7 +189,7 @@ def test_each_benchmark_has_its_own_texts_and_mean(place: Path, monkeypatch: pyt
     for dataset, label in (("ucf101", "archery"), ("hmdb51", "brush hair")):
         (place / f"{dataset}.csv").write_text(f"path,label,dataset\n0.mp4,{label},{dataset}\n1.mp4,{label},{dataset}\n")
     seen: list[Sequence[Any]] = []
-    monkeypatch.setattr("claver.cli.evaluate._digest", lambda items: str(seen.append(items)))
+    monkeypatch.setattr("claver.evaluation.running.digest", lambda items: str(seen.append(items)))
     done = here(place, monkeypatch, "ucf101.csv hmdb51.csv --output many.json --texts interpretive")
     assert done.exit_code == 0, done.output
     found = json.loads((place / "many.json").read_text())

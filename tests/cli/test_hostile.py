@@ -78,6 +78,38 @@ def test_one_sentence(
     assert said in refused(capsys, monkeypatch, place, words)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "recognize clip.mp4 --model none --actions a --output pipe.jsonl",
+        "evaluate list.csv --model none --output pipe.jsonl",
+        "evaluate list.csv --model none --predictions pipe.jsonl",
+        "explain clip.mp4 --action a --model none --output pipe.html",
+        "data index . --output pipe.jsonl",
+        "data index . --output list2.csv --report pipe.jsonl",
+        "data check list.csv --output pipe.jsonl",
+        "data check list.csv --write-good pipe.jsonl",
+        "data split list.csv --few-shot 1 --output pipe.jsonl",
+        "data shard list.csv --output pipe.jsonl",
+        "prompts generate --actions a --model none --base-url http://127.0.0.1:9/v1 --output pipe.jsonl",
+        "quickstart --output pipe.jsonl",
+    ],
+)
+def test_a_pipe_is_no_output_and_stays_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    for name in ("pipe.jsonl", "pipe.html"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "list.csv").write_text("path,label\nclip.mp4,a\n")
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    said = refused(capsys, monkeypatch, tmp_path, words)
+    assert " is a named pipe, which a file would replace; " in said
+    assert said.endswith(("; name another file\n", "; leave out --output to write to stdout, or name a file\n"))
+    assert sorted(os.listdir(tmp_path)) == ["clip.mp4", "list.csv", "pipe.html", "pipe.jsonl"]
+    assert (tmp_path / "pipe.jsonl").is_fifo()
+    assert (tmp_path / "pipe.html").is_fifo()
+
+
 def test_what_nobody_thought_of_is_one_sentence_as_well(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ def test_scores_are_the_recogniser_s_and_bad_clips_count_as_wrong(videos: tuple[
 def test_a_draw_lets_only_its_classes_compete_and_reads_no_clip_twice(videos: tuple[str, ...]) -> None:
     recognizer, seen = Recognizer(talking_model(), list(CLASSES)), []
     tests = [TestSet("1", CLASSES[:2], videos[:3], (0, 1, 0)), TestSet("2", CLASSES[1:], videos[1:4], (0, 1, 1))]
-    first, second = evaluate(recognizer, tests, on_result=lambda path, _: seen.append(path))
+    first, second = evaluate(recognizer, tests, on_record=lambda record: seen.append(record["path"]))
     assert sorted(seen) == sorted(videos[:4])
     pair = Recognizer(talking_model(), list(CLASSES[1:]))
     np.testing.assert_allclose(second.scores[0], pair(videos[1]).scores, rtol=1e-4)
@@ -49,10 +49,12 @@ def test_a_draw_lets_only_its_classes_compete_and_reads_no_clip_twice(videos: tu
 def test_known_results_are_not_computed_again(videos: tuple[str, ...]) -> None:
     recognizer, seen = Recognizer(talking_model(), list(CLASSES)), []
     test = TestSet("all", CLASSES, videos[:2], (0, 0))
-    known = {videos[0]: [3.0, 1.0, 2.0]}
-    (result,) = evaluate(recognizer, [test], known=known, on_result=lambda path, _: seen.append(path))
+    scores = dict(zip(CLASSES, (3.0, 1.0, 2.0), strict=True))
+    known = {videos[0]: {"path": videos[0], "scores": scores, "damaged": "a bit", "seconds": [0.5]}}
+    (result,) = evaluate(recognizer, [test], known=known, on_record=lambda record: seen.append(record["path"]))
     assert seen == [videos[1]]
     assert result.scores[0].tolist() == [3.0, 1.0, 2.0]
+    assert (result.damaged, result.seconds[videos[0]]) == ({videos[0]: "a bit"}, [0.5])
 
 
 def test_per_class_and_deviation() -> None:
@@ -69,11 +71,12 @@ def test_per_class_and_deviation() -> None:
 def test_known_scores_are_found_by_the_names_of_their_classes(videos: tuple[str, ...]) -> None:
     recognizer, seen = Recognizer(talking_model(), list(CLASSES)), []
     test = TestSet("all", CLASSES, videos[:2], (0, 0))
-    known = {videos[0]: {"running": 2.0, "waving": 3.0, "bowing": 1.0}, videos[1]: {"waving": 1.0}}
-    (result,) = evaluate(recognizer, [test], known=known, on_result=lambda path, found: seen.append((path, found)))
+    scores = {videos[0]: {"running": 2.0, "waving": 3.0, "bowing": 1.0}, videos[1]: {"waving": 1.0}}
+    known = {path: {"path": path, "scores": named} for path, named in scores.items()}
+    (result,) = evaluate(recognizer, [test], known=known, on_record=seen.append)
     assert result.scores[0].tolist() == [3.0, 1.0, 2.0]
-    [(path, found)] = seen  # the scores of one action alone are no result
-    assert (path, list(found)) == (videos[1], list(CLASSES))
+    [record] = seen  # the scores of one action alone are no result
+    assert (record["path"], list(record["scores"])) == (videos[1], list(CLASSES))
 
 
 def test_a_model_that_gives_nan_is_an_error(videos: tuple[str, ...]) -> None:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import CsvSafeOption, Record, check_apart
+from claver.cli.formats import CsvSafeOption, Record, check_apart, check_output
 from claver.errors import ClaverError
 from claver.files import only_writer, write_whole
-from claver.inference.jobs import Journal
+from claver.inference.jobs import run_job
 from claver.terminal import complain, put, say, shown, tell
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ SHARD_EXAMPLES = """
 
 claver data shard k400_train.csv --output shards/k400_train --size 512MB
 """
+_NOTHING_TOGETHER = (
+    "by --group {group} every clip is a group of its own, so nothing is kept together; a pattern should match what "
+    "clips of one group have in common, or have brackets around it, as in _([0-9]+)_"
+)
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -110,7 +115,8 @@ def index(
     from claver.data.report import index_json, index_report
 
     check_apart((output, report), (folder, classes))
-    _require_folder(output)
+    for path in (output, report):
+        check_output(path)
     options: dict[str, Any] = {"videos": videos, "fold": fold, "split": split, "dataset": dataset}
     options |= {"classes": classes or (), "first_label": first_label, "ignore": [output]}
     with only_writer(output):
@@ -161,24 +167,36 @@ def check(
     from claver.data.report import BAD, check_report, find_duplicates
 
     check_apart((output, write_good), (manifest,))
-    for path in (output, write_good):
-        _require_folder(path)
+    check_output(output, "leave out --output to write to stdout, or name a file")
+    check_output(write_good)
     listed = read_manifest(manifest, root=root, split=split)
     _warn(listed.warnings)
     settings = {"manifest": sha256(manifest.read_bytes()).hexdigest()[:16], "root": str(root), "split": split}
-    with _resumable(), Journal(output or manifest.with_name(f"{manifest.name}.check"), settings) as journal:
-        records = [judged(record, frames) for record in _checked(listed, journal, workers, decode_timeout)]
-        bad = {record["path"] for record in records if record["status"] in BAD}
+    paths = list(dict.fromkeys(listed.paths()))
+    bad: set[str] = set()
+
+    def write(checked: Sequence[Record]) -> None:
+        records = [judged(record, frames) for record in checked]
+        bad.update(record["path"] for record in records if record["status"] in BAD)
         if write_good is not None:
             good = listed.subset(row for row in range(len(listed)) if listed.path(row) not in bad)
             write_manifest(good, write_good, root=root)
         duplicates = find_duplicates(listed, records)
         _warn(duplicates)
-        text = check_report(records, duplicates, form, csv_safe=csv_safe)
-        _write(text, form, output)
-        journal.finish()
+        _write(check_report(records, duplicates, form, csv_safe=csv_safe), form, output)
+
+    with _resumable():
+        run_job(
+            paths,
+            partial(_checked, workers=workers, decode_timeout=decode_timeout),
+            output=output or manifest.with_name(f"{manifest.name}.check"),
+            settings=settings,
+            write=write,
+            is_done=lambda record: record["status"] in ("ok", "irregular", "damaged"),
+            on_resume=lambda done: tell(f"{done} of {len(paths)} clips checked before, resuming"),
+        )
     if bad:
-        complain(f"{len(bad)} of {len(records)} clips are not sound")
+        complain(f"{len(bad)} of {len(paths)} clips are not sound")
         raise typer.Exit(1)
 
 
@@ -219,7 +237,7 @@ def split(
         raise ClaverError("give either --few-shot K or --k600-draw 1, 2 or 3, or --test SHARE")
     if group is not None and test is None:
         raise ClaverError("--group goes with --test: it says which clips stay together")
-    _require_folder(output)
+    check_output(output)
     if test is None or only is not None:  # else every clip is kept
         check_apart((output,), (manifest,))
     groups: list[str] | None = None
@@ -237,17 +255,17 @@ def split(
     kept = "" if groups is None else f"; {len(set(groups))} groups, none of them in both"
     say(f"{len(part)} clips of {len(part.classes)} classes in {shown(str(output))}{counts}{kept}")
     if groups is not None and len(set(groups)) == len(groups):
-        _warn(
-            [
-                f"by --group {group} every clip is a group of its own, so nothing is kept together; a pattern should "
-                "match what clips of one group have in common, or have brackets around it, as in _([0-9]+)_"
-            ]
-        )
+        _warn([_NOTHING_TOGETHER.format(group=group)])
+    _warn(_without_clips(part, tested=test is not None))
+
+
+def _without_clips(part: Manifest, *, tested: bool) -> Iterator[str]:
+    """What to say of classes that a part has no clip of, or no test clip where it should have some."""
     if empty := part.empty_classes():
-        _warn([f"{len(empty)} classes have no clip, such as {empty[0]!r}"])
-    if test is not None and (untested := part.select("test").only_present().classes) != part.only_present().classes:
-        without = [name for name in part.only_present().classes if name not in set(untested)]
-        _warn([f"{len(without)} classes have no test clip, such as {without[0]!r}: they have one clip, or one group"])
+        yield f"{len(empty)} classes have no clip, such as {empty[0]!r}"
+    if tested and (with_test := part.select("test").only_present().classes) != part.only_present().classes:
+        without = [name for name in part.only_present().classes if name not in set(with_test)]
+        yield f"{len(without)} classes have no test clip, such as {without[0]!r}: they have one clip, or one group"
 
 
 def _set_apart(
@@ -303,20 +321,15 @@ def parse_size(text: str) -> int:
     return int(size)
 
 
-def _checked(listed: Manifest, journal: Journal, workers: int | None, decode_timeout: float) -> list[Record]:
-    """A record for each file; those of an interrupted run are taken over where the file was read."""
+def _checked(paths: Sequence[str], workers: int | None, decode_timeout: float) -> Iterator[Record]:
+    """A record for each file, with a bar."""
     from claver.data.check import check_clips
 
-    paths = list(dict.fromkeys(listed.paths()))
-    left = [path for path in paths if journal.done.get(path, {}).get("status") not in ("ok", "irregular", "damaged")]
-    if len(left) < len(paths):
-        tell(f"{len(paths) - len(left)} of {len(paths)} clips checked before, resuming")
-    processes = min(len(left), (os.cpu_count() or 1) if workers is None else workers)
-    with _progress("checking", len(left)) as advance:
-        for number, record in enumerate(check_clips(left, workers=processes, decode_timeout=decode_timeout), start=1):
-            journal.add(record)
+    processes = min(len(paths), (os.cpu_count() or 1) if workers is None else workers)
+    with _progress("checking", len(paths)) as advance:
+        for number, record in enumerate(check_clips(paths, workers=processes, decode_timeout=decode_timeout), start=1):
+            yield record
             advance(number)
-    return [journal.done[path] for path in paths]
 
 
 def _check_shards(folder: Path) -> None:
@@ -350,11 +363,6 @@ def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: progress.update(task, completed=done)
 
 
-def _require_folder(path: Path | None) -> None:
-    if path is not None and not path.parent.is_dir():
-        raise ClaverError(f"cannot write {path}: the folder {path.parent} does not exist")
-
-
 def _write(report: str, form: ReportFormat, output: Path | None) -> None:
     if output is not None:
         write_whole(output, report)
@@ -364,6 +372,6 @@ def _write(report: str, form: ReportFormat, output: Path | None) -> None:
         put(report)
 
 
-def _warn(sentences: Sequence[str]) -> None:
+def _warn(sentences: Iterable[str]) -> None:
     for sentence in sentences:
         tell(f"warning: {sentence}")

@@ -13,6 +13,7 @@ import typer
 
 from claver.csv_text import csv_text
 from claver.errors import ClaverError
+from claver.files import refuse_special
 from claver.json_text import to_json
 from claver.terminal import shown
 
@@ -133,9 +134,12 @@ def check_apart(outputs: Iterable[Path | None], inputs: Iterable[str | Path | No
         seen.add(place)
 
 
-def check_output(path: Path) -> None:
-    """Raise `ClaverError` if a file cannot be put there, before any work is done."""
+def check_output(path: Path | None, instead: str = "name another file") -> None:
+    """Raise `ClaverError` if a file cannot be put there, before any work is done; `instead` as in `refuse_special`."""
+    if path is None:
+        return
     if not path.parent.is_dir():
         raise ClaverError(f"cannot write {path}: the folder {path.parent} does not exist")
+    refuse_special(path, instead)
     if path.exists() and not path.is_file():
         raise ClaverError(f"cannot write {path}: it exists and is no regular file")

@@ -120,11 +120,11 @@ def open_model(
 
 
 @contextmanager
-def encoding_shown(*, hidden: bool = False) -> Iterator[Progress]:
-    """A bar on stderr while many texts are encoded, as a long list takes the first time; yields what to call."""
+def progress_shown(title: str, *, hidden: bool = False) -> Iterator[Progress]:
+    """A bar on stderr as long as not all is done; yields what to call."""
     from claver.progress import bar
 
-    with bar("encoding texts", hidden=hidden) as progress:
+    with bar(title, hidden=hidden) as progress:
         task = progress.add_task("", visible=False)
         yield lambda done, total: progress.update(task, completed=done, total=total, visible=total > done)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -19,8 +18,7 @@ from claver.files import only_writer
 from claver.terminal import complain, say, shown, tell
 
 if TYPE_CHECKING:
-    from claver.text.generator import Endpoint, Form, Generation, LanguageModel, Sampling
-    from claver.text.record import Kind, Source
+    from claver.text.generator import Endpoint, Generation, LanguageModel
 
 EPILOG = """
 [bold]Examples[/]
@@ -92,7 +90,7 @@ def generate(
     OPENAI_API_KEY.
     """
     from claver.text import read_actions
-    from claver.text.generator import BankFile, Generation, Sampling, load_forms
+    from claver.text.generator import BankFile, Generation, Sampling, load_forms, sources_for
 
     if (model is None) == (local is None):
         raise ClaverError("give either --model NAME (with --base-url, unless it is OpenAI's) or --local FOLDER")
@@ -113,7 +111,7 @@ def generate(
         )
     else:
         writer = _local(cast(Path, local), endpoint=way, sampling=drawn, batch=concurrency, device=device, seed=seed)
-    sources = _sources(writer, forms, drawn)
+    sources = sources_for(writer, forms, drawn)
     with only_writer(output):
         file = BankFile(output, name or _list_name(actions), names, sources, overwrite=overwrite)
         generation = Generation(writer, forms, file, samples=samples, attempts=attempts, validate=validate)
@@ -135,15 +133,6 @@ def _list_name(actions: str) -> str:
     if actions.strip() in BENCHMARKS:
         return actions.strip()
     return Path(actions).stem if actions.endswith((".txt", ".csv", ".jsonl")) else "own"
-
-
-def _sources(writer: LanguageModel, forms: Mapping[Kind, Form], drawn: Sampling) -> dict[Kind, Source]:
-    """What the records of each kind say about where they come from; no address, which may hold a password."""
-    from claver.text.record import Source
-
-    settings = {"temperature": drawn.temperature, "top_p": drawn.top_p, "endpoint": writer.endpoint}
-    today = date.today().isoformat()
-    return {kind: Source(writer.name, today, settings | {"form": form.hash}) for kind, form in forms.items()}
 
 
 def _run(generation: Generation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,22 +28,20 @@ from claver.cli.model import (
     WorkersOption,
     check_damaged,
     default_workers,
-    encoding_shown,
     model_identity,
     open_model,
+    progress_shown,
     text_identity,
 )
 from claver.errors import ClaverError
 from claver.files import write_whole
-from claver.inference.jobs import Journal
+from claver.inference.jobs import run_job
 from claver.suggest import nearest
 from claver.terminal import complain, put, say, tell
 
 if TYPE_CHECKING:
-    from claver.inference.recognizer import Failure, Prediction, Recognizer
+    from claver.inference.recognizer import Recognizer
 
-Answerer = Callable[[Sequence[str]], "Iterator[Record]"]
-Writer = Callable[[Sequence[Record]], str]
 EPILOG = """
 [bold]Examples[/]
 
@@ -108,8 +106,7 @@ def recognize(
     marked, and reported too.
     """
     check_damaged(damaged)
-    if output is not None:
-        check_output(output)
+    check_output(output, "leave out --output to write to stdout, or name a file")
     if "-" in videos and actions == "-":
         raise ClaverError("stdin holds either the names of files or the actions, not both")
     paths, form = find_videos(videos), form_for(form, output)
@@ -128,17 +125,20 @@ def recognize(
     workers = default_workers(len(paths)) if workers is None else workers
     loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
     loading |= {"damaged": damaged}
-
-    def answer(wanted: Sequence[str]) -> Iterator[Record]:
-        recognizer = _recognizer(model, named, texts, temporal, frames, views, device, dtype, preprocess)
-        return (_record(result, top) for result in recognizer.stream(wanted, **loading))
-
-    write = partial(render, form=form, csv_safe=csv_safe)
+    text = partial(render, form=form, csv_safe=csv_safe)
+    flowing = output is None and form is Format.jsonl  # line by line, for whoever reads at the other end of a pipe
+    recognizer = partial(_recognizer, model, named, texts, temporal, frames, views, device, dtype, preprocess)
+    answers = partial(_answers, recognizer, top=top, hidden=flowing and sys.stdout.isatty(), loading=loading)
     try:
-        if output is None:
-            records = _to_stdout(paths, answer, form, write)
-        else:
-            records = _to_file(paths, answer, write, output, settings)
+        records = run_job(
+            paths,
+            answers,
+            output=output,
+            settings=settings,
+            write=partial(_write, output=output, form=form, text=text),
+            on_resume=lambda done: tell(f"{done} of {len(paths)} files done before, resuming"),
+            on_record=lambda record: put(text([record])) if flowing else None,
+        )
     except KeyboardInterrupt:
         hint = "" if output is None else "; the same command resumes where it stopped"
         complain(f"interrupted{hint}")
@@ -146,48 +146,28 @@ def recognize(
     _report(records)
 
 
-def _to_stdout(paths: Sequence[str], answer: Answerer, form: Format, write: Writer) -> list[Record]:
-    """JSON lines go out one by one, for whoever reads them at the other end of a pipe; other forms as a whole."""
-    flowing = form is Format.jsonl
-    records = []
-    for record in _with_progress(answer(paths), len(paths), hidden=flowing and sys.stdout.isatty()):
-        records.append(record)
-        if flowing:
-            put(write([record]))
-    if form is Format.table:  # what has no answer is reported at the end, once
-        say(write([record for record in records if "top" in record]), end="")
-    elif not flowing:
-        put(write(records))
-    return records
-
-
-def _to_file(
-    paths: Sequence[str], answer: Answerer, write: Writer, output: Path, settings: dict[str, Any]
-) -> list[Record]:
-    """Through a journal, so that nothing is lost; files that failed in an earlier run are tried again."""
-    with Journal(output, settings) as journal:
-        missing = [path for path in paths if not {"top", "skipped"} & set(journal.done.get(path, ()))]
-        if len(missing) < len(paths):
-            tell(f"{len(paths) - len(missing)} of {len(paths)} files done before, resuming")
-        for record in _with_progress(answer(missing) if missing else iter(()), len(missing)):
-            journal.add(record)
-        records = [journal.done[path] for path in paths]
-        write_whole(output, write(records))
-        journal.finish()
-    return records
-
-
-def _with_progress(records: Iterator[Record], total: int, *, hidden: bool = False) -> Iterator[Record]:
+def _answers(
+    recognizer: Callable[[], Recognizer], paths: Sequence[str], *, top: int, hidden: bool, loading: Mapping[str, Any]
+) -> Iterator[Record]:
+    """A record for each file, with a bar; the recogniser is made when there is anything to do."""
     from claver.progress import bar
 
-    with bar("recognising", hidden=hidden or total < 2, redirect_stdout=False, redirect_stderr=False) as progress:
-        yield from progress.track(records, total=total)
+    results = recognizer().stream(paths, **loading)
+    hidden = hidden or len(paths) < 2
+    with bar("recognising", hidden=hidden, redirect_stdout=False, redirect_stderr=False) as progress:
+        for result in progress.track(results, total=len(paths)):
+            yield result.to_dict(top)
 
 
-def _record(result: Prediction | Failure, top: int) -> Record:
-    from claver.inference.encoder import Failure
-
-    return result.to_dict() if isinstance(result, Failure) else result.to_dict(top)
+def _write(
+    records: Sequence[Record], output: Path | None, form: Format, text: Callable[[Sequence[Record]], str]
+) -> None:
+    if output is not None:
+        write_whole(output, text(records))
+    elif form is Format.table:  # what has no answer is reported at the end, once
+        say(text([record for record in records if "top" in record]), end="")
+    elif form is not Format.jsonl:  # whose lines are out already
+        put(text(records))
 
 
 def _report(records: Sequence[Record]) -> None:
@@ -245,6 +225,6 @@ def _recognizer(
         tell(f"of the {len(loaded.learned.names)} actions that the model was trained on")
     elif competing is not None and loaded.learned is not None and "," in str(actions):
         _tell_misspelt(competing.names, loaded.learned.names)
-    with encoding_shown() as progress:
+    with progress_shown("encoding texts") as progress:
         settings: dict[str, Any] = {"views": looks, "frames": frames, "progress": progress}
         return Recognizer(loaded, competing, texts=texts if competing is None else None, **settings)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from claver.data.parts import part_for
 from claver.distributed import merged, rank_and_size
 from claver.errors import ClaverError
 from claver.evaluation.metrics import confusion, per_class_accuracy, top_k_accuracy
+from claver.inference.jobs import Record
 from claver.moved import renamed
 from claver.video.prefetch import DECODE_TIMEOUT
 
@@ -142,17 +144,6 @@ def by_benchmark(tests: Sequence[TestSet]) -> list[list[TestSet]]:
     return list(groups.values())
 
 
-Result = Mapping[str, float] | str
-"""The score of each action by its name, or why the clip could not be read."""
-Known = Mapping[str, Result | Sequence[float]]
-"""Results of an earlier, interrupted run by path; scores without names are in the order of the recogniser's actions."""
-_Row = Sequence[float] | str
-
-
-class _Skipped(str):
-    """Why a clip was left out: it counts neither as right nor as wrong."""
-
-
 def evaluate(
     recognizer: Recognizer,
     tests: Sequence[TestSet],
@@ -161,12 +152,8 @@ def evaluate(
     workers: int = 0,
     decode_timeout: float | None = DECODE_TIMEOUT,
     damaged: OnDamage | None = None,
-    known: Known | None = None,
-    known_damage: Mapping[str, str] | None = None,
-    known_seconds: Mapping[str, Sequence[float]] | None = None,
-    on_result: Callable[[str, Result], None] = lambda path, result: None,
-    on_damage: Callable[[str, str], None] = lambda path, damage: None,
-    on_seconds: Callable[[str, Sequence[float]], None] = lambda path, seconds: None,
+    known: Mapping[str, Record] | None = None,
+    on_record: Callable[[Record], object] = lambda record: None,
 ) -> list[Evaluation]:
     """Score every clip of the test sets.
 
@@ -184,12 +171,11 @@ def evaluate(
         decode_timeout: seconds after which a worker gives a clip up, None for never.
         damaged: what to do with damaged clips: `answer` them and say so; `skip` them, so that they do not count; or
             `fail`, so that they count as wrong. The recogniser's own setting if None.
-        known: results of an earlier run of the same model and texts, not computed again where they have every action.
-        known_damage: what that run knew of damage, by path.
-        known_seconds: when the frames that it used are shown, by path.
-        on_result: called with each new result of this process.
-        on_damage: called before it for a damaged clip with an answer.
-        on_seconds: called before it with when the frames used are shown.
+        known: records of an earlier run of the same model and texts by path; a clip whose record has scores of every
+            action is not scored again.
+        on_record: called with the record of each clip that this process has tried. It has the clip's `path` with
+            `scores` by the actions' names, and perhaps `damaged`, what is known of damage, and `seconds`, when the
+            frames used are shown; or it has `path` with `error` or `skipped`, why there are no scores.
 
     Raises:
         ClaverError: nothing but skipped clips in a set, a class the recogniser does not know, unlike classes with the
@@ -199,25 +185,16 @@ def evaluate(
     paths: dict[str, str | ClipLocation] = {}
     for test in tests:
         paths |= zip(test.paths, test.locations or test.paths, strict=True)
-    results = _rows(recognizer, known or {})
+    records = _known(recognizer, known or {})
     rank, size = rank_and_size()
-    mine = [paths[path] for path in list(paths)[rank::size] if path not in results]
-    marks, moments = dict(known_damage or {}), dict(known_seconds or {})
+    mine = [paths[path] for path in list(paths)[rank::size] if path not in records]
     loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
-    for path, result, damage, seconds in _run(recognizer, mine, damaged=damaged, **loading):
-        results[path] = result
-        if seconds:
-            moments[path] = seconds
-            on_seconds(path, seconds)
-        if damage:
-            marks[path] = damage
-            on_damage(path, damage)
-        on_result(path, result if isinstance(result, str) else dict(zip(recognizer.actions, result, strict=True)))
-    results, marks, moments = merged(results), merged(marks), merged(moments)
-    place = {name: column for column, name in enumerate(recognizer.actions)}
-    picked = [_pick(test, results, marks, [place[name] for name in test.classes]) for test in tests]
-    shown = [{path: moments[path] for path in one.test.paths if path in moments} for one in picked]
-    return [replace(one, seconds=seconds) for one, seconds in zip(picked, shown, strict=True)]
+    for record in _records(recognizer, mine, damaged=damaged, **loading):
+        records[record["path"]] = record
+        on_record(record | ({"scores": _named(record["scores"], recognizer.actions)} if "scores" in record else {}))
+    records = merged(records)
+    column = {name: place for place, name in enumerate(recognizer.actions)}
+    return [_pick(test, records, [column[name] for name in test.classes]) for test in tests]
 
 
 def _check(recognizer: Recognizer, tests: Sequence[TestSet]) -> None:
@@ -231,47 +208,53 @@ def _check(recognizer: Recognizer, tests: Sequence[TestSet]) -> None:
             )
 
 
-def _rows(recognizer: Recognizer, known: Known) -> dict[str, _Row]:
-    """Earlier results in the order of the recogniser's actions; without those of other competitors."""
+def _named(scores: npt.NDArray[np.float32], actions: Sequence[str]) -> dict[str, float]:
+    return dict(zip(actions, scores.tolist(), strict=True))
+
+
+def _known(recognizer: Recognizer, known: Mapping[str, Record]) -> dict[str, Record]:
+    """Earlier records with scores of the recogniser's actions, in their order; without those of other competitors."""
     actions, released = set(recognizer.actions), recognizer.model.config.aggregate == "released"
-    rows: dict[str, _Row] = {}
-    for path, result in known.items():
-        if isinstance(result, str) or not isinstance(result, Mapping):
-            rows[path] = result
-        elif actions == result.keys() or (actions <= result.keys() and not released):
-            rows[path] = [result[name] for name in recognizer.actions]
-    return rows
+    records = {}
+    for path, record in known.items():
+        scores = record.get("scores", {})
+        if actions == scores.keys() or (actions <= scores.keys() and not released):
+            row = np.asarray([scores[name] for name in recognizer.actions], dtype=np.float32)
+            records[path] = {**record, "scores": row}
+    return records
 
 
-def _run(
-    recognizer: Recognizer, paths: Sequence[str | ClipLocation], **settings: Any
-) -> Iterator[tuple[str, _Row, str, Sequence[float]]]:
-    """Path, scores or why there are none, and of a clip with scores what is damaged, and when its frames are shown."""
+def _records(recognizer: Recognizer, paths: Sequence[str | ClipLocation], **settings: Any) -> Iterator[Record]:
+    """The records of `evaluate`, with scores as an array [C] in the order of the actions, which takes less memory."""
     from claver.inference.encoder import Failure
 
     for result in recognizer.stream(paths, **settings):
-        if not isinstance(result, Failure):
-            damage, seconds = "" if result.damaged is None else str(result.damaged), result.to_dict()["seconds"] or ()
-            yield result.source, result.scores.tolist(), damage, seconds
-        elif result.by_model:
-            raise ClaverError(result.error)
-        else:
-            yield result.source, _Skipped(result.error) if result.skipped else result.error, "", ()
+        if isinstance(result, Failure):
+            if result.by_model:
+                raise ClaverError(result.error)
+            yield {"path": result.source, "skipped" if result.skipped else "error": result.error}
+            continue
+        about = {
+            "damaged": "" if result.damaged is None else str(result.damaged),
+            "seconds": result.to_dict()["seconds"],
+        }
+        yield {"path": result.source, "scores": result.scores} | {key: value for key, value in about.items() if value}
 
 
-def _pick(test: TestSet, results: Mapping[str, _Row], marks: Mapping[str, str], columns: list[int]) -> Evaluation:
-    skipped = {path: str(result) for path in test.paths if isinstance(result := results[path], _Skipped)}
+def _pick(test: TestSet, records: Mapping[str, Record], columns: list[int]) -> Evaluation:
+    """What the records say about one test set, whose classes have these columns of the scores."""
+    skipped = {path: records[path]["skipped"] for path in test.paths if "skipped" in records[path]}
     test = _without(test, skipped)
-    scores = np.full((len(test.paths), len(columns)), -np.inf, dtype=np.float32)
-    failures = {}
+    scores = np.full((len(test.paths), len(test.classes)), -np.inf, dtype=np.float32)
     for row, path in enumerate(test.paths):
-        result = results[path]
-        if isinstance(result, str):
-            failures[path] = result
-        else:
-            scores[row] = np.asarray(result, dtype=np.float32)[columns]
-    damaged = {path: marks[path] for path in test.paths if path in marks and path not in failures}
-    return Evaluation(test, torch.from_numpy(scores), failures, damaged, skipped)
+        if "scores" in records[path]:
+            scores[row] = records[path]["scores"][columns]
+
+    def those_with(key: str) -> dict[str, Any]:
+        return {path: records[path][key] for path in test.paths if key in records[path]}
+
+    failures, damaged, seconds = those_with("error"), those_with("damaged"), those_with("seconds")
+    return Evaluation(test, torch.from_numpy(scores), failures, damaged, skipped, seconds)
 
 
 def _without(test: TestSet, skipped: Mapping[str, str]) -> TestSet:

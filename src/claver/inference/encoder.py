@@ -65,8 +65,8 @@ class Failure:
     damaged: Damage | None = None
     skipped: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+    def to_dict(self, k: int = 5) -> dict[str, Any]:
+        """Plain values, as of a job's items; `k` is as in `Prediction.to_dict`, and here there is no answer."""
         damaged = {} if self.damaged is None else {"damaged": self.damaged.to_dict()}
         return {"path": self.source, "skipped" if self.skipped else "error": self.error, **damaged}
 

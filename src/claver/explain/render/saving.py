@@ -9,7 +9,7 @@ from claver.explain.evidence import Evidence
 from claver.explain.render.page import page
 from claver.explain.render.picture import draw_picture
 from claver.explain.render.video import draw_video
-from claver.files import write_whole
+from claver.files import refuse_special, write_whole
 from claver.json_text import to_json
 from claver.video.writing import write_clip
 
@@ -18,6 +18,7 @@ SUFFIXES = (".html", ".png", ".mp4", ".json")
 
 def check_target(path: Path) -> None:
     """Raise `ClaverError` if nothing could be written there, before any work is done."""
+    refuse_special(path)
     if path.suffix and path.suffix.lower() not in SUFFIXES and not path.is_dir():
         raise ClaverError(f"an explanation is written as {', '.join(SUFFIXES)} or into a folder, not as {path.name!r}")
     if path.suffix.lower() in SUFFIXES and not path.is_dir():

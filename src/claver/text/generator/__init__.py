@@ -2,7 +2,7 @@
 
 from claver.text.generator.answers import Answer, Endpoint, LanguageModel, Sampling, TextRequest, UnansweredError, clean
 from claver.text.generator.forms import WRITTEN_KINDS, Form, load_forms
-from claver.text.generator.output import BankFile
+from claver.text.generator.output import BankFile, sources_for
 from claver.text.generator.run import Generation, Shortage, Tokens
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "UnansweredError",
     "clean",
     "load_forms",
+    "sources_for",
 ]

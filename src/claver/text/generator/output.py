@@ -5,12 +5,28 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import BinaryIO
 
 from claver.errors import ClaverError
-from claver.files import read_bytes
+from claver.files import read_bytes, refuse_special
+from claver.text.generator.answers import LanguageModel, Sampling
+from claver.text.generator.forms import Form
 from claver.text.record import KINDS, Kind, Prompt, Source, parse_prompt, write_prompts
+
+
+def sources_for(model: LanguageModel, forms: Mapping[Kind, Form], sampling: Sampling) -> dict[Kind, Source]:
+    """What the records of each kind say about where they come from; no address, which may hold a password.
+
+    Args:
+        model: who writes the texts.
+        forms: the command and the examples of each kind.
+        sampling: how they are drawn.
+    """
+    settings = {"temperature": sampling.temperature, "top_p": sampling.top_p, "endpoint": model.endpoint}
+    today = date.today().isoformat()
+    return {kind: Source(model.name, today, settings | {"form": form.hash}) for kind, form in forms.items()}
 
 
 class BankFile:
@@ -46,8 +62,9 @@ class BankFile:
             overwrite: whether a file made otherwise is to be replaced.
 
         Raises:
-            ClaverError: it holds something else, and `overwrite` is not set.
+            ClaverError: it holds something else, and `overwrite` is not set; or it is no file but a pipe or a device.
         """
+        refuse_special(path)
         self.path, self.name, self.actions, self.sources = path, name, tuple(actions), dict(sources)
         self.prompts: list[Prompt] = []
         self._file: BinaryIO | None = None
