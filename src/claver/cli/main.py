@@ -34,6 +34,8 @@ from claver.cli.study import EPILOG as STUDY_EXAMPLES
 from claver.cli.study import study
 from claver.cli.train import EPILOG as TRAIN_EXAMPLES
 from claver.cli.train import train
+from claver.cli.watch import EPILOG as WATCH_EXAMPLES
+from claver.cli.watch import watch
 from claver.errors import ClaverError
 from claver.terminal import Loudness, complain, loudness, say, show_warnings, shown_text
 
@@ -45,6 +47,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(epilog=RECOGNIZE_EXAMPLES, cls=FilesCommand)(recognize)
+app.command(epilog=WATCH_EXAMPLES, cls=FilesCommand)(watch)
 app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
 app.command(epilog=EXPLAIN_EXAMPLES, cls=FilesCommand)(explain)
 app.command(epilog=TRAIN_EXAMPLES)(train)

@@ -127,7 +127,7 @@ def recognize(
     loading |= {"damaged": damaged}
     text = partial(render, form=form, csv_safe=csv_safe)
     flowing = output is None and form is Format.jsonl  # line by line, for whoever reads at the other end of a pipe
-    recognizer = partial(_recognizer, model, named, texts, temporal, frames, views, device, dtype, preprocess)
+    recognizer = partial(open_recognizer, model, named, texts, temporal, frames, views, device, dtype, preprocess)
     answers = partial(_answers, recognizer, top=top, hidden=flowing and sys.stdout.isatty(), loading=loading)
     try:
         records = run_job(
@@ -201,7 +201,7 @@ def _tell_misspelt(given: Sequence[str], learned: Sequence[str]) -> None:
         tell(f"not among the actions that the model was trained on: {', '.join(pairs)}")
 
 
-def _recognizer(
+def open_recognizer(
     model: str | None,
     actions: str | tuple[str, ...] | None,
     texts: str | None,
@@ -212,6 +212,7 @@ def _recognizer(
     dtype: str,
     preprocess: str | None,
 ) -> Recognizer:
+    """The recogniser that the options ask for; what is wrong with them is said before weights are read."""
     from claver.inference.recognizer import Recognizer, Views
     from claver.text import read_actions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -228,7 +228,13 @@ class LiveRecognizer:
         for stream in self.streams:
             stream.reset()
 
-    def watch(self, *sources: str | Path | int, reconnect: bool = True, newest: bool | None = None) -> Iterator[Moment]:
+    def watch(
+        self,
+        *sources: str | Path | int,
+        reconnect: bool = True,
+        newest: bool | None = None,
+        on_frame: Callable[[int, TimedFrame], object] | None = None,
+    ) -> Generator[Moment, None, None]:
         """The answers for what comes from one source for each stream, until all have ended.
 
         Args:
@@ -237,6 +243,7 @@ class LiveRecognizer:
             reconnect: open a camera or an address again when it is lost; seconds go on, and it is logged once.
             newest: whether the newest frame wins when answers take longer than frames, the others being dropped and
                 counted; of cameras and addresses if None, while every frame of a file gets an answer.
+            on_frame: called with each stream's number and frame before it is answered.
 
         Raises:
             VideoError: a source that cannot be opened, or none of several any more.
@@ -251,6 +258,9 @@ class LiveRecognizer:
                     stream.dropped = dropped
                 pushed = [None if one is None else (one.frame.pixels, one.frame.seconds) for one in arrived]
                 waited = max(time.perf_counter() - one.at for one in arrived if one is not None)
+                for number, one in enumerate(arrived):
+                    if on_frame is not None and one is not None:
+                        on_frame(number, one.frame)
                 for moment in self.push_all(pushed):
                     yield _later(moment, waited)
 
