@@ -17,6 +17,7 @@ from benchmarks import (
     evaluation,
     frames,
     gpu,
+    live,
     loader,
     machine,
     memory,
@@ -71,12 +72,13 @@ def _areas(settings: Settings, here: machine.Machine) -> dict[str, Callable[[], 
         "loader": lambda: loader.rows(settings),
         "step": lambda: step.rows(settings),
         "evaluation": lambda: evaluation.rows(settings),
+        "live": lambda: live.rows(settings),
         "gpu": lambda: gpu.rows(settings),
     }
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = ["attention", "encoder", "text", "memory", "xclip", "frames", "loader", "step", "evaluation", "gpu"]
+    names = ["attention", "encoder", "text", "memory", "xclip", "frames", "loader", "step", "evaluation", "live", "gpu"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=names, help="this area; may be repeated")
     parser.add_argument("--join", action="store_true", help="put the areas measured into the page, keep its others")
