@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.text.generator.babbling import babbling_model
-from tests.text.generator.served import LayoutRequest, Reply, canned, refused, said, serving, well
+from tests.text.generator.served import Asked, Reply, canned, refused, said, serving, well
 
 from claver.cli import main
 from claver.text import read_prompts
@@ -97,7 +97,7 @@ def test_killed_and_restarted_it_asks_for_nothing_twice(tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
     victim: list[subprocess.Popen[str]] = []
 
-    def behave(number: int, asked: LayoutRequest) -> Reply:
+    def behave(number: int, asked: Asked) -> Reply:
         if number == 17 and victim:
             victim.pop().kill()
         return said(asked, canned(asked))
@@ -126,7 +126,7 @@ def test_interrupted_it_says_that_the_same_command_goes_on(tmp_path: Path) -> No
     path = tmp_path / "own.jsonl"
     reached = threading.Event()
 
-    def behave(number: int, asked: LayoutRequest) -> Reply:
+    def behave(number: int, asked: Asked) -> Reply:
         if number < 4:
             return said(asked, canned(asked))
         reached.set()
@@ -147,7 +147,7 @@ def test_interrupted_it_says_that_the_same_command_goes_on(tmp_path: Path) -> No
 def test_what_cannot_be_had_is_reported_and_the_rest_kept(quick: Quick, tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
 
-    def behave(_: int, asked: LayoutRequest) -> Reply:
+    def behave(_: int, asked: Asked) -> Reply:
         return said(asked, "I cannot help." if asked.action == "rowing" else canned(asked))
 
     with serving(behave) as server:
@@ -186,7 +186,7 @@ def test_other_settings_are_not_mixed_into_a_bank(quick: Quick, tmp_path: Path) 
 def test_a_refusing_server_ends_in_one_sentence_that_says_what_is_kept(quick: Quick, tmp_path: Path) -> None:
     path = tmp_path / "own.jsonl"
 
-    def behave(number: int, asked: LayoutRequest) -> Reply:
+    def behave(number: int, asked: Asked) -> Reply:
         return said(asked, canned(asked)) if number < 2 else refused(404, "no such model")
 
     with serving(behave) as server:
@@ -205,7 +205,7 @@ def test_a_key_is_in_no_file_and_on_no_screen(
     monkeypatch.setenv(variable, KEY)
     monkeypatch.setenv("OPENAI_LOG", "debug")
 
-    def behave(number: int, asked: LayoutRequest) -> Reply:
+    def behave(number: int, asked: Asked) -> Reply:
         given = asked.headers["authorization"]
         if number < 3:
             return said(asked, f"{canned(asked)} {given}.")

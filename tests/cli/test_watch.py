@@ -24,6 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     talking_model("kmct").save_pretrained(made / "model")
     frames = np.random.default_rng(0).integers(0, 256, (24, 48, 64, 3), dtype=np.uint8)
     write_clip(made / "clip.mp4", frames, fps=8)
+    write_clip(made / "other.mp4", frames[::-1], fps=8)
     return made
 
 
@@ -36,15 +37,16 @@ def run(folder: Path, *args: str, **more: object) -> subprocess.CompletedProcess
 def test_answers_events_and_clips_of_files(folder: Path, tmp_path: Path) -> None:
     events, clips = tmp_path / "events.csv", tmp_path / "clips"
     options = ["--model", "model", "--actions", ACTIONS, "--fps", "4", "--enter", "0.4", "--leave", "0.3"]
-    done = run(folder, "clip.mp4", "clip.mp4", *options, "--events", str(events), "--save-clips", str(clips))
+    done = run(folder, "clip.mp4", "other.mp4", *options, "--events", str(events), "--save-clips", str(clips))
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(lines) == 24
-    assert [line["seconds"] for line in lines if line["source"] == "clip.mp4"][:4] == [0, 0, 0.25, 0.25]
+    for source in ("clip.mp4", "other.mp4"):
+        assert [line["seconds"] for line in lines if line["source"] == source] == [number / 4 for number in range(12)]
     assert {len(line["top"]) for line in lines} == {2}
     rows = list(csv.DictReader(events.open(encoding="utf-8")))
     assert rows
-    assert {row["stream"] for row in rows} == {"clip.mp4"}
+    assert {row["stream"] for row in rows} <= {"clip.mp4", "other.mp4"}
     assert len(list(clips.glob("*.mp4"))) == len(rows)
     assert "24 answers" in done.stderr
     assert f"{len(rows)} events" in done.stderr

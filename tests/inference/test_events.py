@@ -33,6 +33,15 @@ def test_an_event_lasts_until_it_is_no_longer_likely() -> None:
     assert found([0.7, 0.7, 0.1, 0.7], least=1) == [Event("a", 0, 1, 0.7)]
 
 
+def test_what_is_none_of_these_is_no_event() -> None:
+    detector = EventDetector()
+    likely = moment(0, 0.9)
+    assert detector.push(Moment(**{**vars(likely), "unknown": 0.8})) == []
+    assert detector.running == []
+    detector.push(Moment(**{**vars(likely), "unknown": 0.1}))
+    assert [event.score for event in detector.running] == [pytest.approx(0.81)]
+
+
 def test_actions_and_streams_are_apart() -> None:
     detector = EventDetector()
     assert detector.push(moment(0, 0.7, 0.9)) == []

@@ -78,6 +78,6 @@ def explain(
     if competing is None and loaded.learned is None:
         competing = read_actions({name: [name] for name in named})
     with only_writer(output):
-        explanation = explain_clip(Recognizer(loaded, competing, frames=frames), clip, action, against)
+        explanation = explain_clip(Recognizer(loaded, competing, frames=frames, unknown=False), clip, action, against)
         path = explanation.save(output)
     say(f"{summary(explanation)}\n{shown(str(path))}")

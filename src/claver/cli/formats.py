@@ -18,8 +18,9 @@ from claver.json_text import to_json
 from claver.terminal import shown
 
 Record = dict[str, Any]
-"""`{"path", "seconds": […], "damaged": null, "top": [{"action", "probability", "score"}, …]}`, or path and `error`, or
-path and `skipped`. Where there is damage, `damaged` is `{"share", "present", "cause"}`, see `claver.video.Damage`."""
+"""`{"path", "seconds": […], "damaged": null, "top": [{"action", "probability", "score"}, …], "unknown": 0.1,
+"none_of_these": false}`, or path and `error`, or path and `skipped`. Where there is damage, `damaged` is `{"share",
+"present", "cause"}`, see `claver.video.Damage`; `unknown` is null where it was not asked for."""
 
 
 CsvSafeOption = Annotated[
@@ -56,16 +57,18 @@ def render(records: Sequence[Record], form: Format, *, csv_safe: bool = False) -
 
 def _csv(records: Sequence[Record], csv_safe: bool) -> str:
     """One row per answer, and one per file that failed."""
-    columns = ("path", "rank", "action", "probability", "score", "error", "seconds", "damaged")
-    rows: list[list[object]] = [list(columns)]
+    answer_columns = ("path", "rank", "action", "probability", "score")
+    rows: list[list[object]] = [[*answer_columns, "error", "seconds", "damaged", "unknown", "none_of_these"]]
     for record in records:
         damaged = damage_text(record)
         if "top" not in record:
-            rows.append([record["path"], "", "", "", "", record.get("error", ""), "", damaged])
+            rows.append([record["path"], "", "", "", "", record.get("error", ""), "", damaged, "", ""])
+        unknown = "" if record.get("unknown") is None else f"{record['unknown']:.6f}"
+        none = "yes" if record.get("none_of_these") else "no" if unknown else ""
         seconds = " ".join(f"{moment:g}" for moment in record.get("seconds") or ())
         for rank, answer in enumerate(record.get("top", ()), start=1):
             numbers = (f"{answer['probability']:.6f}", f"{answer['score']:.6f}")
-            rows.append([record["path"], rank, answer["action"], *numbers, "", seconds, damaged])
+            rows.append([record["path"], rank, answer["action"], *numbers, "", seconds, damaged, unknown, none])
     return csv_text(rows, safe=csv_safe)
 
 
@@ -106,9 +109,13 @@ def _answers(record: Record) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
+    from claver.inference.prediction import NONE
+
     if "top" not in record:
         return f"  ✗ {escape(shown(record.get('error') or record['skipped']))}\n"
     table = Table(box=None, padding=(0, 1), show_header=False)
+    if record.get("none_of_these"):
+        table.add_row("", f"{record['unknown']:6.1%}", f"[bold]{NONE}[/]", "")
     for rank, answer in enumerate(record["top"], start=1):
         bar = "█" * round(24 * answer["probability"])
         table.add_row(f"{rank:3}", f"{answer['probability']:6.1%}", escape(shown(answer["action"])), bar)

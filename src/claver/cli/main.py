@@ -12,6 +12,8 @@ import typer
 from claver import __version__
 from claver.cli.blend import EPILOG as BLEND_EXAMPLES
 from claver.cli.blend import blend
+from claver.cli.calibrate import EPILOG as CALIBRATE_EXAMPLES
+from claver.cli.calibrate import calibrate
 from claver.cli.convert import EPILOG as CONVERT_EXAMPLES
 from claver.cli.convert import convert
 from claver.cli.data import data_app
@@ -49,6 +51,7 @@ app = typer.Typer(
 app.command(epilog=RECOGNIZE_EXAMPLES, cls=FilesCommand)(recognize)
 app.command(epilog=WATCH_EXAMPLES, cls=FilesCommand)(watch)
 app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
+app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
 app.command(epilog=EXPLAIN_EXAMPLES, cls=FilesCommand)(explain)
 app.command(epilog=TRAIN_EXAMPLES)(train)
 app.command(epilog=BLEND_EXAMPLES)(blend)

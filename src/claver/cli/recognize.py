@@ -13,7 +13,6 @@ import typer
 from claver.cli.formats import CsvSafeOption, Format, Record, check_apart, check_output, damage_line, form_for, render
 from claver.cli.inputs import find_videos, given_actions
 from claver.cli.model import (
-    DEFAULT_ACTIONS,
     BatchOption,
     DamagedOption,
     DecodeTimeoutOption,
@@ -29,14 +28,12 @@ from claver.cli.model import (
     check_damaged,
     default_workers,
     model_identity,
-    open_model,
-    progress_shown,
     text_identity,
 )
+from claver.cli.recognizer import ActionsOption, CalibrationOption, UnknownOption, checked_unknown, open_recognizer
 from claver.errors import ClaverError
 from claver.files import write_whole
 from claver.inference.jobs import run_job
-from claver.suggest import nearest
 from claver.terminal import complain, put, say, tell
 
 if TYPE_CHECKING:
@@ -50,6 +47,7 @@ claver recognize clip.mp4 --model runs/quickstart/kmct --actions "moves left, mo
 claver recognize clips/ --model openai/clip-vit-base-patch16 --actions kinetics400 --top 3\n
 claver recognize clips/ --model MODEL --actions ucf101 --texts decomposition,synonym\n
 claver recognize clips/ --model MODEL --actions ucf101 --damaged skip\n
+claver recognize clips/ --model MODEL --actions "waving, bowing" --calibration calibration.json\n
 claver recognize "clips/**/*.mp4" --model MODEL --actions my_actions.csv --output answers.jsonl\n
 find clips -name "*.mp4" -print0 | claver recognize - --model MODEL --dry-run
 """
@@ -58,16 +56,6 @@ Videos = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE|FOLDER|GLOB|-…", show_default=False, help="What to recognize; - reads names from stdin."
-    ),
-]
-ActionsOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Words separated by commas, a .txt with an action a line, a .csv with a column 'action' (and perhaps "
-        "'text'), a manifest, a .jsonl of `claver prompts generate`, kinetics400, kinetics600, ucf101, hmdb51, or "
-        "- for an action a line on stdin. If not given, those that the model was trained on, or kinetics400 where it "
-        "has none of its own.",
-        show_default=False,
     ),
 ]
 OutputOption = Annotated[
@@ -94,6 +82,8 @@ def recognize(
     csv_safe: CsvSafeOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     damaged: DamagedOption = "answer",
+    unknown: UnknownOption = "on",
+    calibration: CalibrationOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
     batch_size: BatchOption = 8,
@@ -102,15 +92,17 @@ def recognize(
 ) -> None:
     """Name the actions in videos: the ranked actions of a list, for every file.
 
+    Where none of the actions fits better than the names of other actions, the answer says "none of these" above them.
     Files that cannot be read are reported at the end, and the exit code is then 1. Answers from damaged files are
     marked, and reported too.
     """
     check_damaged(damaged)
+    told = checked_unknown(unknown, calibration)
     check_output(output, "leave out --output to write to stdout, or name a file")
     if "-" in videos and actions == "-":
         raise ClaverError("stdin holds either the names of files or the actions, not both")
     paths, form = find_videos(videos), form_for(form, output)
-    check_apart((output,), (*paths, actions, texts))
+    check_apart((output,), (*paths, actions, texts, calibration))
     named = None if actions is None else given_actions(actions)
     if dry_run:
         from claver.cli.plan import recognition_plan
@@ -122,12 +114,15 @@ def recognize(
     settings |= {"texts": text_identity(texts), "temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
     settings |= {} if preprocess is None else {"preprocess": preprocess}
     settings |= {} if damaged == "answer" else {"damaged": damaged}
+    settings |= {"unknown": unknown, "calibration": text_identity(calibration)}
     workers = default_workers(len(paths)) if workers is None else workers
     loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
     loading |= {"damaged": damaged}
     text = partial(render, form=form, csv_safe=csv_safe)
     flowing = output is None and form is Format.jsonl  # line by line, for whoever reads at the other end of a pipe
-    recognizer = partial(open_recognizer, model, named, texts, temporal, frames, views, device, dtype, preprocess)
+    own: dict[str, Any] = {"device": device, "dtype": dtype, "preprocess": preprocess}
+    own |= {"unknown": told, "calibration": calibration}
+    recognizer = partial(open_recognizer, model, named, texts, temporal, frames, views, **own)
     answers = partial(_answers, recognizer, top=top, hidden=flowing and sys.stdout.isatty(), loading=loading)
     try:
         records = run_job(
@@ -188,44 +183,3 @@ def _list(records: Sequence[Record], total: int, what: str, line: Callable[[Reco
         complain(f"{len(records)} of {total} files {what}:")
     for record in records:
         complain(line(record))
-
-
-def _tell_misspelt(given: Sequence[str], learned: Sequence[str]) -> None:
-    """Say which names are much like one that the model learned: any text is an action, a misspelt one as well."""
-    free = [name for name in learned if name not in given]
-    near = [(name, nearest(name, free)) for name in given if name not in learned]
-    pairs = [
-        f"{name!r} (did you mean {other!r}?)" for name, other in near if other and other.casefold() != name.casefold()
-    ]
-    if pairs:
-        tell(f"not among the actions that the model was trained on: {', '.join(pairs)}")
-
-
-def open_recognizer(
-    model: str | None,
-    actions: str | tuple[str, ...] | None,
-    texts: str | None,
-    temporal: str | None,
-    frames: int | None,
-    views: str | None,
-    device: str | None,
-    dtype: str,
-    preprocess: str | None,
-) -> Recognizer:
-    """The recogniser that the options ask for; what is wrong with them is said before weights are read."""
-    from claver.inference.recognizer import Recognizer, Views
-    from claver.text import read_actions
-
-    # Cheap mistakes first, before weights are read.
-    looks = None if views is None else Views.parse(views)
-    competing = None if actions is None else read_actions(actions, texts=texts)
-    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
-    if competing is None and loaded.learned is None:
-        competing = read_actions(DEFAULT_ACTIONS, texts=texts)
-    elif competing is None and loaded.learned is not None:
-        tell(f"of the {len(loaded.learned.names)} actions that the model was trained on")
-    elif competing is not None and loaded.learned is not None and "," in str(actions):
-        _tell_misspelt(competing.names, loaded.learned.names)
-    with progress_shown("encoding texts") as progress:
-        settings: dict[str, Any] = {"views": looks, "frames": frames, "progress": progress}
-        return Recognizer(loaded, competing, texts=texts if competing is None else None, **settings)

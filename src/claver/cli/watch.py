@@ -21,7 +21,7 @@ from claver.cli.model import (
     TemporalOption,
     TextsOption,
 )
-from claver.cli.recognize import ActionsOption, open_recognizer
+from claver.cli.recognizer import ActionsOption, CalibrationOption, UnknownOption, checked_unknown, open_recognizer
 from claver.errors import ClaverError
 from claver.json_text import to_json
 from claver.terminal import put, tell
@@ -77,6 +77,8 @@ def watch(
         bool, typer.Option(help="Open a camera or an address again when it is lost.", show_default=True)
     ] = True,
     csv_safe: CsvSafeOption = False,
+    unknown: UnknownOption = "on",
+    calibration: CalibrationOption = None,
     preprocess: PreprocessOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
@@ -95,6 +97,7 @@ def watch(
         raise ClaverError("stdin holds one stream or the actions, not both")
     for source in sources:
         LiveSource.parse(source)  # before any weights are read
+    told = checked_unknown(unknown, calibration)
     detector = EventDetector(enter, leave, least)
     named = None if actions is None else given_actions(actions)
     with ExitStack() as stack:
@@ -102,7 +105,9 @@ def watch(
         if file is not None:
             stack.callback(file.close)
         saver = None if save_clips is None else ClipSaver(save_clips, fps)
-        recognizer = open_recognizer(model, named, texts, temporal, None, None, device, dtype, preprocess)
+        own: dict[str, Any] = {"device": device, "dtype": dtype, "preprocess": preprocess}
+        own |= {"unknown": told, "calibration": calibration}
+        recognizer = open_recognizer(model, named, texts, temporal, None, None, **own)
         live = LiveRecognizer(recognizer, fps=fps, window=window, streams=len(sources))
         on_frame = None if saver is None else saver.keep
         moments = live.watch(*sources, reconnect=reconnect, on_frame=on_frame)
@@ -181,18 +186,15 @@ def _shown(moments: Iterator[Moment], live: LiveRecognizer, sources: Sequence[st
 def _table(latest: dict[int, Moment], live: LiveRecognizer, sources: Sequence[str], top: int) -> Table:
     from rich.table import Table
 
-    from claver.inference.prediction import percent
+    from claver.inference.prediction import NONE, percent
 
     table = Table("stream", "time", "action", "probability", "latency", "dropped")
     for number, moment in sorted(latest.items()):
-        for rank, answer in enumerate(moment.top(top)):
-            first = rank == 0
-            table.add_row(
-                sources[number] if first else "",
-                f"{moment.seconds:.1f} s" if first else "",
-                answer.action,
-                percent(answer.probability),
-                f"{1000 * moment.latency:.0f} ms" if first else "",
-                str(moment.dropped) if first else "",
-            )
+        rows = [(answer.action, answer.probability) for answer in moment.top(top)]
+        if moment.none_of_these and moment.unknown is not None:
+            rows = [(NONE, moment.unknown), *rows]
+        about = (sources[number], f"{moment.seconds:.1f} s", f"{1000 * moment.latency:.0f} ms", str(moment.dropped))
+        for rank, (action, share) in enumerate(rows):
+            source, at, latency, dropped = about if rank == 0 else ("", "", "", "")
+            table.add_row(source, at, action, percent(share), latency, dropped)
     return table

@@ -6,6 +6,8 @@ One rule for ties, in all of them: of equal scores the class with the lower inde
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -74,3 +76,17 @@ def within_pairs(scores_BC: Tensor, labels: Tensor, partner: Tensor) -> float:
     own = scores_BC.gather(1, labels[:, None])[:, 0]
     other = scores_BC.gather(1, partner[labels][:, None])[:, 0]
     return ((own > other).double() + (own == other).double() / 2).mean().item()
+
+
+def auroc(known: Tensor, unknown: Tensor) -> float:
+    """The probability that a sample of `known` [A] scores above one of `unknown` [B]; ties count one half."""
+    ordered_unknown = unknown.sort().values
+    below = torch.searchsorted(ordered_unknown, known).double()
+    up_to = torch.searchsorted(ordered_unknown, known, right=True).double()
+    return ((below + up_to) / 2 / len(unknown)).mean().item()
+
+
+def fpr_at_tpr(known: Tensor, unknown: Tensor, rate: float = 0.95) -> float:
+    """The share of `unknown` [B] at or above the highest threshold that at least this share of `known` [A] reaches."""
+    rank = min(len(known), math.floor((1 - rate) * len(known) + 1e-9) + 1)
+    return (unknown >= known.kthvalue(rank).values).double().mean().item()

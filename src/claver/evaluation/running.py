@@ -95,7 +95,10 @@ def recognizers_for(
             competing.append(own_actions(model).select(classes))
         else:
             competing.append(texts_for(classes, texts, dataset=group[0].benchmark))
-    return [Recognizer(model, actions, views=views, frames=frames, progress=progress) for actions in competing]
+    return [
+        Recognizer(model, actions, views=views, frames=frames, unknown=False, progress=progress)
+        for actions in competing
+    ]
 
 
 def digest(items: Sequence[TestSet] | Sequence[Actions]) -> str:

@@ -62,7 +62,7 @@ def explain(
     chosen = check_actions(action, against)
     if not isinstance(recognizer, Recognizer):
         loaded = recognizer if isinstance(recognizer, Claver) else load(recognizer)
-        recognizer = Recognizer(loaded, None if loaded.learned else {name: [name] for name in chosen})
+        recognizer = Recognizer(loaded, None if loaded.learned else {name: [name] for name in chosen}, unknown=False)
     model, bank = recognizer.model, _with_actions(recognizer, chosen)
     encoder = VideoEncoder(model, frames=recognizer.frames, preprocess=recognizer.preprocess)
     views, name = encoder.look(video), name_of(video)

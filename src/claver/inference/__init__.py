@@ -7,16 +7,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from claver.inference.calibration import Calibration
     from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
     from claver.inference.live import LiveRecognizer, Moment
+    from claver.inference.open_set import Background, OpenSet
     from claver.inference.prediction import Answer, Prediction
     from claver.inference.recognizer import Recognizer
 
 _HOME = {
     "Answer": "prediction",
+    "Background": "open_set",
+    "Calibration": "calibration",
     "Failure": "encoder",
     "LiveRecognizer": "live",
     "Moment": "live",
+    "OpenSet": "open_set",
     "Prediction": "prediction",
     "Recognizer": "recognizer",
     "VideoEmbedding": "encoder",
@@ -26,9 +31,12 @@ _HOME = {
 
 __all__ = [
     "Answer",
+    "Background",
+    "Calibration",
     "Failure",
     "LiveRecognizer",
     "Moment",
+    "OpenSet",
     "Prediction",
     "Recognizer",
     "VideoEmbedding",

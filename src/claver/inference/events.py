@@ -47,7 +47,8 @@ class EventDetector:
     """Finds events in the moments of one stream or of several, by hysteresis.
 
     An action begins when its probability reaches `enter`, and ends when it falls below `leave`: between the two nothing
-    changes, so that a score that wavers about one threshold is one event.
+    changes, so that a score that wavers about one threshold is one event. Where it is told how probable it is that none
+    of the actions applies, the others share what is left.
 
     Attributes:
         enter: probability at which an action begins, in (0, 1].
@@ -72,7 +73,8 @@ class EventDetector:
     def push(self, moment: Moment) -> list[Event]:
         """The events that ended before this moment."""
         ended = []
-        for action, share in zip(moment.actions, moment.probabilities.tolist(), strict=True):
+        known = 1 - (moment.unknown or 0.0)
+        for action, share in zip(moment.actions, (known * moment.probabilities).tolist(), strict=True):
             key = (moment.stream, action)
             before = self._running.get(key)
             if before is None and share >= self.enter:

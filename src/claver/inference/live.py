@@ -48,6 +48,7 @@ class Moment:
         latency: seconds from the frame's being decoded (or pushed) to this answer.
         dropped: frames of the stream that were left out so far, since newer ones had come before there was time.
         stream: which stream, where there are several.
+        unknown: how probable it is that none of the actions applies; None where that is not told.
     """
 
     seconds: float
@@ -60,6 +61,7 @@ class Moment:
     latency: float
     dropped: int = 0
     stream: int = 0
+    unknown: float | None = None
 
     def top(self, k: int = 5) -> list[Answer]:
         """The k best actions, best first; fewer if there are fewer.
@@ -74,6 +76,11 @@ class Moment:
         """The best action."""
         return self.top(1)[0].action
 
+    @property
+    def none_of_these(self) -> bool:
+        """Whether it is more probable than not that none of the actions applies."""
+        return self.unknown is not None and self.unknown > 0.5
+
     def to_dict(self, k: int = 5) -> dict[str, Any]:
         """Plain values."""
         return {
@@ -83,6 +90,8 @@ class Moment:
             "seen": self.seen,
             "dropped": self.dropped,
             "latency": round(self.latency, 4),
+            "unknown": self.unknown,
+            "none_of_these": self.none_of_these,
             "top": [answer._asdict() for answer in self.top(k)],
         }
 
@@ -216,6 +225,7 @@ class LiveRecognizer:
             latency=time.perf_counter() - began,
             dropped=stream.dropped,
             stream=number,
+            unknown=self.recognizer.unknown(frames_1TE),
         )
 
     def _last(self, number: int) -> Moment:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from claver.video.damage import Damage
 
 
+NONE = "none of these"
+"""What is shown where none of the actions applies."""
+
+
 class Answer(NamedTuple):
     """One action with its standing among all."""
 
@@ -43,6 +47,8 @@ class Prediction:
         seconds: when the frames of each view are shown, from the first frame of the video on, [V, T]; None where
             frames were given as an array.
         damaged: what is known to be wrong with the file or with these frames; None when nothing is.
+        unknown: how probable it is that none of the actions applies, see `claver.inference.open_set`; None where they
+            were not compared with others. It changes neither scores nor probabilities.
     """
 
     source: str
@@ -52,6 +58,7 @@ class Prediction:
     frames: npt.NDArray[np.uint8] = field(repr=False)
     seconds: npt.NDArray[np.float64] | None = field(default=None, repr=False)
     damaged: Damage | None = None
+    unknown: float | None = None
 
     def top(self, k: int = 5) -> list[Answer]:
         """The k best actions, best first; fewer if there are fewer.
@@ -66,12 +73,20 @@ class Prediction:
         """The best action."""
         return self.top(1)[0].action
 
+    @property
+    def none_of_these(self) -> bool:
+        """Whether it is more probable than not that none of the actions applies; False where that is not known."""
+        return self.unknown is not None and self.unknown > 0.5
+
     def to_dict(self, k: int = 5) -> dict[str, Any]:
-        """Plain values: the source, when the frames used are shown, what is damaged, and the k best actions."""
+        """Plain values: the source, when the frames used are shown, what is damaged, the k best actions, and whether
+        none of them applies.
+        """
         seconds = None if self.seconds is None else np.unique(self.seconds.round(3)).tolist()
         damaged = None if self.damaged is None else self.damaged.to_dict()
         top = [answer._asdict() for answer in self.top(k)]
-        return {"path": self.source, "seconds": seconds, "damaged": damaged, "top": top}
+        none = {"unknown": self.unknown, "none_of_these": self.none_of_these}
+        return {"path": self.source, "seconds": seconds, "damaged": damaged, "top": top, **none}
 
     def plot(self, k: int = 5, path: str | Path | None = None) -> Figure:
         """The frames the model saw above bars of the k best actions (extra `explain`).
@@ -91,7 +106,7 @@ class Prediction:
             axes.imshow(frame)
             axes.axis("off")
         _draw_bars(figure.add_subplot(grid[1, :]), answers, len(self.actions))
-        figure.suptitle(shown(self.source), fontsize="medium", parse_math=False)
+        figure.suptitle("\n".join([shown(self.source), *self._none()]), fontsize="medium", parse_math=False)
         if path is not None:
             save_figure(figure, Path(path), dpi=150)
         return figure
@@ -103,12 +118,19 @@ class Prediction:
         rows = "".join(_html_row(answer, scale) for answer in answers)
         among = f"probability among {len(self.actions)} actions" + (f", bars end at {scale:.0%}" if scale < 1 else "")
         damage = f"<div>{escape(str(self.damaged))}</div>" if self.damaged else ""
-        return f"<div><b>{escape(shown(self.source))}</b>{damage}<table>{rows}</table><small>{among}</small></div>"
+        none = "".join(f"<div>{escape(line)}</div>" for line in self._none())
+        about = f"<b>{escape(shown(self.source))}</b>{damage}{none}"
+        return f"<div>{about}<table>{rows}</table><small>{among}</small></div>"
 
     def __str__(self) -> str:
         lines = [f"{answer.probability:6.1%}  {answer.action}" for answer in self.top()]
         marked = [] if self.damaged is None else [f"damaged: {self.damaged}"]
-        return "\n".join([self.source, *marked, *lines])
+        none = [f"{self.unknown:6.1%}  {NONE}"] if self.none_of_these else []
+        return "\n".join([self.source, *marked, *none, *lines])
+
+    def _none(self) -> list[str]:
+        """A line that none of the actions applies, where that wins."""
+        return [] if self.unknown is None or not self.none_of_these else [f"{NONE}: {percent(self.unknown)}"]
 
 
 def rank_answers(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from claver.data.clips import ClipLocation
 from claver.errors import ClaverError, VideoError
+from claver.inference.calibration import Calibration, Conditions
 from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
+from claver.inference.open_set import OpenSet, clip_embedding
 from claver.inference.prediction import Answer, Prediction
 from claver.models import Claver, load
 from claver.models.checkpoint.loading import PreprocessChoice
@@ -46,10 +51,12 @@ class Recognizer:
         frames: int | None = None,
         preprocess: PreprocessChoice | Preprocess | None = None,
         damaged: OnDamage = "answer",
+        unknown: bool = True,
+        calibration: Calibration | str | Path | None = None,
         cache: Path | bool | None = True,
         progress: Progress = lambda done, total: None,
     ) -> None:
-        """Encode the actions' texts.
+        """Encode the actions' texts, and the names of other actions that they are compared with.
 
         Args:
             model: a model, or what `claver.load` takes.
@@ -63,12 +70,18 @@ class Recognizer:
             preprocess: what is done to the pixels, as in `claver.load`; of a model that is loaded already, settings.
             damaged: what to do with a damaged video: `answer`, and mark the answer; `skip` it; or `fail`. One of which
                 all frames used are damaged is never answered.
+            unknown: whether each answer says how probable it is that none of the actions applies, see
+                `claver.inference.open_set`. The ranking and the probabilities of the actions are the same either way.
+            calibration: from when on none applies, as `claver calibrate` writes it.
             cache: where the texts' vectors are kept: True the usual folder, or another, or False for nowhere.
             progress: called with the number of texts encoded so far, and of all that are to be.
 
         Raises:
-            ClaverError: no actions, neither given nor the model's own; or as `read_actions`.
+            ClaverError: no actions, neither given nor the model's own; a calibration of another model or other actions,
+                or without `unknown`; or as `read_actions`.
         """
+        if calibration is not None and not unknown:
+            raise ClaverError("a calibration says when none of the actions applies: it needs unknown=True")
         if isinstance(model, Claver) and isinstance(preprocess, str):
             raise ClaverError(f"the model is loaded already: give preprocess={preprocess!r} to claver.load")
         loaded = model if isinstance(model, Claver) else load(model, preprocess=preprocess)
@@ -82,6 +95,9 @@ class Recognizer:
         )
         chosen = read_actions(own_actions(loaded) if actions is None else actions, texts=texts, templates=templates)
         self.bank = TextBank.encode(loaded, chosen, cache=cache, progress=progress)
+        self.open_set = OpenSet.encode(loaded, self.bank, cache=cache, progress=progress) if unknown else None
+        if calibration is not None:
+            self._calibrate(calibration)
 
     @property
     def model(self) -> Claver:
@@ -107,6 +123,24 @@ class Recognizer:
     def actions(self) -> tuple[str, ...]:
         """The actions that compete."""
         return self.bank.actions.names
+
+    @property
+    def conditions(self) -> Conditions:
+        """What a calibration of this recogniser holds for.
+
+        Raises:
+            ClaverError: it does not compare its actions with others.
+        """
+        if self.open_set is None:
+            raise ClaverError("the actions are not compared with others, so there is nothing to calibrate")
+        return Conditions.of(self.encoder, self.bank.actions, self.open_set)
+
+    def _calibrate(self, calibration: Calibration | str | Path) -> None:
+        given = isinstance(calibration, Calibration)
+        found = calibration if isinstance(calibration, Calibration) else Calibration.load(calibration)
+        found.require(self.conditions, "the calibration" if given else str(calibration))
+        assert self.open_set is not None
+        self.open_set = replace(self.open_set, threshold=found.threshold)
 
     def __call__(self, source: VideoLike) -> Prediction:
         """Recognise one video.
@@ -159,7 +193,33 @@ class Recognizer:
         probabilities = scores.softmax(0) if aggregate == "paper" else scores / scores.sum()
         seen = video.pixels[len(video.pixels) // 2].permute(0, 2, 3, 1).cpu().numpy()
         found = (scores.cpu().numpy(), probabilities.cpu().numpy(), seen)
-        return Prediction(video.source, self.actions, *found, seconds=video.seconds, damaged=video.damage)
+        settings: dict[str, Any] = {
+            "seconds": video.seconds,
+            "damaged": video.damage,
+            "unknown": self.unknown(video.frames),
+        }
+        return Prediction(video.source, self.actions, *found, **settings)
+
+    @torch.inference_mode()
+    def standing(self, video: VideoEmbedding) -> float:
+        """How far the best action stands above the bar of `claver.inference.open_set`, in logits.
+
+        Raises:
+            ClaverError: the actions are not compared with others.
+        """
+        if self.open_set is None:
+            raise ClaverError("the actions are not compared with others: it needs unknown=True")
+        return float(self.open_set.relative(clip_embedding(video.frames, self.model.config.aggregate)).amax())
+
+    def unknown(self, frames_VTE: Tensor) -> float | None:
+        """The probability that none of the actions applies; None where that is not told.
+
+        Args:
+            frames_VTE: embeddings of the frames of each view, not normalised.
+        """
+        if self.open_set is None:
+            return None
+        return float(self.open_set.unknown(clip_embedding(frames_VTE, self.model.config.aggregate)))
 
     def __repr__(self) -> str:
         return f"Recognizer({len(self.actions)} actions, {self.frames} frames, views {self.views})"

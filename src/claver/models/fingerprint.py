@@ -9,6 +9,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import Module
 
 from claver.errors import CheckpointError
 from claver.models.checkpoint.configs import CONFIGS, files_of
@@ -36,6 +37,18 @@ def weights_identity(source: str | Path) -> str:
         with file.open("rb") as stream:
             digest.update(f"{file.name} {file_digest(stream, 'sha256').hexdigest()} ".encode())
     return f"{source} {digest.hexdigest()[:12]}" if path.exists() else str(source)
+
+
+def model_key(model: Module, config: object) -> str:
+    """A name for what a model computes: equal weights, types and settings have equal names.
+
+    Args:
+        model: its weights, in the type that it computes in.
+        config: its settings, whose text tells them apart.
+    """
+    digest = sha256(str(config).encode())
+    add_tensors(digest, dict(sorted(model.state_dict().items())))
+    return digest.hexdigest()[:32]
 
 
 def add_tensors(digest: Digest, tensors: Mapping[str, Tensor]) -> None:

@@ -20,7 +20,7 @@ _FRAMES, _SIZE = 24, 128  # of the files: more and larger than what the model wa
 
 def show_videos(model: Claver, output: Path, console: Console, *, seed: int) -> list[Shown]:
     """Write an MP4 per verb from a split nothing was trained or measured on, recognise each file, draw them all."""
-    recognizer = Recognizer(model, actions=verb_class_texts())
+    recognizer = Recognizer(model, actions=verb_class_texts(), unknown=False)
     shown = []
     for verb, frames in fresh_clips(seed).items():
         path = write_clip(output / "clips" / f"{verb.replace(' ', '_')}.mp4", frames)

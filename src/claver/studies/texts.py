@@ -47,7 +47,7 @@ def run(settings: Settings, cache: Path) -> Figures:
     from claver.inference.recognizer import Recognizer
 
     texts = {text: [text] for text in read_action_file(Path(settings["texts"]))}
-    answers = Recognizer(settings["model"], texts)(settings["clip"]).top(len(texts))
+    answers = Recognizer(settings["model"], texts, unknown=False)(settings["clip"]).top(len(texts))
     return {
         "text": [answer.action for answer in answers],
         "probability": [answer.probability for answer in answers],

@@ -101,7 +101,7 @@ class _Actions:
             return {}
         assert self.recipe.videos is not None
         # Vectors of a text tower that learns are of no use to the next evaluation.
-        recognizer = Recognizer(model, self.actions, cache=not _learns(model.text))
+        recognizer = Recognizer(model, self.actions, unknown=False, cache=not _learns(model.text))
         videos = self.recipe.videos
         [result] = evaluate(recognizer, [self.test], workers=videos.workers, decode_timeout=videos.decode_timeout)
         if result.failures:

@@ -105,11 +105,10 @@ class LiveSource:
         limits = {"max_pixels": str(MAX_PIXELS)}
         try:
             if self.kind == "stdin":
-                piped: Any = sys.stdin.buffer
-                head = piped.peek(64)[:64]
-                if any(head.startswith(mark) for mark, _ in LISTS):
+                piped = _Piped()
+                if any(piped.head.startswith(mark) for mark, _ in LISTS):
                     raise VideoError(f"{self.name}: it is a list of other files; give the video itself.")
-                return av.open(sys.stdin.buffer, "r", options=limits | {"protocol_whitelist": ""})
+                return av.open(piped, "r", options=limits | {"protocol_whitelist": ""})
             if self.kind == "camera":
                 form = "v4l2" if sys.platform.startswith("linux") else "avfoundation"
                 return av.open(self.target, "r", format=form, options=limits)
@@ -171,3 +170,17 @@ class LiveSource:
             if (stopped or threading.Event().wait)(wait):
                 return
             wait = min(2 * wait, LONGEST_WAIT)
+
+
+class _Piped:
+    """Standard input past Python's own buffer, whose lock a thread that waits for data would hold to the very end."""
+
+    def __init__(self) -> None:
+        self._stream = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+        self.head = self._stream.read(64) or b""
+        self._first = self.head
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes, as they come."""
+        first, self._first = self._first[:size], self._first[size:]
+        return first or self._stream.read(size) or b""
