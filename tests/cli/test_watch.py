@@ -36,7 +36,20 @@ def run(folder: Path, *args: str, **more: object) -> subprocess.CompletedProcess
 
 def test_answers_events_and_clips_of_files(folder: Path, tmp_path: Path) -> None:
     events, clips = tmp_path / "events.csv", tmp_path / "clips"
-    options = ["--model", "model", "--actions", ACTIONS, "--fps", "4", "--enter", "0.4", "--leave", "0.3"]
+    options = [
+        "--model",
+        "model",
+        "--actions",
+        ACTIONS,
+        "--fps",
+        "4",
+        "--unknown",
+        "off",
+        "--enter",
+        "0.4",
+        "--leave",
+        "0.3",
+    ]
     done = run(folder, "clip.mp4", "other.mp4", *options, "--events", str(events), "--save-clips", str(clips))
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]

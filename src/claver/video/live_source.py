@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import threading
@@ -108,7 +109,7 @@ class LiveSource:
                 piped = _Piped()
                 if any(piped.head.startswith(mark) for mark, _ in LISTS):
                     raise VideoError(f"{self.name}: it is a list of other files; give the video itself.")
-                return av.open(piped, "r", options=limits | {"protocol_whitelist": ""})
+                return av.open(piped.stream, "r", options=limits | {"protocol_whitelist": ""})
             if self.kind == "camera":
                 form = "v4l2" if sys.platform.startswith("linux") else "avfoundation"
                 return av.open(self.target, "r", format=form, options=limits)
@@ -173,14 +174,22 @@ class LiveSource:
 
 
 class _Piped:
-    """Standard input past Python's own buffer, whose lock a thread that waits for data would hold to the very end."""
+    """Standard input past Python's own buffer, whose lock a thread that waits for data would hold to the very end.
+
+    Attributes:
+        head: its first bytes.
+        stream: what it is read from: the file itself where standard input is one, so that FFmpeg may seek in it.
+    """
 
     def __init__(self) -> None:
-        self._stream = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
-        self.head = self._stream.read(64) or b""
+        self._raw: Any = os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+        self.head: bytes = self._raw.read(64) or b""
         self._first = self.head
+        self.stream: Any = self._raw if self._raw.seekable() else self
+        if self._raw.seekable():
+            self._raw.seek(-len(self.head), os.SEEK_CUR)
 
     def read(self, size: int) -> bytes:
         """Up to so many bytes, as they come."""
         first, self._first = self._first[:size], self._first[size:]
-        return first or self._stream.read(size) or b""
+        return first or self._raw.read(size) or b""
