@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from claver.inference.recognizer import Recognizer
     from claver.models import Claver, ClaverConfig, load
     from claver.text.text_bank import TextBank
+    from claver.timeline.timeline import Timeline
     from claver.video import VideoLike
 
 __version__ = "0.2.0"
@@ -33,6 +34,7 @@ _HOME = {
     "Prediction": "claver.inference.prediction",
     "Recognizer": "claver.inference.recognizer",
     "TextBank": "claver.text.text_bank",
+    "Timeline": "claver.timeline.timeline",
     "VideoEmbedding": "claver.inference.encoder",
     "VideoEncoder": "claver.inference.encoder",
     "VideoLike": "claver.video",
@@ -53,6 +55,7 @@ __all__ = [
     "Prediction",
     "Recognizer",
     "TextBank",
+    "Timeline",
     "VideoEmbedding",
     "VideoEncoder",
     "VideoError",

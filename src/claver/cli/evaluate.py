@@ -32,6 +32,15 @@ from claver.cli.model import (
     progress_shown,
     text_identity,
 )
+from claver.cli.timeline import (
+    BackgroundOption,
+    FpsOption,
+    StrideOption,
+    ThresholdOption,
+    checked_background,
+    checked_level,
+)
+from claver.errors import ClaverError
 from claver.log import logger
 from claver.terminal import complain
 
@@ -45,6 +54,7 @@ claver evaluate k400_val.csv --model MODEL --views 4x3\n
 claver evaluate ucf_split1.csv ucf_split2.csv ucf_split3.csv --model MODEL --setting zero-shot\n
 claver evaluate ucf_split1.csv --split test --model MODEL --texts templates --predictions answers.csv\n
 claver evaluate k600_draw1.csv k600_draw2.csv k600_draw3.csv --model MODEL --setting zero-shot --output result.json\n
+claver evaluate --task localization activity_net.json --videos videos/ --split validation --model MODEL\n
 torchrun --nproc-per-node 8 -m claver evaluate k400_val.csv --model MODEL --views 4x3
 """
 
@@ -57,10 +67,26 @@ Manifests = Annotated[
         "deviation; several benchmarks are told one by one.",
     ),
 ]
+VideosFolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="With --task localization: where the videos are, by the names of the annotations; beside those if not "
+        "given.",
+        show_default=False,
+    ),
+]
 
 
 def evaluate(
     manifests: Manifests,
+    task: Annotated[
+        str,
+        typer.Option(
+            metavar="classification|localization",
+            help="What is measured: which action a clip shows, or when actions happen, on ActivityNet's JSON or "
+            "THUMOS'14's files of annotations.",
+        ),
+    ] = "classification",
     model: ModelOption = None,
     texts: TextsOption = None,
     split: Annotated[
@@ -89,6 +115,11 @@ def evaluate(
     batch_size: BatchOption = 8,
     workers: WorkersOption = None,
     decode_timeout: DecodeTimeoutOption = 60.0,
+    videos: VideosFolderOption = None,
+    fps: FpsOption = 2.0,
+    stride: StrideOption = None,
+    threshold: ThresholdOption = "auto",
+    background: BackgroundOption = "video",
 ) -> None:
     """Evaluate a model on labelled clips: top-1, top-5, per class, confusions, beside the paper's rows.
 
@@ -96,7 +127,7 @@ def evaluate(
     it was trained on. Every clip is counted once, in any number of processes; one that
     cannot be read counts as wrong, is named at the end, and the exit code is then 1. Training clips are measured on
     only where --split train asks for them. Damaged clips are listed, whether answered or skipped (then they do not
-    count).
+    count). With --task localization videos are looked through whole, in one process and one centre crop.
     """
     from claver.distributed import rank_and_size
     from claver.evaluation.predictions import check_suffix
@@ -106,6 +137,23 @@ def evaluate(
 
     check_setting(setting)
     check_damaged(damaged)
+    if task not in ("classification", "localization"):
+        raise ClaverError(f"--task is classification or localization, not {task!r}")
+    if task == "localization":
+        from claver.cli.localize import evaluate_localization
+        from claver.distributed import started_together
+
+        if predictions is not None or started_together():
+            raise ClaverError("--task localization runs in one process, and has no --predictions; see --output")
+        if len(manifests) != 1:
+            raise ClaverError(f"--task localization takes one file or folder of annotations, not {len(manifests)}")
+        looking: dict[str, Any] = {"fps": fps, "stride": stride, "threshold": checked_level(threshold)}
+        looking |= {"background": checked_background(background), "batch_size": batch_size}
+        opening: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": device, "dtype": dtype}
+        opening |= {"preprocess": preprocess, "damaged": damaged}
+        given: dict[str, Any] = {"videos": videos, "subset": split, "output": output, "model": model, "texts": texts}
+        evaluate_localization(manifests[0], **given, looking=looking, loading=opening)
+        return
     check_apart((output, predictions), (*manifests, texts))
     for path in (output, predictions):
         check_output(path)

@@ -34,6 +34,8 @@ from claver.cli.recognize import recognize
 from claver.cli.signals import ending_in_order
 from claver.cli.study import EPILOG as STUDY_EXAMPLES
 from claver.cli.study import study
+from claver.cli.timeline import EPILOG as TIMELINE_EXAMPLES
+from claver.cli.timeline import timeline
 from claver.cli.train import EPILOG as TRAIN_EXAMPLES
 from claver.cli.train import train
 from claver.cli.watch import EPILOG as WATCH_EXAMPLES
@@ -50,6 +52,7 @@ app = typer.Typer(
 )
 app.command(epilog=RECOGNIZE_EXAMPLES, cls=FilesCommand)(recognize)
 app.command(epilog=WATCH_EXAMPLES, cls=FilesCommand)(watch)
+app.command(epilog=TIMELINE_EXAMPLES, cls=FilesCommand)(timeline)
 app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
 app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
 app.command(epilog=EXPLAIN_EXAMPLES, cls=FilesCommand)(explain)

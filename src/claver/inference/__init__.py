@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from claver.inference.open_set import Background, OpenSet
     from claver.inference.prediction import Answer, Prediction
     from claver.inference.recognizer import Recognizer
+    from claver.inference.windows import WindowEncoder, WindowIterator, Windows
 
 _HOME = {
     "Answer": "prediction",
@@ -27,6 +28,9 @@ _HOME = {
     "VideoEmbedding": "encoder",
     "VideoEncoder": "encoder",
     "Views": "encoder",
+    "WindowEncoder": "windows",
+    "WindowIterator": "windows",
+    "Windows": "windows",
 }
 
 __all__ = [
@@ -42,6 +46,9 @@ __all__ = [
     "VideoEmbedding",
     "VideoEncoder",
     "Views",
+    "WindowEncoder",
+    "WindowIterator",
+    "Windows",
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-_EMPTY = frozenset({"img", "meta"})
+_EMPTY = frozenset({"img", "input", "meta"})
 
 
 def tag(name: str, content: str | Iterable[str] = "", /, **attributes: object) -> str:

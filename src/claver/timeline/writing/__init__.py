@@ -1,0 +1,5 @@
+"""Time lines as files: for programs, for players, for annotation tools and for people."""
+
+from claver.timeline.writing.formats import TOGETHER, TimelineFormat, text_of, timeline_format
+
+__all__ = ["TOGETHER", "TimelineFormat", "text_of", "timeline_format"]
