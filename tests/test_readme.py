@@ -14,7 +14,7 @@ from tests.videos import write_video
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
-COMMANDS = re.findall(r"^\.venv/bin/claver ((?:recognize|prompts|explain) .*)$", README, re.M)
+COMMANDS = re.findall(r"^\.venv/bin/claver ((?:recognize|watch|timeline|prompts|explain) .*)$", README, re.M)
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,9 @@ def test_commands(command: str, folder: Path) -> None:
         [sys.executable, "-m", "claver", *shlex.split(command)], cwd=folder, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout
+    assert (folder / "timeline.html").is_file() if command.startswith("timeline") else done.stdout
 
 
 def test_there_is_something_to_run() -> None:
     assert len(PYTHON) == 2
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 9

@@ -1,4 +1,4 @@
-"""CSV as every reader reads it back, and, if asked for, as no spreadsheet runs it."""
+"""CSV that every reader reads back alike and, on request, that no spreadsheet runs."""
 
 from __future__ import annotations
 

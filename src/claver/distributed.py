@@ -1,4 +1,4 @@
-"""The processes of `torchrun` or `accelerate launch`: who this one is, and what all know of each other.
+"""The processes of `torchrun` or `accelerate launch`: rank, world size, and exchange of Python objects.
 
 In a single process everything here does nothing.
 """
@@ -21,14 +21,14 @@ def started_together() -> bool:
 
 
 def rank_and_size() -> tuple[int, int]:
-    """The number of this process and how many there are; (0, 1) for a single one."""
+    """Rank and world size; (0, 1) for a single process."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return 0, 1
     return distributed.get_rank(), distributed.get_world_size()
 
 
 def from_everyone(value: T) -> list[T]:
-    """What each process gives, in their order; anything that pickles. All call this equally often."""
+    """Gather a picklable value of every process, by rank (`all_gather_object`); every process must call this."""
     _, size = rank_and_size()
     if size == 1:
         return [value]
@@ -38,18 +38,18 @@ def from_everyone(value: T) -> list[T]:
 
 
 def merged(own: Mapping[str, T]) -> dict[str, T]:
-    """What all processes know by name, of which each knows a part."""
+    """Merge the mappings of all processes, of which each holds a part."""
     return {name: value for part in from_everyone(dict(own)) for name, value in part.items()}
 
 
 def wait_for_all() -> None:
-    """Return when all processes have come here."""
+    """Barrier: return when all processes have called this."""
     if rank_and_size()[1] > 1:
         distributed.barrier()
 
 
 def join() -> torch.device:
-    """Join the processes that a launcher started, if one did; returns the device of this one. They train together."""
+    """Initialise the process group for training, if a launcher started this process; returns its device."""
     from accelerate import PartialState
 
     device: torch.device = PartialState(cpu=on_cpu()).device
@@ -57,7 +57,7 @@ def join() -> torch.device:
 
 
 def join_for_objects() -> int:
-    """Join them to exchange Python objects alone, and choose this one's GPU; returns its number."""
+    """Initialise a process group for Python objects alone and choose this process's GPU; returns its rank."""
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     distributed.init_process_group("gloo")
@@ -70,6 +70,6 @@ def on_cpu() -> bool:
 
 
 def leave() -> None:
-    """Part from the other processes, at the end of a command."""
+    """Destroy the process group, at the end of a command."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()

@@ -12,7 +12,7 @@ class VideoError(ClaverError):
 
 
 class CheckpointError(ClaverError):
-    """Weights or a model folder that cannot be used as asked."""
+    """Weights or a model folder that cannot be used as requested."""
 
 
 def in_short(name: str) -> str:

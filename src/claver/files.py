@@ -1,4 +1,4 @@
-"""Files of people: read in bounded memory; written whole or not at all, and by one command at a time."""
+"""Reading files in bounded memory, and writing them whole or not at all, by one command at a time."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def refuse_special(path: Path, instead: str = "name another file") -> None:
 
 
 def as_bytes(text: str) -> bytes:
-    """Text as UTF-8, with the bytes that names of files brought along; any other half of a character as it is."""
+    """Text as UTF-8, with the bytes that names of files brought along; any other unpaired surrogate as it is."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

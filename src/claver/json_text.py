@@ -1,4 +1,4 @@
-"""JSON that somebody else wrote: every mistake told in one sentence, with its line."""
+"""Untrusted JSON: every mistake is reported in one sentence, with its line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user should hear beside results: through the logger `claver`, and what may come up often, once."""
+"""The logger `claver`, and warnings that are logged once."""
 
 from __future__ import annotations
 

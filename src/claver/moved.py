@@ -1,4 +1,4 @@
-"""Names from before version 0.2: modules, classes, functions. They warn, and give what they are called today."""
+"""Aliases of modules, classes and functions from before version 0.2, with a deprecation warning."""
 
 from __future__ import annotations
 

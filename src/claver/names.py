@@ -1,4 +1,4 @@
-"""Names of classes and actions as people write them: which may be one, what they may hold, how lists number them."""
+"""Names of classes and actions: spellings that are the same, characters allowed, numbered lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of matplotlib, which is an extra: imported where something is drawn, and missed in one sentence."""
+"""Matplotlib figures; matplotlib is an extra, imported where something is drawn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from claver.files import replacing
 
 
 def new_figure(width: float, height: float, *, laid_out: bool = True) -> Any:
-    """An empty white figure of 100 dots an inch, whatever the user has set: films count on it.
+    """An empty white figure of 100 dots an inch, whatever the user has set: videos count on it.
 
     Args:
         width: in inches.
@@ -23,7 +23,7 @@ def new_figure(width: float, height: float, *, laid_out: bool = True) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ClaverError("pictures and films need matplotlib; pip install 'claver[explain]'") from error
+        raise ClaverError("pictures and videos need matplotlib; pip install 'claver[explain]'") from error
     return Figure(figsize=(width, height), facecolor="white", dpi=100, layout="constrained" if laid_out else None)
 
 

@@ -1,4 +1,4 @@
-"""Processes that work for this one: each may die or be ended alone, and all end with their parent."""
+"""Worker processes: each may crash or be ended alone, and all end with their parent."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class WorkerDiedError(Exception):
 
 
 class WorkerPool(Generic[Item, T]):
-    """Tasks in processes of their own.
+    """A pool of worker processes.
 
     Args:
         work: done with each item; it and the items pickle, and so do its results and what it raises.
@@ -152,7 +152,7 @@ class _Worker(Generic[Item, T]):
 
 
 def going_on() -> None:
-    """Say that the task in work makes progress: its time begins anew. Call it often; outside a pool it does nothing."""
+    """Report progress of the running task: its time limit starts over. Call it often; outside a pool a no-op."""
     global _told
     if _pipe is not None and time.monotonic() - _told > _TELL_SECONDS:
         _told = time.monotonic()
@@ -160,7 +160,7 @@ def going_on() -> None:
 
 
 def _main(pipe: Connection, work: Callable[[Item], T], level: Loudness) -> None:
-    """What such a process does all its life."""
+    """The main loop of a worker process."""
     import torch
 
     global _pipe

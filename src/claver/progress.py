@@ -1,4 +1,4 @@
-"""Rich's console and progress bars on which names of others are shown, and never act."""
+"""Rich's console and progress bars, safe for untrusted names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Screen(Console):
 
 
 def bar(title: str, *more: ProgressColumn, hidden: bool = False, **settings: Any) -> Progress:
-    """A bar on stderr that goes when all is done; nothing at all where that is no terminal, or quiet is asked for."""
+    """A bar on stderr that disappears when all is done; nothing at all where that is no terminal, or with `--quiet`."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), *more, TimeRemainingColumn())
     console = Screen(stderr=True)
     off = hidden or not console.is_terminal or loudness() is Loudness.quiet

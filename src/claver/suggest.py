@@ -1,4 +1,4 @@
-"""The name that a misspelt one probably means, and the words that say so."""
+"""Suggestions for misspelt names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said to people. Names and texts of others never act on a terminal: what they hide is shown as an escape."""
+"""Terminal output. Control characters in untrusted names and texts are shown as escapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST = 1500
 
 
 class Loudness(IntEnum):
-    """How much is said besides results and errors."""
+    """Verbosity: how much is printed besides results and errors."""
 
     quiet = 0
     usual = 1
@@ -67,7 +67,7 @@ def say(text: str, *, end: str = "\n") -> None:
 
 
 def tell(sentence: str) -> None:
-    """Print a sentence about what is being done to stderr, unless quiet was asked for."""
+    """Print a sentence about what is being done to stderr, unless `--quiet` was given."""
     if _loudness > Loudness.quiet:
         complain(sentence)
 

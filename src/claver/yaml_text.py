@@ -1,4 +1,4 @@
-"""YAML that somebody else wrote: plain data of bounded depth, size and time, every mistake told in one sentence."""
+"""Untrusted YAML: plain data of bounded depth, size and time; every mistake is reported in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`claver calibrate`: from when on it is none of the actions, from a few labelled clips."""
+"""`claver calibrate`: the threshold of "none of these", from labelled clips."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def calibrate(
     workers: WorkersOption = None,
     decode_timeout: DecodeTimeoutOption = 60.0,
 ) -> None:
-    """Choose from labelled clips when `recognize` says "none of these", for a model and a list of actions.
+    """Set from labelled clips when `recognize` says "none of these", for a model and a list of actions.
 
-    By split-conformal prediction: of further clips like those, at most a share alpha in which one of the actions
-    happens is called none of these. At alpha 0.05 that takes 19 clips or more. Clips of other classes than the actions
-    change nothing; how many of them are found out is said. The file holds for this model, these actions, texts, frames
-    and views alone.
+    By split-conformal prediction: of further clips like those that show one of the actions, at most a share alpha is
+    called none of these. Alpha 0.05 needs at least 19 clips. Clips of other classes do not change the threshold; the
+    share of them that it rejects is printed. The file is valid only for this model and these actions, texts, frames and
+    views.
     """
     if not 0 < alpha < 1:
         raise ClaverError(f"--alpha is a share between 0 and 1, not {alpha:g}")

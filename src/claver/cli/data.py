@@ -154,8 +154,8 @@ def check(
 ) -> None:
     """Decode every frame of every clip; report what is missing, broken, damaged or short. Exit code 1 if anything is.
 
-    A file that was given up for want of time is told as timeout; it may be sound. Clips whose time stamps jump are
-    irregular, which is told but no fault: a jump counts as one frame.
+    A file that took too long is reported as timeout; it may be sound. Clips whose time stamps jump are reported as
+    irregular, which is no fault: a jump counts as one frame.
 
     Interrupted, the same command resumes where it stopped. Of shards the checksums are compared.
     """

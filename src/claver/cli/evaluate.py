@@ -1,4 +1,4 @@
-"""`claver evaluate`: a model on labelled test sets, by the paper's protocols, beside the paper's figures."""
+"""`claver evaluate`: a model on labelled test sets, by the paper's protocols, beside the paper's results."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ Manifests = Annotated[
         metavar="MANIFEST|SHARDS…",
         show_default=False,
         help="Test sets, manifests or folders of shards. Splits or draws of one benchmark: mean ± standard "
-        "deviation; several benchmarks are told one by one.",
+        "deviation; several benchmarks are reported one by one.",
     ),
 ]
 VideosFolderOption = Annotated[
@@ -83,8 +83,8 @@ def evaluate(
         str,
         typer.Option(
             metavar="classification|localization",
-            help="What is measured: which action a clip shows, or when actions happen, on ActivityNet's JSON or "
-            "THUMOS'14's files of annotations.",
+            help="What is measured: classification, which action a clip shows; localization, when actions happen, by "
+            "the annotations of ActivityNet (JSON) or THUMOS'14.",
         ),
     ] = "classification",
     model: ModelOption = None,

@@ -1,4 +1,4 @@
-"""`claver explain`: why a clip got its score, as a page, a picture, a film or numbers."""
+"""`claver explain`: why a clip got its score, as a page, a picture, a video or numbers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ActionsOption = Annotated[
     ),
 ]
 OutputOption = Annotated[
-    Path, typer.Option(help="A page .html, a picture .png, a film .mp4, numbers .json, or a folder for all of them.")
+    Path, typer.Option(help="A page .html, a picture .png, a video .mp4, numbers .json, or a folder for all of them.")
 ]
 
 

@@ -20,7 +20,7 @@ from claver.terminal import shown
 Record = dict[str, Any]
 """`{"path", "seconds": […], "damaged": null, "top": [{"action", "probability", "score"}, …], "unknown": 0.1,
 "none_of_these": false}`, or path and `error`, or path and `skipped`. Where there is damage, `damaged` is `{"share",
-"present", "cause"}`, see `claver.video.Damage`; `unknown` is null where it was not asked for."""
+"present", "cause"}`, see `claver.video.Damage`; `unknown` is null where it was not computed."""
 
 
 CsvSafeOption = Annotated[
@@ -39,7 +39,7 @@ class Format(StrEnum):
 
 
 def form_for(form: Format | None, output: Path | None) -> Format:
-    """The format asked for; else the one that the suffix of the output names, else a table."""
+    """The requested format; else the one that the suffix of the output names, else a table."""
     suffix = output.suffix.lower().removeprefix(".") if output is not None else ""
     return form or (Format(suffix) if suffix in tuple(Format) else Format.table)
 

@@ -1,4 +1,4 @@
-"""Which files and actions a command is asked to work on."""
+"""The files and actions that a command works on."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def find_annotated(names: Sequence[str], folder: Path) -> dict[str, Path]:
 def _recognizer(
     annotations: Annotations, model: str | None, texts: str | None, looking: Record, loading: Record
 ) -> Recognizer:
-    """Only the annotated classes compete, by the texts that the model learned them by, or those asked for."""
+    """Only the annotated classes compete, by the texts that the model learned them by, or the requested ones."""
     from claver.inference.recognizer import Recognizer
     from claver.text import texts_for
     from claver.text.selection import own_actions

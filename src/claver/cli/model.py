@@ -1,4 +1,4 @@
-"""The options by which a command is given its model, and the model they ask for."""
+"""Options that choose a command's model, and loading of that model."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def default_workers(files: int) -> int:
 
 
 def model_identity(model: str | None) -> str:
-    """What the model is, so that no run goes on with other weights than it began with."""
+    """What the model is, so that no run resumes with other weights than it started with."""
     from claver.models.fingerprint import weights_identity
 
     return weights_identity(model or DEFAULT_MODEL)
@@ -106,7 +106,7 @@ def open_model(
     dtype: str,
     preprocess: str | None = None,
 ) -> Claver:
-    """The model that the options ask for.
+    """The model that the options choose.
 
     Raises:
         ClaverError: none given and none cached, or settings that cannot be used here.
@@ -137,7 +137,7 @@ def text_identity(given: str | None) -> str | None:
 
 
 def cached_default() -> str:
-    """The default model if it is in the local cache; nothing is downloaded that nobody asked for."""
+    """The default model if it is in the local cache; nothing is downloaded without a request."""
     from huggingface_hub import try_to_load_from_cache
 
     if isinstance(try_to_load_from_cache(DEFAULT_MODEL, "config.json"), str):

@@ -39,7 +39,7 @@ class Kinds(StrEnum):
 
 
 class EndpointName(StrEnum):
-    """How a model is asked."""
+    """The kind of request that a model gets."""
 
     chat = "chat"
     completion = "completion"

@@ -1,4 +1,4 @@
-"""The recogniser that the options of a command ask for."""
+"""The recogniser that the options of a command choose."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ UnknownOption = Annotated[
     str,
     typer.Option(
         metavar="on|off",
-        help="Compare the actions with the names of some hundred others, and say 'none of these' where none fits "
+        help="on: compare the actions with the names of some 900 others, and say 'none of these' where none fits "
         "better than those; the names are encoded once per model. off: softmax over the actions alone.",
     ),
 ]
 CalibrationOption = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="From when on it is none of these, as `claver calibrate` wrote it."),
+    typer.Option(metavar="FILE", help="The threshold of 'none of these', a file that `claver calibrate` wrote."),
 ]
 
 

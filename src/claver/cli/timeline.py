@@ -70,7 +70,7 @@ BackgroundOption = Annotated[
     str,
     typer.Option(
         metavar="video|names",
-        help="What scores are compared with: what is usual in the video, or the names of some hundred other actions.",
+        help="What scores are compared with. video: the usual score in the video; names: those of other actions.",
     ),
 ]
 

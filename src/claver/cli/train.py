@@ -129,9 +129,9 @@ def _run(recipe: Recipe, folder: Path, resume: bool) -> None:
 
 def _summary(trainer: Trainer, folder: Path) -> str:
     lines = [f"last: {folder / 'last'}"]
-    scored = {step: figures for step, figures in trainer.figures.items() if figures}
+    scored = {step: metrics for step, metrics in trainer.figures.items() if metrics}
     if scored:
         best = max(scored, key=lambda step: next(iter(scored[step].values())))
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in scored[best].items())
-        lines.append(f"best: {folder / 'best'} (step {best}: {figures})")
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in scored[best].items())
+        lines.append(f"best: {folder / 'best'} (step {best}: {metrics})")
     return "\n".join(lines)

@@ -57,22 +57,22 @@ def watch(
     texts: TextsOption = None,
     model: ModelOption = None,
     temporal: TemporalOption = None,
-    fps: Annotated[float, typer.Option(min=0.01, help="Frames of a second that are looked at.")] = 4.0,
+    fps: Annotated[float, typer.Option(min=0.01, help="Frames per second to look at.")] = 4.0,
     window: Annotated[
         int | None,
-        typer.Option(min=1, help="Frames an answer is made of at most; the model's own number if not given."),
+        typer.Option(min=1, help="Frames that an answer uses at most; the model's own number if not given."),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Answers per moment.")] = 3,
     events: Annotated[
         Path | None,
-        typer.Option(help="Write events here as CSV, a row when each has ended: stream, start, end, action, score."),
+        typer.Option(help="Write events here as CSV, each as soon as it has ended: stream, start, end, action, score."),
     ] = None,
     save_clips: Annotated[
         Path | None, typer.Option(help="Write the seconds around each event into this folder, as MP4.")
     ] = None,
     enter: Annotated[float, typer.Option(help="Probability at which an event begins.")] = 0.6,
-    leave: Annotated[float, typer.Option(help="Probability below which it ends.")] = 0.4,
-    least: Annotated[float, typer.Option(min=0, help="Seconds that an event lasts at least.")] = 0.0,
+    leave: Annotated[float, typer.Option(help="Probability below which an event ends.")] = 0.4,
+    least: Annotated[float, typer.Option(min=0, help="Seconds that an event must last at least.")] = 0.0,
     reconnect: Annotated[
         bool, typer.Option(help="Open a camera or an address again when it is lost.", show_default=True)
     ] = True,
@@ -83,11 +83,11 @@ def watch(
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
 ) -> None:
-    """Name the actions in streams as they come: an answer after every frame.
+    """Name the actions in live streams: an answer after every frame.
 
-    On a terminal the answers are a table that changes; elsewhere JSON lines. Where answers take longer than frames, the
-    newest frame of a camera or an address wins, and the others are counted as dropped. Ctrl-C ends with a summary. An
-    address is opened because it is given here; nothing else ever uses the network.
+    On a terminal the answers are a table that is updated; elsewhere JSON lines. If frames of a camera or an address
+    come faster than answers, the newest frame wins and the others are counted as dropped. Ctrl-C ends with a summary.
+    Only addresses that are given here are opened, never one that is found in a file.
     """
     from claver.inference.events import ClipSaver, EventDetector, EventFile
     from claver.inference.live import LiveRecognizer
@@ -135,7 +135,7 @@ def watch(
 
 
 class _Summary:
-    """What is told in the end."""
+    """The summary at the end."""
 
     def __init__(self, sources: Sequence[str]) -> None:
         self.sources, self.events, self.answers, self.interrupted = sources, 0, 0, False

@@ -1,4 +1,4 @@
-"""Is every clip of a manifest sound? Each is decoded to its end, every frame of it."""
+"""Check of the clips of a manifest: each is decoded to its end, every frame of it."""
 
 from __future__ import annotations
 

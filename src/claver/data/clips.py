@@ -1,4 +1,4 @@
-"""Clips by number, from files or from shards: where the bytes of each are, and the frames they give."""
+"""Random access to clips in files or shards: the location of each clip's bytes, and its frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from claver.video.transforms import Center, Interpolation, Resize, center_crop, 
 from claver.video.views import SampledFrames, sample_frames
 
 Crop = Callable[[Frames, np.random.Generator], Frames]
-"""Cuts clips to one size: frames uint8 [T, H, W, 3] and random numbers to uint8 [T, h, w, 3]. It must pickle."""
+"""Cuts clips to one size: frames uint8 [T, H, W, 3] and an rng to uint8 [T, h, w, 3]. It must pickle."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class ClipDecoder:
         frames: T, one of each of as many equal segments of time.
         short_side: pixels that the shorter side of each frame is resized to; None leaves frames as they are.
         crop: crops the clip, once for all its frames, to one size; None leaves it whole.
-        sampling: `random` places in the segments, or their `centre`.
+        sampling: `random` positions in the segments, or their `centre`.
         views: samplings of one clip; view v has frames v·T … (v + 1)·T − 1 of the result.
         interpolation: of the resizing.
         resize: `squash` resizes the longer side to `short_side` as well.

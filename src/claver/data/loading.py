@@ -1,4 +1,4 @@
-"""Batches of clips for training, decoded ahead in processes of their own, the same whatever their number.
+"""Batches of clips for training, decoded ahead in worker processes, the same whatever their number.
 
     clips = open_clips("train.csv")
     rows = partial(batch_at, samples=len(clips), batch_size=8, seed=0)
@@ -246,7 +246,7 @@ def _load(decoder: ClipDecoder, request: str) -> _Loaded:
     failed: list[tuple[int, str]] = []
     for row, location in zip(request.rows, request.locations, strict=True):
         try:
-            frames, damage = decoder.read(location, _chance(request, row))
+            frames, damage = decoder.read(location, _rng(request, row))
             return _Loaded(frames, row, tuple(failed), damage)
         except VideoError as error:
             failed.append((row, str(error)))
@@ -255,7 +255,7 @@ def _load(decoder: ClipDecoder, request: str) -> _Loaded:
     return _Loaded(None, request.row, tuple(failed))
 
 
-def _chance(request: DecodeRequest, row: int) -> np.random.Generator:
+def _rng(request: DecodeRequest, row: int) -> np.random.Generator:
     return np.random.default_rng([request.seed, request.step, request.row, row, _STREAM])
 
 

@@ -1,4 +1,4 @@
-"""The manifest: one CSV file that lists clips with their actions, the form in which every dataset is handed on.
+"""The manifest: one CSV file that lists clips with their actions, the common form of all datasets.
 
     path,label,split
     v_a/clip 1.mp4,apply eye makeup,train
@@ -29,7 +29,7 @@ from claver.suggest import hint_or_some
 Ints = npt.NDArray[np.int64]
 
 SPLITS = ("train", "val", "test")
-"""The parts of a dataset; other names of parts are let be."""
+"""The splits of a dataset; other names of splits are kept as they are."""
 _SPLITS = {"training": "train", "validation": "val", "validate": "val", "valid": "val", "testing": "test"}
 
 
@@ -190,8 +190,8 @@ class Manifest:
     def only_present(self) -> Manifest:
         """Without the classes that have no clip; itself when every class has one."""
         counts = self.counts()
-        kept = [name for name, count in zip(self.classes, counts, strict=True) if count]
-        return self if len(kept) == len(self.classes) else self.restricted(kept)
+        present = [name for name, count in zip(self.classes, counts, strict=True) if count]
+        return self if len(present) == len(self.classes) else self.restricted(present)
 
     def rooted(self, root: str | Path) -> Manifest:
         """The same clips with paths relative to `root` where they lie below it, absolute where they do not."""
@@ -211,7 +211,7 @@ def normal_split(name: str) -> str:
 
 
 def overlap(train: Manifest, test: Manifest) -> list[str]:
-    """Warnings, one sentence each, for videos that are in both: by their place on disk."""
+    """Warnings, one sentence each, for videos that are in both: by their path on disk."""
     known = {os.path.realpath(path) for path in train.paths()}
     return [_both(path, "the training and the test set") for path in test.paths() if os.path.realpath(path) in known]
 

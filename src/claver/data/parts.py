@@ -1,4 +1,4 @@
-"""Which clips of a list are for training and which for testing, where nobody said.
+"""Default choice of the training or test clips of a list.
 
 A list that has both must never be learned from, or measured on, as a whole: results on clips that were learned from
 say nothing.
@@ -30,12 +30,12 @@ def part_for(
     Args:
         manifest: the clips.
         purpose: what for.
-        split: the one that was asked for, which is taken whatever the purpose.
+        split: the requested one, which is taken whatever the purpose.
         name: what messages call the list.
         told: whether what is taken of several splits is logged.
 
     Raises:
-        ClaverError: no clip of the split asked for, none for the purpose, or several splits of which none is known.
+        ClaverError: no clip of the requested split, none for the purpose, or several splits of which none is known.
     """
     there = manifest.splits
     if split is not None:

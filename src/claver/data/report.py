@@ -1,4 +1,4 @@
-"""What became of a check or an index: counts for people, whole lists for programs."""
+"""Reports of a check or an index: counts for people, whole lists for programs."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
     index.json              the classes and the shards
 
 The same manifest, seed and size give the same bytes. A shard stands under its name only when it is whole, with its
-own list beside it; interrupted, the same call goes on after the last.
+own list beside it; interrupted, the same call resumes after the last.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _write_shard(
     except OSError as error:
         raise ClaverError(
             f"cannot write {folder / tar_name}: {error.strerror}; the shards before it are whole, and the same "
-            "command goes on from them"
+            "command resumes from them"
         ) from error
     shard = Shard(tar_name, hashing.size, hashing.digest.hexdigest(), members)
     write_whole(folder / list_name, _json({"plan": mark, **asdict(shard)}))

@@ -1,4 +1,4 @@
-"""The order of shards read from end to end, as a network disk or a spinning one likes it, shuffled on the way.
+"""Sequential reading of shards, fast on network and spinning disks, with a shuffle buffer.
 
 clips = open_shards("shards")
 stream = ClipStream(clips, batch_size=128, seed=0)
@@ -26,7 +26,7 @@ _SHARDS, _BUFFER = 13, 17  # keep the random numbers of the two shuffles apart
 class ClipStream:
     """Which clips of a folder of shards this process reads at each step, and their bytes as they come off the disk.
 
-    The shards come in an order shuffled anew for each epoch. Each process reads an unbroken part of it, and shares at
+    The shards come in a new random order for each epoch. Each process reads an unbroken part of it, and shares at
     most the first and the last shard there with another; on the way its clips pass through a buffer that mixes them.
     Over all processes every clip comes once in an epoch. Rows depend on (seed, step, share, buffer) alone, and to begin
     at any step is exact: clips of steps before it are not read.
@@ -78,10 +78,10 @@ class ClipStream:
         return self._orders[epoch]
 
     def _part(self, epoch: int) -> list[int]:
-        dealt = np.random.default_rng([self.seed, epoch, _SHARDS]).permutation(len(self._shards))
-        everyone = [row for shard in dealt for row in self._shards[shard]]
+        shuffled = np.random.default_rng([self.seed, epoch, _SHARDS]).permutation(len(self._shards))
+        order = [row for shard in shuffled for row in self._shards[shard]]
         lengths = [ended - begun for begun, ended in (self._span(epoch, process) for process in range(self._rank + 1))]
-        return everyone[sum(lengths[:-1]) : sum(lengths)]
+        return order[sum(lengths[:-1]) : sum(lengths)]
 
     def _span(self, epoch: int, process: int) -> tuple[int, int]:
         """The clips a process has seen before an epoch, and after it."""
@@ -134,7 +134,7 @@ def _carried(clips: Clips, read: Sequence[int], shown: Sequence[int]) -> Iterato
 
 
 def _contents(clips: Clips, rows: Sequence[int]) -> Iterator[tuple[int, ClipLocation]]:
-    """Each row with its bytes at hand; where they cannot be read, its place as it is, to fail where it is counted."""
+    """Each row with its bytes; where they cannot be read, its location as it is, to fail where it is counted."""
     current, file = "", None
     with ExitStack() as stack:
         for row in rows:

@@ -1,4 +1,4 @@
-"""Evaluation: protocols, metrics, and what each clip was answered.
+"""Evaluation: protocols, metrics, and the prediction for each clip.
 
 The names below are imported when first used: metrics alone must not wait for a recognizer.
 """

@@ -23,7 +23,7 @@ _AMBIGUOUS = "Ambiguous"
 
 @dataclass(frozen=True)
 class Annotations:
-    """What happens when in some videos.
+    """Annotated actions of some videos, with their times.
 
     Attributes:
         videos: the names of all annotated videos, those without an action too.

@@ -16,7 +16,7 @@ from claver.inference.recognizer import Recognizer
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A calibration, and what it came from.
+    """A calibration, with the scores of all clips.
 
     Attributes:
         calibration: what `Recognizer(…, calibration=…)` takes.
@@ -76,7 +76,7 @@ def calibrate(
 
 
 def _standing(recognizer: Recognizer, result: VideoEmbedding | Failure) -> float | str:
-    """How far the best action stands above the bar, or why that is not known."""
+    """Score of the best action above the bar, or why it is not known."""
     if isinstance(result, Failure):
         return result.error
     score = recognizer.standing(result)

@@ -35,7 +35,7 @@ class Instance(NamedTuple):
 
 
 class Detection(NamedTuple):
-    """A segment that was found, in seconds; the higher the score, the surer."""
+    """A detected segment, in seconds, with its confidence."""
 
     video: str
     label: str
@@ -135,11 +135,11 @@ def _hits(overlaps: Sequence[Floats], owners: Sequence[Sequence[int]], threshold
     taken: set[int] = set()
     hits = np.zeros(len(overlaps), dtype=bool)
     for rank, (values, numbers) in enumerate(zip(overlaps, owners, strict=True)):
-        for place in np.argsort(-values, kind="stable"):
-            if values[place] < threshold:
+        for index in np.argsort(-values, kind="stable"):
+            if values[index] < threshold:
                 break
-            if numbers[place] not in taken:
-                taken.add(numbers[place])
+            if numbers[index] not in taken:
+                taken.add(numbers[index])
                 hits[rank] = True
                 break
     return hits

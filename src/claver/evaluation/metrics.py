@@ -26,7 +26,7 @@ def ordered(scores_BC: Tensor) -> Tensor:
 
 
 def ranks(scores_BC: Tensor, labels: Tensor) -> Tensor:
-    """How many classes come before each label, int64 [B]: 0 is right at once, C never (see the rule for ties above).
+    """Rank of each label among the classes, int64 [B]: 0 is best, C is never (see the rule for ties above).
 
     Raises:
         ClaverError: a score is NaN.
@@ -69,7 +69,7 @@ def per_class_accuracy(scores_BC: Tensor, labels: Tensor) -> Tensor:
 
 
 def within_pairs(scores_BC: Tensor, labels: Tensor, partner: Tensor) -> float:
-    """How often the label beats its partner class, ties counting one half; `partner` is int64 [C].
+    """Share of samples whose label scores above its partner class, ties counting one half; `partner` is int64 [C].
 
     On time-reversed pairs of clips a model that ignores the order of frames gets one half.
     """

@@ -1,4 +1,4 @@
-"""The paper's own figures and its peers' (Tables 1 to 5 and 13), to stand beside what is measured here."""
+"""Results of the paper and of the methods it compares with (Tables 1 to 5 and 13), for comparison."""
 
 from __future__ import annotations
 

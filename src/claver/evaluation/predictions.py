@@ -1,4 +1,4 @@
-"""What a model answered for each test clip, for programs: a line for each, as JSON lines or CSV."""
+"""Predictions for each test clip, as JSON lines or CSV."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from claver.evaluation.protocols import Evaluation
 from claver.json_text import to_json
 
 TOP = 5
-"""Answers that are written of each clip."""
+"""Number of answers written for each clip."""
 
 
 def check_suffix(path: Path) -> None:

@@ -92,7 +92,7 @@ class TestSet:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model did on one test set.
+    """Results of a model on one test set.
 
     Attributes:
         test: what it was tested on.
@@ -120,7 +120,7 @@ class Evaluation:
         return {name: share for name, share in zip(self.test.classes, shares.tolist(), strict=True) if share == share}
 
     def confusions(self, most: int = 10) -> list[tuple[str, str, int]]:
-        """What is taken for what, most often first: (class, taken for, how often)."""
+        """Confusions, most frequent first: (class, predicted class, count)."""
         counts = confusion(self.scores, torch.tensor(self.test.labels)).fill_diagonal_(0)
         order = counts.flatten().argsort(descending=True, stable=True)[:most].tolist()
         pairs = [divmod(place, len(self.test.classes)) for place in order if counts.flatten()[place]]

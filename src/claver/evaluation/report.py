@@ -1,4 +1,4 @@
-"""An evaluation as people read it, beside the paper's rows, and as programs do."""
+"""Reports of an evaluation: tables beside the paper's rows, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, mean_
 def to_dict(evaluations: Sequence[Evaluation], settings: dict[str, Any]) -> dict[str, Any]:
     """Everything: per test set top-1, top-5, per class, confusions, unreadable clips.
 
-    Mean and deviation are over the sets of one benchmark: as `top1` and `top5` where there is one, in `benchmarks`
-    for each where there are several.
+    Mean and standard deviation are over the sets of one benchmark: as `top1` and `top5` where there is one, in
+    `benchmarks` for each where there are several.
     """
     groups = _grouped(evaluations)
     means = [{"name": title(group[0].test), "sets": len(group), **_means(group)} for group in groups]

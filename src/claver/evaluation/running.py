@@ -46,7 +46,7 @@ def read_tests(manifests: Sequence[Path], split: str | None = None) -> list[Test
 
 
 def _require_unlike(manifests: Sequence[Path], tests: Sequence[TestSet]) -> None:
-    """The deviation of results on the same clips would be zero, and say nothing."""
+    """Refuse a test set given twice: its standard deviation would be zero, and say nothing."""
     seen: dict[object, Path] = {}
     for path, test in zip(manifests, tests, strict=True):
         clips = frozenset(zip(map(os.path.abspath, test.paths), test.labels, strict=True))
@@ -75,7 +75,7 @@ def recognizers_for(
 ) -> list[Recognizer]:
     """One for each benchmark, in the order of `by_benchmark`: each has its own classes, and its own texts for them.
 
-    Classes that the model was trained on have the texts that it learned them by, unless others are asked for.
+    Classes that the model was trained on have the texts that it learned them by, unless others are requested.
 
     Args:
         tests: the test sets.

@@ -1,4 +1,4 @@
-"""Seeing why: which words, moments and places made a score.
+"""Explanations: which words, moments and places made a score.
 
 >>> from claver.explain import explain
 >>> explain("runs/quickstart/kmct", "clip.mp4", "grows", against="shrinks").save("why.html")

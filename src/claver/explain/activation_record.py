@@ -1,4 +1,4 @@
-"""Transformer blocks replayed from the top down: the gradient of each attention's output, one block at a time."""
+"""Activation record: transformer blocks replayed last to first, for the gradient of each attention's output."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """What an attention did, in the block's layout.
+    """Inputs of an attention and the gradient w.r.t. its output, in the block's layout.
 
     Attributes:
         q: queries [..., M, H, d].
         k: keys [..., L, H, d].
         v: values [..., L, H, d].
         grad_output: gradient of what is explained w.r.t. the attention's output [..., M, H, d]. Output being A·v, the
-            gradient w.r.t. the weights A is `grad_output · vᵀ`, exactly: they need no graph, nor to be kept.
+            gradient w.r.t. the weights A is `grad_output · vᵀ`, exactly: they need no graph, nor to be stored.
         select: the tokens that had queries; all if None.
     """
 
@@ -45,7 +45,7 @@ class ActivationRecord:
     """Runs a tower's blocks without a graph and keeps their inputs; `replay` takes them up again, last block first.
 
     Give it to a tower as `run`, with gradients enabled: what it returns is a leaf, so that `torch.autograd.grad` of
-    whatever is computed from the tower's output begins the replay. Kept are the blocks' inputs, and of one block at a
+    whatever is computed from the tower's output begins the replay. Stored are the blocks' inputs, and of one block at a
     time all that its backward pass needs.
     """
 
@@ -62,7 +62,7 @@ class ActivationRecord:
         return self.output
 
     def replay(self, target: Tensor) -> Iterator[tuple[Layer, Tensor]]:
-        """From a scalar made of the tower's output: each layer, last first, with the gradient by its block's input."""
+        """Each layer, last first, with the gradient of a scalar of the tower's output w.r.t. its block's input."""
         (gradient,) = torch.autograd.grad(target, self.output)
         for step in reversed(self.steps):
             layer, gradient = _replay(step, gradient)

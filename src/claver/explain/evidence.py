@@ -1,4 +1,4 @@
-"""What made the score of one clip for one action, as arrays."""
+"""The evidence for the score of one clip and one action, as arrays."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Evidence:
         prediction: the answer for the clip, as seen in one view; its frames are those that the maps lie on.
         scores: of each action after each frame, from the class tokens up to then [T, C]; the last row is the answer's.
         probabilities: the same among the actions that compete [T, C].
-        reads: relevance that each frame's read-out drew from each frame [T read, T seen].
-        temporal: places, through the temporal tower alone [T, h, w].
-        spatial: places, through the image tower alone [T, h, w].
-        combined: places, through both [T, h, w].
+        reads: relevance of each frame (second axis) for the embedding of each frame (first axis) [T, T].
+        temporal: heat maps over patches, through the temporal tower alone [T, h, w].
+        spatial: heat maps over patches, through the image tower alone [T, h, w].
+        combined: heat maps over patches, through both towers [T, h, w].
         texts: texts of the action, the most similar first.
-        against_texts: those of `against`, with the words that speak for it.
+        against_texts: those of `against`, with the words that support it.
     """
 
     action: str
@@ -64,7 +64,7 @@ class Evidence:
 
     @property
     def moments(self) -> Floats:
-        """Each frame's share of the relevance, all of its places together [T]; adds up to 1, or all 0."""
+        """Each frame's share of the relevance, summed over its patches [T]; adds up to 1, or all 0."""
         sums = self.combined.sum((1, 2))
         return np.asarray(sums / sums.sum() if sums.sum() > 0 else sums, dtype=np.float32)
 
@@ -74,7 +74,7 @@ class Evidence:
         return None if self.prediction.seconds is None else self.prediction.seconds[0]
 
     def rank(self, action: str) -> int:
-        """An action's place among all that compete, 1 being the model's answer."""
+        """An action's rank among all that compete, 1 being the model's answer."""
         ranked = [answer.action for answer in self.prediction.top(len(self.prediction.actions))]
         return ranked.index(action) + 1
 

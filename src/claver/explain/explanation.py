@@ -1,4 +1,4 @@
-"""`explain`: one clip, one action, and everything that made their score, as arrays and as a page, picture or video."""
+"""`explain`: why one clip got its score for one action, as arrays and as a page, picture or video."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Explanation(Evidence):
     """Why a clip got its score for an action, or a higher one than for another: the evidence, and where to write it."""
 
     def save(self, path: str | Path) -> Path:
-        """Write the page `.html`, the picture `.png`, the film `.mp4`, the numbers `.json`, or a folder with all four.
+        """Write the page `.html`, the picture `.png`, the video `.mp4`, the numbers `.json`, or a folder with all four.
 
         Raises:
-            ClaverError: another suffix, no such folder, or matplotlib is missing for picture and film.
+            ClaverError: another suffix, no such folder, or matplotlib is missing for picture and video.
         """
         return save(self, Path(path))
 
@@ -69,11 +69,11 @@ def explain(
     if views.damage is not None and views.damage.share == 1:
         raise VideoError(f"{name}: it is damaged ({views.damage}); there is nothing to explain.")
     seen = views.pixels[0]
-    places = [bank.actions.names.index(name) for name in chosen]
-    direction = bank.prototypes[places[0]] - (bank.prototypes[places[1]] if against else 0)
+    indices = [bank.actions.names.index(name) for name in chosen]
+    direction = bank.prototypes[indices[0]] - (bank.prototypes[indices[1]] if against else 0)
     found = video_relevance(model, encoder.normalized(seen), direction.to(model.device))
     embedding = video_embedding(found.frame_embeddings[None].float(), model.config.aggregate)[0]
-    texts = [_explain_texts(model, bank, place, embedding) for place in places]
+    texts = [_explain_texts(model, bank, index, embedding) for index in indices]
     scores, probabilities = _time_line(model, bank, found.frame_embeddings)
     frames = seen.permute(0, 2, 3, 1).cpu().numpy()
     shown = (scores[-1], probabilities[-1], frames)
@@ -121,13 +121,13 @@ def _with_actions(recognizer: Recognizer, names: Sequence[str]) -> TextBank:
     return TextBank(both, embeddings, torch.cat(prototypes))
 
 
-def _explain_texts(model: Claver, bank: TextBank, place: int, video_E: Tensor) -> tuple[ExplainedText, ...]:
+def _explain_texts(model: Claver, bank: TextBank, index: int, video_E: Tensor) -> tuple[ExplainedText, ...]:
     """Of an action's texts those most similar to the clip, with their words."""
     assert model.tokenizer is not None  # the bank could not have been made
-    own = bank.embeddings.split([len(texts) for texts in bank.actions.texts])[place]
+    own = bank.embeddings.split([len(texts) for texts in bank.actions.texts])[index]
     video = F.normalize(video_E, dim=-1) if model.config.aggregate == "paper" else video_E
     similarity = dict(
-        zip(bank.actions.texts[place], (model.scale.detach() * own.float() @ video).tolist(), strict=True)
+        zip(bank.actions.texts[index], (model.scale.detach() * own.float() @ video).tolist(), strict=True)
     )
     explained = []
     for text in sorted(similarity, key=similarity.__getitem__, reverse=True)[:MOST_TEXTS]:
@@ -139,10 +139,10 @@ def _explain_texts(model: Claver, bank: TextBank, place: int, video_E: Tensor) -
 
 @torch.inference_mode()
 def _time_line(model: Claver, bank: TextBank, frames_TE: Tensor) -> tuple[Floats, Floats]:
-    """Scores and probabilities after each frame [T, C], from the read-outs up to then."""
+    """Scores and probabilities after each frame [T, C], from the frame embeddings up to then."""
     aggregate = model.config.aggregate
-    beginnings = [frames_TE[None, : frame + 1] for frame in range(len(frames_TE))]
-    scores = torch.stack([bank.scores(part, model.scale, aggregate) for part in beginnings])
+    prefixes = [frames_TE[None, : frame + 1] for frame in range(len(frames_TE))]
+    scores = torch.stack([bank.scores(part, model.scale, aggregate) for part in prefixes])
     # As for an answer: the released score is a sum of softmaxes already.
     probabilities = scores.softmax(1) if aggregate == "paper" else scores / scores.sum(1, keepdim=True)
     return _array(scores), _array(probabilities)

@@ -1,4 +1,4 @@
-"""Relevance of a similarity: which words, which moments, which places (Chefer et al. 2021, for two towers)."""
+"""Relevance for a similarity over words, frames and patches (Chefer et al. 2021, for two towers)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from claver.models.objective import video_embedding
 
 @dataclass(frozen=True, eq=False)
 class VideoRelevance:
-    """What the attention of the video towers brought to one similarity; larger is more, nothing is below zero.
+    """Contribution of attention in the video towers to one similarity; larger is more, nothing is below zero.
 
-    What is left out is the identity that relevance starts with: a token's being there, before any attention.
+    The identity that relevance starts with, a token's own contribution before any attention, is left out.
 
     Attributes:
         similarity: what is explained, scaled (Eq. 3 and 10).
         frame_embeddings: as the model gives them [T, E].
-        reads: relevance that the read-out of each frame drew from each frame, through the temporal tower [T, T].
-        temporal: places, through the temporal tower alone [T, h, w]; all zero where it never meets a patch.
-        spatial: places, through the image tower alone, from what is read out of each frame [T, h, w].
-        combined: places, through both towers [T, h, w].
+        reads: relevance of each frame (second axis) for the embedding of each frame, through the temporal tower [T, T].
+        temporal: heat maps through the temporal tower alone [T, h, w]; all zero where no frame attends to a patch.
+        spatial: heat maps through the image tower alone, for the embedding of each frame [T, h, w].
+        combined: heat maps through both towers [T, h, w].
     """
 
     similarity: float
@@ -39,15 +39,15 @@ class VideoRelevance:
 
     @property
     def moments(self) -> Tensor:
-        """How much came from each frame, all of its places together [T]."""
+        """Relevance of each frame, summed over its patches [T]."""
         return self.combined.sum((1, 2))
 
 
 def video_relevance(model: Claver, video_TCHW: Tensor, direction_E: Tensor, *, piece: int = PIECE) -> VideoRelevance:
     """Explain the scaled similarity of a clip with a direction of the joint space.
 
-    Relevance starts as the identity at the read-out of each frame, goes down the temporal tower over all S = T·N tokens
-    under its mask, and on down the image tower, frame by frame.
+    Relevance starts as the identity at the output token of each frame, goes down the temporal tower over all S = T·N
+    tokens under its mask, and on down the image tower, frame by frame.
 
     Memory, beside the model: the input of every block, S·D numbers each; what the backward pass of one block keeps,
     some 20·S·D; and at most four tensors of `piece` attention weights (or of H·S, if that is more). No H×S×S tensor is
@@ -88,7 +88,7 @@ def _similarity(model: Claver, frames_1TE: Tensor, direction_E: Tensor) -> Tenso
 def _through_time(
     model: Claver, record: ActivationRecord, tokens_1TND: Tensor, target: Tensor, piece: int
 ) -> tuple[Tensor, Tensor]:
-    """What each frame's read-out drew from every token through the temporal tower [T, T, N], and the gradient."""
+    """Relevance of every token for each frame's output, through the temporal tower [T, T, N], and the gradient."""
     frames, count = tokens_1TND.shape[1:3]
     if not record.steps:
         (gradient,) = torch.autograd.grad(target, tokens_1TND)
@@ -105,7 +105,7 @@ def _through_frames(
 ) -> Tensor:
     """Relevance of every token of each frame [2, T, N] through the image tower.
 
-    First of what is read out of the frame alone, then of all that the clip's read-out drew from it, itself included.
+    First for the frame's own output alone, then for the outputs of all frames of the clip, its own included.
     """
     frames = len(drawn_TN)
     own = _read_out(model, count, drawn_TN).expand(frames, count)
@@ -116,7 +116,7 @@ def _through_frames(
 
 
 def _read_out(model: Claver, count: int, like: Tensor) -> Tensor:
-    """How much of each of a frame's tokens is read out [1, N]: reading is linear, so of each token by itself."""
+    """Weight of each of a frame's tokens in its output [1, N]; pooling is linear, so each token is taken alone."""
     each = torch.eye(count, dtype=exact(like.dtype), device=like.device)  # [N, D = N]
     return model.temporal.read(each[None, None])[0]
 

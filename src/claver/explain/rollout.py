@@ -1,4 +1,4 @@
-"""Relevance through attention layers (Chefer et al. 2021, Eq. 5 and 6), as rows, in pieces."""
+"""Attention rollout of relevance (Chefer et al. 2021, Eq. 5 and 6), by rows and in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from claver.explain.activation_record import ActivationRecord, Layer
 
 Visible = Callable[[Tensor, Tensor], Tensor]
-"""Elementwise on positions: may this query look at this key?"""
+"""Elementwise on positions: whether a query may attend to a key."""
 PIECE = 2**22
 """Weights computed at a time, over clips and heads: 16 MiB in fp32; more only where a single query has more."""
 
@@ -18,17 +18,17 @@ PIECE = 2**22
 def roll_out(
     record: ActivationRecord, target: Tensor, start_BRL: Tensor, visible: Visible | None = None, *, piece: int = PIECE
 ) -> tuple[Tensor, Tensor]:
-    """Relevance for a scalar, from what is read out of a tower down to the tokens that went in.
+    """Propagate the relevance for a scalar from the output tokens of a tower to its input tokens.
 
     Args:
         record: the tower's run.
-        target: a scalar made of its output.
+        target: a scalar computed from its output.
         start_BRL: where R rows begin in each of B sequences; zero at tokens that the last block did not compute.
-        visible: which keys a query saw.
+        visible: which keys a query attends to; all if None.
         piece: attention weights computed at a time.
 
     Returns:
-        The rows [B, R, L], and the gradient of the scalar by the tokens that went in.
+        The rows [B, R, L], and the gradient of the scalar w.r.t. the tokens that went in.
     """
     rows, by_input = start_BRL.to(exact(start_BRL.dtype)), target
     for layer, gradient in record.replay(target):
@@ -48,7 +48,7 @@ def pass_down(rows_BRM: Tensor, layer: Layer, visible: Visible | None = None, *,
     Args:
         rows_BRM: relevance of the layer's outputs, R rows for each of B sequences.
         layer: q [B, M, H, d], k and v [B, L, H, d], with any further axes between B and H joined in order.
-        visible: which keys each query saw, by position; all if None.
+        visible: which keys each query attends to, by position; all if None.
         piece: weights computed at a time.
 
     Returns:
@@ -65,18 +65,18 @@ def pass_down(rows_BRM: Tensor, layer: Layer, visible: Visible | None = None, *,
     return passed + carried
 
 
-def _relevance(q_BmHd: Tensor, k_BLHd: Tensor, v_BLHd: Tensor, slope_BmHd: Tensor, seen_mL: Tensor | None) -> Tensor:
-    """Ā for some queries, [B, m, L]; exactly zero where a key is not seen."""
+def _relevance(q_BmHd: Tensor, k_BLHd: Tensor, v_BLHd: Tensor, grad_BmHd: Tensor, seen_mL: Tensor | None) -> Tensor:
+    """Ā for some queries, [B, m, L]; exactly zero where a key is masked."""
     scores = torch.einsum("bmhd,blhd->bhml", q_BmHd * q_BmHd.shape[-1] ** -0.5, k_BLHd)
     if seen_mL is not None:
         scores.masked_fill_(~seen_mL, float("-inf"))
     weights = torch.softmax(scores, -1)
     del scores
-    return torch.einsum("bmhd,blhd->bhml", slope_BmHd, v_BLHd).mul_(weights).relu_().mean(1)
+    return torch.einsum("bmhd,blhd->bhml", grad_BmHd, v_BLHd).mul_(weights).relu_().mean(1)
 
 
 def exact(dtype: torch.dtype) -> torch.dtype:
-    """What relevance is computed in: at least single precision."""
+    """The dtype of relevance: at least single precision."""
     return torch.promote_types(dtype, torch.float32)
 
 
@@ -87,8 +87,8 @@ def _sequences(x: Tensor) -> Tensor:
 
 def _asking(layer: Layer) -> Tensor:
     """Positions, among the keys, of the tokens that had queries, [M]: what `select` picks from the positions."""
-    places = torch.arange(layer.k.shape[1:-2].numel(), device=layer.k.device).view(1, *layer.k.shape[1:-2], 1)
-    return (places if layer.select is None else layer.select(places)).flatten()
+    positions = torch.arange(layer.k.shape[1:-2].numel(), device=layer.k.device).view(1, *layer.k.shape[1:-2], 1)
+    return (positions if layer.select is None else layer.select(positions)).flatten()
 
 
 def _pieces(queries: int, weights_each: int, piece: int) -> Iterator[slice]:

@@ -92,9 +92,9 @@ def word_kinds(words: Sequence[str]) -> tuple[Kind, ...]:
     """
     kinds: list[Kind] = []
     plain = [_plain(word) for word in words]
-    for place, word in enumerate(plain):
-        begins = place == 0 or words[place - 1].endswith((",", ";", ":")) or not plain[place - 1]
-        kinds.append(_kind(word, "", None) if begins else _kind(word, plain[place - 1], kinds[-1]))
+    for index, word in enumerate(plain):
+        begins = index == 0 or words[index - 1].endswith((",", ";", ":")) or not plain[index - 1]
+        kinds.append(_kind(word, "", None) if begins else _kind(word, plain[index - 1], kinds[-1]))
     return tuple(kinds)
 
 

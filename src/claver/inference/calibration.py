@@ -1,8 +1,8 @@
-"""When none of the actions applies, decided from a few labelled clips by split-conformal prediction.
+"""Calibration of "none of these" on labelled clips, by split-conformal prediction.
 
 Of n clips in which one of the actions happens let r_1 ≤ … ≤ r_n be the best action's relative score (see
 `claver.inference.open_set`). The threshold is r_k with k = ⌊alpha (n + 1)⌋, and a clip is rejected below it. If the
-next such clip is exchangeable with these, its place among the n + 1 is uniform, so that it is rejected with probability
+next such clip is exchangeable with these, its rank among the n + 1 is uniform, so that it is rejected with probability
 k / (n + 1) ≤ alpha at most, whatever the model, averaged over the draw of the clips. Of one given set of clips the
 share may be larger or smaller. Nothing is promised about clips in which none of the actions happens, nor about clips
 from elsewhere than those that were given.

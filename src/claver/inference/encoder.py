@@ -1,4 +1,4 @@
-"""Video in, frame embeddings out: where recognising, explaining, measuring and every other use of a model begins."""
+"""From videos to frame embeddings: the first step of recognising, explaining and evaluating."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from claver.video.views import VideoLike
 
 @dataclass(frozen=True)
 class Views:
-    """How often a video is looked at: `temporal` clips of it, `crops` squares of each frame (1 or 3)."""
+    """Views of each video: `temporal` clips of it times `crops` square crops of each frame (1 or 3)."""
 
     temporal: int = 1
     crops: Literal[1, 3] = 1
@@ -56,7 +56,7 @@ class Failure:
         error: why there is no answer, in a sentence.
         by_model: the model's scores for it are not finite; otherwise the video could not be read, or is damaged.
         damaged: what is wrong with it, where it was damage that forbade an answer.
-        skipped: it was left out as was asked for, and counts as no error.
+        skipped: it was left out as requested, which is not an error.
     """
 
     source: str
@@ -73,7 +73,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class VideoEmbedding:
-    """What a model makes of a video.
+    """Frame embeddings of a video, with the pixels and the seconds they are of.
 
     Attributes:
         source: what was encoded, a path or a word for what it was.
@@ -91,14 +91,14 @@ class VideoEmbedding:
 
 
 class VideoEncoder:
-    """Encodes videos by one model, each in the same views.
+    """Encodes videos with one model, each in the same views.
 
         >>> encoder = VideoEncoder(claver.load("openai/clip-vit-base-patch16"), views="4x3")
         >>> encoder("clip.mp4").frames.shape        # [12, 8, 512]
 
     Attributes:
         model: the model.
-        views: how often a video is looked at.
+        views: clips and crops of each video.
         frames: T, frames of each view.
         preprocess: what is done to the pixels.
         damaged: what is done with a damaged video.
@@ -113,7 +113,7 @@ class VideoEncoder:
         preprocess: Preprocess | None = None,
         damaged: OnDamage = "answer",
     ) -> None:
-        """Check that all of it fits the model.
+        """Check that the settings fit the model.
 
         Args:
             model: the model.
@@ -183,7 +183,7 @@ class VideoEncoder:
         """Encode many files, in order, going on past those that cannot be read.
 
         Args:
-            paths: the files, or the places of clips such as those of shards.
+            paths: the files, or the locations of clips such as those of shards.
             batch_size: views the towers take at once, across files; results do not depend on it.
             workers: processes that decode ahead while the model computes. They are spawned, so a script that asks
                 for them needs the usual `if __name__ == "__main__":`.

@@ -1,4 +1,4 @@
-"""From answers after every frame to events: an action begins when it is likely, and ends when it no longer is."""
+"""Events from live answers, by hysteresis: an action starts at one probability and ends below a lower one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = ("stream", "start", "end", "action", "score")
 
 @dataclass(frozen=True)
 class Event:
-    """An action from its beginning to its end.
+    """One occurrence of an action, from start to end.
 
     Attributes:
         action: which.
@@ -47,17 +47,17 @@ class EventDetector:
     """Finds events in the moments of one stream or of several, by hysteresis.
 
     An action begins when its probability reaches `enter`, and ends when it falls below `leave`: between the two nothing
-    changes, so that a score that wavers about one threshold is one event. Where it is told how probable it is that none
-    of the actions applies, the others share what is left.
+    changes, so that a score that wavers about one threshold is one event. Where the probability that none of the
+    actions applies is known, the actions share what is left.
 
     Attributes:
         enter: probability at which an action begins, in (0, 1].
         leave: probability below which it ends, at most `enter`.
-        least: seconds that an event lasts at least; shorter ones are left out.
+        least: minimum length of an event in seconds; shorter ones are left out.
     """
 
     def __init__(self, enter: float = 0.6, leave: float = 0.4, least: float = 0.0) -> None:
-        """Begin without any event.
+        """Start without events.
 
         Raises:
             ClaverError: thresholds that are none.
@@ -87,14 +87,14 @@ class EventDetector:
         return self._long(ended)
 
     def finish(self) -> list[Event]:
-        """The events that go on, as they are now; the detector begins anew."""
+        """End all running events and return them; the detector starts over."""
         ended = sorted(self._running.values(), key=lambda event: event.start)
         self._running.clear()
         return self._long(ended)
 
     @property
     def running(self) -> list[Event]:
-        """The events that go on."""
+        """The events that have started and not ended."""
         return list(self._running.values())
 
     def _long(self, events: Sequence[Event]) -> list[Event]:
@@ -102,13 +102,13 @@ class EventDetector:
 
 
 class EventFile:
-    """A CSV of events, a row as soon as each has ended: whatever happens later, it is there.
+    """A CSV of events, to which each event is written and flushed as soon as it has ended.
 
-    A file that holds such rows already gets more; any other file is refused, and left as it is.
+    An existing file of events is appended to; any other file is refused and left unchanged.
     """
 
     def __init__(self, path: Path, *, safe: bool = False) -> None:
-        """Open or begin.
+        """Open the file, or create it.
 
         Args:
             path: the file.
@@ -152,20 +152,20 @@ class EventFile:
 
 
 class ClipSaver:
-    """Keeps the last frames of each stream, and writes those around an event as a video file.
+    """Buffers the last frames of each stream, and writes those around an event as a video file.
 
-    Frames are kept small (`short_side` pixels), so that a minute takes some tens of megabytes. An event longer than
-    what is kept is saved from its later part.
+    Frames are buffered small (`short_side` pixels), so that a minute takes some tens of megabytes. Of an event longer
+    than the buffer only the later part is saved.
     """
 
     def __init__(self, folder: Path, fps: float, *, around: float = 2.0, longest: float = 60.0, short_side: int = 240):
-        """Begin without frames.
+        """Start without frames.
 
         Args:
-            folder: where clips are written; made if need be.
-            fps: frames of a second that come.
+            folder: where clips are written; created if missing.
+            fps: frames per second that will be given.
             around: seconds before and after an event that are saved as well.
-            longest: seconds of frames that are kept.
+            longest: seconds of frames that are buffered.
             short_side: pixels of the shorter side.
 
         Raises:
@@ -181,7 +181,7 @@ class ClipSaver:
         self._waiting: list[Event] = []
 
     def keep(self, stream: int, frame: TimedFrame) -> list[Path]:
-        """Keep a frame; writes the events that are followed by enough frames now."""
+        """Buffer a frame, and write the clips of events that are complete with it."""
         kept = self._frames.setdefault(stream, deque(maxlen=self._most))
         kept.append((frame.seconds, _small(frame.pixels, self._side)))
         due = [e for e in self._waiting if e.stream == stream and frame.seconds >= e.end + self.around]
@@ -189,11 +189,11 @@ class ClipSaver:
         return [self._save(event) for event in due]
 
     def add(self, event: Event) -> None:
-        """Save this event as soon as what follows it has come."""
+        """Save this event as soon as the frames after it have come."""
         self._waiting.append(event)
 
     def finish(self) -> list[Path]:
-        """Save the events that still wait, with what there is."""
+        """Save the waiting events with the frames there are."""
         waiting, self._waiting = self._waiting, []
         return [self._save(event) for event in waiting]
 
@@ -207,7 +207,7 @@ class ClipSaver:
 
 
 def _small(pixels: Frames, side: int) -> Frames:
-    """A frame no larger than that, its sides even, as H.264 wants them."""
+    """A frame resized to a short side of at most `side`, both sides even, as H.264 requires."""
     frame: Any = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     small = resize_short_side(frame, side) if min(pixels.shape[:2]) > side else frame
     height, width = (length - length % 2 for length in small.shape[-2:])

@@ -18,7 +18,7 @@ _MOST = 2**32  # bytes of a journal: ours, of any length, and still no endless f
 
 Record = dict[str, Any]
 """Plain values about one item, which `path` names. One that could not be done has `error`, a sentence, and one that was
-left out as was asked for `skipped`; what else there is, is the job's own matter."""
+left out as requested `skipped`; what else there is, is the job's own matter."""
 Work = Callable[[Sequence[str]], Iterable[Record]]
 """Items in, a record for each out, in any order and as soon as it is known."""
 
@@ -34,7 +34,7 @@ def run_job(
     on_resume: Callable[[int], object] = lambda done: None,
     on_record: Callable[[Record], object] = lambda record: None,
 ) -> list[Record]:
-    """Do something with every item, and lose nothing of it by an interruption: the same call resumes.
+    """Process every item, with a journal: interrupted, the same call resumes.
 
         >>> run_job(paths, for_each(measure, workers=4), output=Path("sizes.jsonl"), settings={"version": 1})
 
@@ -44,7 +44,7 @@ def run_job(
             `for_each` makes it of a function of one item.
         output: what the job writes; as long as it is not written, `OUTPUT.partial` beside it holds what is done.
             Without one nothing is kept.
-        settings: what the records depend on; records made with others are not gone on with.
+        settings: what the records depend on; records made with others are not resumed.
         write: called with all records in the end, and then the journal goes; if not given, they are written to `output`
             as JSON lines.
         is_done: whether the item of this record, of an earlier run, is done; others are tried again.
@@ -115,7 +115,7 @@ class Journal:
     """
 
     def __init__(self, output: Path, settings: Mapping[str, Any]) -> None:
-        """Open or go on with `OUTPUT.partial`.
+        """Open or resume `OUTPUT.partial`.
 
         Raises:
             ClaverError: it exists but was made with other settings, or is no file of ours; it cannot be written; or it

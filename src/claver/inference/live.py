@@ -1,4 +1,4 @@
-"""An answer after every frame: from frames that are pushed, or from a file, a camera or a network stream."""
+"""Live recognition: an answer after every frame of a file, a camera or a network stream, or of pushed frames."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ QUEUED = 4
 
 @dataclass(frozen=True)
 class Moment:
-    """The answer after a frame.
+    """The ranked actions after one frame of a stream.
 
     Attributes:
         seconds: when the frame is shown, from the first frame of the stream on.
         actions: the C actions that competed.
         scores: Eq. 10 for each, [C], on the scale of `Prediction.scores`.
         probabilities: [C], softmax of the scores: what is likely *if* one of the actions is what happens.
-        frames: how many frames the answer is made of, the newest among them.
+        frames: number of frames that the answer uses, the newest included.
         since: seconds of the first of them.
         seen: frames of the stream that were encoded so far.
-        latency: seconds from the frame's being decoded (or pushed) to this answer.
-        dropped: frames of the stream that were left out so far, since newer ones had come before there was time.
+        latency: seconds from decoding (or pushing) the frame to this answer.
+        dropped: frames of the stream dropped so far because newer ones came before they were answered.
         stream: which stream, where there are several.
-        unknown: how probable it is that none of the actions applies; None where that is not told.
+        unknown: probability that none of the actions applies; None where it is not computed.
     """
 
     seconds: float
@@ -120,8 +120,8 @@ class LiveRecognizer:
         Args:
             model: a model, what `claver.load` takes, or a `Recognizer`, whose actions are taken.
             actions: what `Recognizer` takes.
-            fps: frames of a second that are looked at; None for every frame.
-            window: T, frames that an answer is made of at most; the model's own number if None.
+            fps: frames per second to look at; None for every frame.
+            window: T, frames that an answer uses at most; the model's own number if None.
             streams: how many streams there are, whose newest frames are encoded as one batch.
             settings: of `Recognizer`, such as `texts`.
 
@@ -146,13 +146,13 @@ class LiveRecognizer:
 
     @property
     def window(self) -> int:
-        """T."""
+        """T, frames that an answer uses at most."""
         return self.streams[0].encoder.window
 
     def push(self, frame: Frame, seconds: float) -> Moment:
         """Take the next frame of the (first) stream.
 
-        A frame that comes sooner than `fps` asks for is not looked at: the answer is the one before.
+        A frame that comes sooner than `fps` allows is skipped: the answer is the previous one.
 
         Args:
             frame: RGB, uint8 [H, W, 3].
@@ -245,12 +245,12 @@ class LiveRecognizer:
         newest: bool | None = None,
         on_frame: Callable[[int, TimedFrame], object] | None = None,
     ) -> Generator[Moment, None, None]:
-        """The answers for what comes from one source for each stream, until all have ended.
+        """Yield the answers for one source per stream, until all sources have ended.
 
         Args:
             sources: files, numbers of cameras, `/dev/video0`, addresses (rtsp, http, tcp, udp, …), `-` for standard
                 input. An address is opened because it is given here; nothing else is.
-            reconnect: open a camera or an address again when it is lost; seconds go on, and it is logged once.
+            reconnect: reopen a camera or an address when it is lost; seconds continue, and each loss is logged once.
             newest: whether the newest frame wins when answers take longer than frames, the others being dropped and
                 counted; of cameras and addresses if None, while every frame of a file gets an answer.
             on_frame: called with each stream's number and frame before it is answered.
@@ -276,7 +276,7 @@ class LiveRecognizer:
 
 
 def _later(moment: Moment, seconds: float) -> Moment:
-    """The moment with the time that its frame waited for its turn."""
+    """The moment, with the time that its frame waited in the queue added to its latency."""
     return Moment(**{**vars(moment), "latency": moment.latency + seconds})
 
 
@@ -305,7 +305,7 @@ class _Arrived:
 
 
 class _Feeds:
-    """Threads that decode, one for each source; the model takes what is there."""
+    """Decoding threads, one per source, and queues from which the model takes frames."""
 
     def __init__(self, sources: Sequence[LiveSource], fps: float | None, reconnect: bool, newest: bool | None) -> None:
         self._changed, self._stop = threading.Condition(), threading.Event()
@@ -339,7 +339,7 @@ class _Feeds:
             return taken
 
     def close(self) -> None:
-        """End the threads; one that waits for a silent network ends with its time limit."""
+        """Stop the threads; one that waits for a silent network stops at its timeout."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
@@ -364,7 +364,7 @@ class _Feeds:
                 self._changed.notify_all()
 
     def _put(self, number: int, arrived: _Arrived) -> bool:
-        """Whether there is still somebody to take frames."""
+        """Queue a frame; False when the consumer has stopped."""
         queue = self._queues[number]
         with self._changed:
             while not self._newest[number] and len(queue) >= QUEUED and not self._stop.is_set():

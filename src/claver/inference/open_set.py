@@ -1,4 +1,4 @@
-"""None of these: how the user's actions stand against a background of other actions, and when none of them applies.
+"""Open-set recognition ("none of these"): the user's actions against a background of other actions.
 
 Softmax over the user's words always names one of them. Here each action competes, by the same similarity, with some
 hundred to a thousand names of other actions, those of the benchmarks. With unit vectors v of a video, p_c of the C
@@ -9,13 +9,13 @@ actions, b_g of the G others, and the scale s of the model (exp of its logit sca
     unknown(v)    = sigmoid(threshold − max_c relative_c(v))
 
 m is the largest number for which C words that have as little to do with the video as the others rise above the bar
-with a chance of at most `CHANCE`; if the words and the others are exchangeable, all below the bar happens with
+with a probability of at most `CHANCE`; if the words and the others are exchangeable, all below the bar happens with
 probability Π_{i<m} (G − i) / (G + C − i). The threshold is 0 unless clips were at hand to calibrate it.
 
 `unknown` is above one half exactly where no action reaches the bar. Between, it says how clear that is in the model's
 own logits, as softmax does; that it is a frequency is not claimed. Of more than about G · CHANCE actions m is 1, the
-best of all others, and the chance that nonsense rises above it is C / (C + G). The other names tell only as much as
-the text tower knows of them.
+best of all others, and the probability that nonsense rises above it is C / (C + G). The other names tell only as much
+as the text tower knows of them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from claver.models import Claver
 
 CHANCE = 0.1
-"""How often words that mean nothing to a video may be taken for what happens in it."""
+"""Probability with which words that have nothing to do with a video may rise above the bar."""
 FEWEST = 50
 """Against fewer other names nothing is said of unknown."""
 
@@ -100,7 +100,7 @@ class Background:
             model: the one that the bank was encoded by.
             bank: the user's actions.
             names: what to compare with; `known_actions()` if None.
-            cache: where vectors are kept, as in `TextBank.encode`.
+            cache: where vectors are cached, as in `TextBank.encode`.
             progress: called with the number of texts encoded so far, and of all that are to be.
         """
         own = [_words(name) for name in bank.actions.names]
@@ -180,7 +180,7 @@ class OpenSet:
         return below / len(self.background)
 
     def unknown(self, embeddings_BE: Tensor) -> Tensor:
-        """How probable it is that none of the actions applies [B]; above one half where none reaches the threshold.
+        """Probability that none of the actions applies [B]; above one half where none reaches the threshold.
 
         It falls as any action rises.
         """
@@ -203,12 +203,12 @@ def clip_embedding(frames_VTE: Tensor, aggregate: Aggregate = "paper") -> Tensor
 
 
 def rank_of_bar(actions: int, others: int, chance: float = CHANCE) -> int:
-    """m: above the m-th best of G others the best of C exchangeable words rises with at most this chance; at least 1.
+    """m, at least 1: above the m-th best of G others the best of C exchangeable words rises at most this often.
 
     Args:
         actions: C.
         others: G.
-        chance: the most.
+        chance: the highest probability allowed.
     """
     below, rank = 1.0, 0
     while rank < others and 1 - (below := below * (others - rank) / (others + actions - rank)) <= chance:

@@ -163,15 +163,13 @@ def share_scale(greatest: float) -> float:
 def _draw_bars(axes: Any, answers: Sequence[Answer], count: int) -> None:
     """Bars on an axis that ends at `share_scale`, each with its number."""
     scale = share_scale(answers[0].probability)
-    places = range(len(answers))
-    axes.barh(places, [answer.probability for answer in answers], color="tab:blue")
-    axes.set_yticks(
-        places, ["\n".join(textwrap.wrap(shown(answer.action), 40)) for answer in answers], parse_math=False
-    )
-    for place, answer in enumerate(answers):
+    rows = range(len(answers))
+    axes.barh(rows, [answer.probability for answer in answers], color="tab:blue")
+    axes.set_yticks(rows, ["\n".join(textwrap.wrap(shown(answer.action), 40)) for answer in answers], parse_math=False)
+    for row, answer in enumerate(answers):
         axes.annotate(
             percent(answer.probability),
-            (answer.probability, place),
+            (answer.probability, row),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",

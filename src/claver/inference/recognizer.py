@@ -1,4 +1,4 @@
-"""The user's object: actions encoded once, then video after video answered."""
+"""Recognition of videos: actions are encoded once, then any number of videos are answered."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Recognizer:
             unknown: whether each answer says how probable it is that none of the actions applies, see
                 `claver.inference.open_set`. The ranking and the probabilities of the actions are the same either way.
             calibration: from when on none applies, as `claver calibrate` writes it.
-            cache: where the texts' vectors are kept: True the usual folder, or another, or False for nowhere.
+            cache: where the texts' vectors are cached: True the usual folder, or another, or False for nowhere.
             progress: called with the number of texts encoded so far, and of all that are to be.
 
         Raises:
@@ -106,7 +106,7 @@ class Recognizer:
 
     @property
     def views(self) -> Views:
-        """How often a video is looked at."""
+        """Clips and crops of each video."""
         return self.encoder.views
 
     @property
@@ -212,7 +212,7 @@ class Recognizer:
         return float(self.open_set.relative(clip_embedding(video.frames, self.model.config.aggregate)).amax())
 
     def unknown(self, frames_VTE: Tensor) -> float | None:
-        """The probability that none of the actions applies; None where that is not told.
+        """The probability that none of the actions applies; None where it is not computed.
 
         Args:
             frames_VTE: embeddings of the frames of each view, not normalised.

@@ -1,4 +1,4 @@
-"""An endless stream of frames, each encoded once: after every frame, the embeddings of a clip that ends with it."""
+"""Frame embeddings of an endless stream: after every frame, those of a clip that ends with it, each encoded once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from claver.models import Claver
 
 @dataclass
 class _Running:
-    """A clip that has begun, under a causal mask: what its frames became, and what later ones need of them."""
+    """A clip in progress under a causal mask: embeddings of its frames, and cached keys and values for later ones."""
 
     cache: KeyValueCache
     frames: list[Tensor] = field(default_factory=list)  # [B, E] each
@@ -26,21 +26,21 @@ class _Running:
 
 
 class StreamEncoder:
-    """Frame embeddings of the clip that ends with the newest frame, of B streams that go in step.
+    """Frame embeddings of the clip that ends with the newest frame, of B streams with a frame each at a time.
 
     With a causal temporal tower (KMCTA, and mean pooling) every frame costs one step against cached keys and values.
     Two clips of T frames run at a time, begun T/2 frames apart; the longer one answers. So the answer is, at any
-    moment, exactly that of an offline clip of the last T/2 + 1 to T frames (in the beginning, of all there are), whose
-    time embeddings are the first of T. A tower that looks ahead is computed anew over the image tokens of the last T
-    frames, which are kept: exact as well, and dearer. The image tower runs once per frame in either case.
+    moment, exactly that of an offline clip of the last T/2 + 1 to T frames (at the start, of all frames so far), whose
+    time embeddings are the first of T. A tower that looks ahead is recomputed over the cached image tokens of the last
+    T frames: exact as well, but more expensive. The image tower runs once per frame in either case.
 
     Attributes:
         window: T.
-        seen: frames until now.
+        seen: number of frames so far.
     """
 
     def __init__(self, model: Claver, window: int | None = None) -> None:
-        """Begin with no frame.
+        """Start without frames.
 
         Args:
             model: of any temporal kind.
@@ -71,20 +71,20 @@ class StreamEncoder:
 
     @torch.inference_mode()
     def push_tokens(self, tokens_B1ND: Tensor) -> Tensor:
-        """The same from the image tokens of the frames."""
+        """As `push`, from image tokens instead of pixels."""
         embeddings = self._step(tokens_B1ND) if self.model.temporal.is_causal else self._again(tokens_B1ND)
         self.seen += 1
         return embeddings
 
     def _step(self, tokens_B1ND: Tensor) -> Tensor:
-        """The frame goes into both clips; the second begins half a window after the first."""
+        """Append the frame to both clips; the second begins half a window after the first."""
         for clip in self._clips:
             if len(clip.frames) == self.window:
                 clip.restart()
         running = [clip for number, clip in enumerate(self._clips) if self.seen >= number * (self.window // 2)]
         for clip in running:
-            read = self.model.temporal.step(tokens_B1ND, clip.cache)
-            clip.frames.append(self.model.readout(read)[:, 0].float())
+            output = self.model.temporal.step(tokens_B1ND, clip.cache)
+            clip.frames.append(self.model.readout(output)[:, 0].float())
         return torch.stack(max((clip.frames for clip in running), key=len), dim=1)
 
     def _again(self, tokens_B1ND: Tensor) -> Tensor:
@@ -100,6 +100,6 @@ class StreamEncoder:
 
     @property
     def nbytes(self) -> int:
-        """Memory of caches and tokens that is taken now."""
+        """Bytes that caches and tokens take now."""
         caches = sum(clip.cache.nbytes for clip in self._clips)
         return caches + sum(tokens.nbytes for tokens in self._tokens)

@@ -96,7 +96,7 @@ class WindowIterator(Iterator[Windows]):
 class WindowEncoder:
     """Encodes a video in windows of T frames, each beginning some frames after the one before.
 
-    The image tower sees each frame once. Its tokens are kept until no window needs them any more; the temporal tower
+    The image tower runs once per frame. Its tokens are cached until no window needs them any more; the temporal tower
     then costs T / stride times what it would on clips that do not overlap.
 
         >>> windows = WindowEncoder(VideoEncoder(model), fps=2)
@@ -219,7 +219,7 @@ class WindowEncoder:
 
 
 class _TokenCache:
-    """Tokens of the frames that windows still need.
+    """Cached tokens of the frames that windows still need.
 
     Attributes:
         count: frames that were added so far.
@@ -229,7 +229,7 @@ class _TokenCache:
         self.count = 0
         self._frames, self._stride = frames, stride
         self._next = 0  # the first frame of the next window
-        self._first = 0  # the first frame that is kept
+        self._first = 0  # the first frame that is cached
         self._kept: Tensor | None = None
         self._ticks: list[int] = []
 
@@ -259,8 +259,8 @@ class _TokenCache:
     def tokens(self, rows: Sequence[Sequence[int]]) -> Tensor:
         """The tokens of windows [W, T, N, D]."""
         assert self._kept is not None
-        places = torch.tensor([list(row) for row in rows], device=self._kept.device) - self._first
-        return self._kept[places]
+        indices = torch.tensor([list(row) for row in rows], device=self._kept.device) - self._first
+        return self._kept[indices]
 
     def tick(self, frame: int) -> int:
         """At which of the times 0, 1 / fps, … a frame is shown that is kept."""

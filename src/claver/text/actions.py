@@ -1,4 +1,4 @@
-"""Actions and what is said about each, and the classes of the benchmarks."""
+"""Actions with their texts, and the classes of the benchmarks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from claver.names import composed
 
 @dataclass(frozen=True)
 class Actions:
-    """Actions and what is said about each, in composed letters (NFC), so that equal names are compared as equal.
+    """Actions with their texts, in composed letters (NFC), so that equal names are compared as equal.
 
     Attributes:
         names: the actions, C of them, no two alike.

@@ -114,7 +114,7 @@ class PromptBank:
             kinds: of these kinds; all if not given.
             per_action: at most so many texts of each kind.
             seed: which of them, as in `take`.
-            templates: forms for actions that have no text here, which is then said once.
+            templates: forms for actions that have no text here, of which one warning is then logged.
 
         Raises:
             ClaverError: actions without a text, and no templates given.
@@ -162,7 +162,7 @@ def shipped_names() -> tuple[str, ...]:
 
 
 def warn_that_templates_stand_in(names: Sequence[str]) -> None:
-    """Tell the user, once, that actions have no texts but templates, and how to get some."""
+    """Warn once that actions have no texts but templates, and how to get some."""
     from claver.log import warn_once
 
     if names:

@@ -1,4 +1,4 @@
-"""Text vectors kept on disk: found again by the weights that made them and the tokens they were made of."""
+"""Text vectors cached on disk, found again by the weights that made them and the tokens they were made of."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENVIRONMENT = "CLAVER_CACHE"
 _KEY = 16
 """Bytes of a key: enough that no two texts ever meet."""
 _FILES = 64
-"""Of so many text towers vectors are kept, the last used ones."""
+"""Number of text towers whose vectors are cached, the last used ones."""
 
 
 def default_cache() -> Path | None:
@@ -33,15 +33,15 @@ def default_cache() -> Path | None:
 
 
 def usual_place(what: str) -> Path | None:
-    """The folder where such things are kept, in `~/.cache/claver` or `CLAVER_CACHE`; None if that is set to nothing.
+    """The folder of a cache, in `~/.cache/claver` or `CLAVER_CACHE`; None if that is set to nothing.
 
     None as well where there is no home, as for a user of a container whom nobody knows.
     """
-    place = os.environ.get(ENVIRONMENT)
-    if place == "":
+    folder = os.environ.get(ENVIRONMENT)
+    if folder == "":
         return None
     try:
-        return (Path(place) if place else Path("~/.cache/claver")).expanduser() / what
+        return (Path(folder) if folder else Path("~/.cache/claver")).expanduser() / what
     except RuntimeError:
         return None
 
@@ -99,7 +99,7 @@ class TextCache:
         """Put vectors into the file, which appears whole or not at all.
 
         Another process may do the same: what it wrote before is kept; of two that write at once the last one wins, and
-        what the other had is computed again when it is wanted.
+        what the other had is computed again when it is needed.
         """
         from safetensors import SafetensorError
         from safetensors.torch import save_file

@@ -1,4 +1,4 @@
-"""Texts to vectors: each distinct one once, in exact batches of one length, those known from before not at all."""
+"""Encoding of texts: each distinct text once, in batches of equal length, cached ones not at all."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def encode_texts(
     cache: Path | bool | None = True,
     progress: Progress = lambda done, total: None,
 ) -> Tensor:
-    """Vectors float32 [M, E] of M texts, not normalised.
+    """Encode M texts, float32 [M, E], not normalised.
 
     Args:
         model: its text tower and tokenizer.

@@ -1,4 +1,4 @@
-"""One text about one action, as bank files hold it: a line of JSON with where it came from."""
+"""Records of bank files: one text about one action with its origin, as a line of JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HALF, _HALF_READ = re.compile(r"\\ud[89a-f]", re.I), re.compile("[\ud800-\udfff
 
 @dataclass(frozen=True)
 class Source:
-    """Who wrote a text.
+    """The origin of a text.
 
     Attributes:
         model: the language model, or what else wrote it.
@@ -83,7 +83,7 @@ def parse_prompt(line: str, where: str, row: int) -> Prompt:
         row: the number of the line.
 
     Raises:
-        ClaverError: not JSON, a field that is missing, empty or not text, an unknown kind, or half a character.
+        ClaverError: not JSON, a field that is missing, empty or not text, an unknown kind, or an unpaired surrogate.
     """
     record = parse_json(line, where, row)
     where = f"{where}, line {row}"

@@ -1,4 +1,4 @@
-"""What is said about each action: names, templates, the texts that come with the package, or a file's."""
+"""Selection of the texts for each action: names, templates, the texts that come with the package, or a file's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from claver.models import Claver
 
 INTERPRETIVE = "interpretive"
-"""Names, templates and every text of the bank: what the paper learns from and recognises by (Sec. 3.3)."""
+"""Names, templates and every text of the bank: what the paper uses in training and recognition (Sec. 3.3)."""
 
 _NAMES = "names"
 _PLAIN = "templates-plain"

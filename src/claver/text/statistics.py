@@ -1,4 +1,4 @@
-"""What a bank holds, in figures, and how two banks differ."""
+"""Statistics of a bank of texts, and the differences between two banks."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Change:
 
 
 def statistics_of(bank: PromptBank, tokenizer: Tokenizer | None = None) -> list[KindStatistics]:
-    """Figures of each kind that the bank has."""
+    """Statistics of each kind of text that the bank has."""
     counts, names = bank.counts(), bank.names
     found = []
     for kind in bank.kinds:

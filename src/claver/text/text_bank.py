@@ -1,4 +1,4 @@
-"""The text bank: every text of every action encoded once, then queried by any number of videos."""
+"""The text bank: embeddings of every text of every action, encoded once for any number of videos."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class TextBank:
         cache: Path | bool | None = True,
         progress: Progress = lambda done, total: None,
     ) -> TextBank:
-        """Encode all texts, each distinct one once; those that are kept on disk are not encoded again.
+        """Encode all texts, each distinct one once; those that are cached on disk are not encoded again.
 
         Args:
             model: its text tower and tokenizer.
             actions: the texts.
             dtype: what the text tower computes in; the model's own type if None.
-            cache: where vectors are kept: True the usual folder, or another one, or False (or None) nowhere.
+            cache: where vectors are cached: True the usual folder, or another one, or False (or None) nowhere.
             progress: called with the number of texts encoded so far, and of all that are to be.
 
         Raises:
@@ -96,8 +96,8 @@ class TextBank:
         Raises:
             ClaverError: an action that the bank does not have, or no action left.
         """
-        gone = set(self._places(names))
-        return self.select([name for place, name in enumerate(self.actions.names) if place not in gone])
+        gone = set(self._indices(names))
+        return self.select([name for index, name in enumerate(self.actions.names) if index not in gone])
 
     def select(self, names: Iterable[str]) -> TextBank:
         """A bank of these actions alone, in this order.
@@ -105,19 +105,19 @@ class TextBank:
         Raises:
             ClaverError: an action that the bank does not have, one given twice, or none.
         """
-        places = self._places(names)
+        indices = self._indices(names)
         parts = self.embeddings.split([len(own) for own in self.actions.texts])
         chosen = Actions(
-            tuple(self.actions.names[place] for place in places), tuple(self.actions.texts[place] for place in places)
+            tuple(self.actions.names[index] for index in indices), tuple(self.actions.texts[index] for index in indices)
         )
-        return TextBank(chosen, torch.cat([parts[place] for place in places]), self.prototypes[places])
+        return TextBank(chosen, torch.cat([parts[index] for index in indices]), self.prototypes[indices])
 
-    def _places(self, names: Iterable[str]) -> list[int]:
-        place = {name: number for number, name in enumerate(self.actions.names)}
+    def _indices(self, names: Iterable[str]) -> list[int]:
+        index = {name: number for number, name in enumerate(self.actions.names)}
         names = [composed(name) for name in ([names] if isinstance(names, str) else names)]
-        if unknown := [name for name in names if name not in place]:
-            raise ClaverError(f"the bank has no action {unknown[0]!r}{hint(unknown[0], place)}")
-        return [place[name] for name in names]
+        if unknown := [name for name in names if name not in index]:
+            raise ClaverError(f"the bank has no action {unknown[0]!r}{hint(unknown[0], index)}")
+        return [index[name] for name in names]
 
     def scores(self, frames_VTE: Tensor, scale: Tensor, aggregate: Aggregate = "paper") -> Tensor:
         """Eq. 10 for one clip seen in V views, [C].

@@ -1,4 +1,4 @@
-"""Which texts are refused, and why: one text as a generator gets it, or a whole bank."""
+"""Validation of generated texts and of whole banks, with reasons."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ECHO = 6
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with a bank.
+    """A problem found in a bank.
 
     Attributes:
         row: which of its texts, from 0; None if it is of no single text.
@@ -54,7 +54,7 @@ def check_text(
     examples: Sequence[str] = (),
     tokenizer: Tokenizer | None = None,
 ) -> list[str]:
-    """Why a text is refused; an empty list if it is not.
+    """Reasons to refuse a text; empty if there are none.
 
     Args:
         prompt: the text.
@@ -62,7 +62,7 @@ def check_text(
         others: the action's texts so far, which it must not repeat.
         examples: texts that whoever wrote it was shown.
         tokenizer: by which it must fit the context whole; CLIP's if not given and installed, else that is not checked,
-            and said once.
+            and logged once.
     """
     text = prompt.text.strip()
     if not words(text):
@@ -85,7 +85,7 @@ def validate(
     least: int = 1,
     tokenizer: Tokenizer | None = None,
 ) -> list[Finding]:
-    """Everything wrong with a bank, text by text, then list by list.
+    """All problems of a bank, text by text, then list by list.
 
     Args:
         prompts: its texts.

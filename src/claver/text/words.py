@@ -1,4 +1,4 @@
-"""Texts as words: what is compared when two texts are judged alike, or a text is said to name its action."""
+"""Texts as words: comparison of two texts, and whether a text names its action."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ from claver.errors import ClaverError
 
 Floats = npt.NDArray[np.float64]
 
-# For values that spread as noise does, one in a thousand lies so many deviations above the middle.
+# Of normally distributed values, one in a thousand lies so many standard deviations above the middle.
 _DEVIATIONS = 3.0
 _LEAST_DEVIATION = 0.1  # windows; below it the weight of a neighbour is less than 1e-21
 _NORMAL_DEVIATION = 1.4826  # the standard deviation of a normal distribution over its median absolute deviation
 
 
 def relative(scores_WC: npt.ArrayLike) -> Floats:
-    """Scores of windows against what is usual, [W, C]; 0 is what an action has where nothing speaks for it.
+    """Scores of windows against what is usual, [W, C]; 0 is the score of an action without evidence for it.
 
     From each score is taken the mean of its window, which is high where the pictures go with any text, and then the
     action's own median over the windows, which is high for a text that goes with any picture. The first is left out
@@ -41,7 +41,7 @@ def smooth(curves_WC: npt.ArrayLike, std: float) -> Floats:
         deviation: standard deviation of the weights, in windows; 0 changes nothing.
 
     Raises:
-        ClaverError: a deviation below 0.
+        ClaverError: a standard deviation below 0.
     """
     curves = np.asarray(curves_WC, dtype=np.float64)
     if not 0 <= std < np.inf:

@@ -23,7 +23,7 @@ _SAMPLES = 16  # of a curve, in a quarter of a segment
 
 @dataclass(frozen=True, order=True)
 class Segment:
-    """An action from one time to another.
+    """A segment of time in which an action happens.
 
     Attributes:
         start: seconds from the first frame of the video on.
@@ -194,10 +194,10 @@ def chosen(found: Sequence[Segment], threshold: float) -> list[Segment]:
         found: segments, as of `candidates`.
         threshold: of those that score less, none is chosen.
     """
-    kept: dict[str, list[Segment]] = {}
+    selected: dict[str, list[Segment]] = {}
     for segment in sorted(found, key=lambda segment: (-segment.score, segment)):
-        same = kept.setdefault(segment.action, [])
+        same = selected.setdefault(segment.action, [])
         apart = all(segment.stop <= other.start or other.stop <= segment.start for other in same)
         if segment.score >= threshold and apart:
             same.append(segment)
-    return sorted(segment for own in kept.values() for segment in own)
+    return sorted(segment for own in selected.values() for segment in own)

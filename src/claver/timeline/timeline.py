@@ -1,4 +1,4 @@
-"""The user's object: which actions happen when in a video of any length."""
+"""`Timeline`: which actions happen when in a video of any length."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Relative = Callable[[Tensor], Tensor]
 """Embeddings of windows [W, E] to scores [W, C] of which 0 is the background."""
 SMOOTHING = 0.5
 KEPT = 0.25
-"""What a segment must score to be chosen, as a share of the threshold."""
+"""Minimum score of a selected segment, as a share of the threshold."""
 _THUMBNAILS = 48
 _THUMBNAIL_HEIGHT = 72
 
@@ -192,7 +192,7 @@ def _check(threshold: Threshold) -> None:
 
 
 class _Thumbnails:
-    """Small pictures at even times, so many as a page needs, however long the video is."""
+    """Thumbnails at even times, a bounded number however long the video is."""
 
     def __init__(self) -> None:
         self.kept: list[Thumbnail] = []

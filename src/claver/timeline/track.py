@@ -1,4 +1,4 @@
-"""What a time line holds: curves and segments of one video, as plain data that can be written in any format."""
+"""The data of a time line: curves and segments of one video, to be written in any format."""
 
 from __future__ import annotations
 
@@ -86,4 +86,4 @@ class Track:
 
 
 Entry = Track | dict[str, Any]
-"""What is known of a video: its time line, or `{"path", "error"}` or `{"path", "skipped"}`."""
+"""The result for a video: its time line, or `{"path", "error"}` or `{"path", "skipped"}`."""

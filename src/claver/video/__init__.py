@@ -1,4 +1,4 @@
-"""Video: chosen frames read exactly and fast, sampling in time, and the way from pixels to the model's input."""
+"""Video: exact and fast reading of selected frames, sampling in time, and preprocessing for the model."""
 
 from claver.video.damage import Damage
 from claver.video.iterating import FrameIterator, TimedFrame

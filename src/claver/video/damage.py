@@ -1,4 +1,4 @@
-"""What is wrong with a video file, as far as a decoder can know: said of the frames that were used of it."""
+"""Damage of a video file, as far as a decoder can know, for the frames that are used."""
 
 import sys
 from bisect import bisect_right
@@ -40,7 +40,7 @@ class Damage:
     cause: str = ""
 
     def forbids(self, on_damage: OnDamage) -> bool:
-        """Whether there is to be no answer: there is none from damaged frames alone, whatever was asked for."""
+        """Whether there is to be no answer: there is none from damaged frames alone, whatever the setting."""
         return on_damage != "answer" or self.share == 1
 
     def to_dict(self) -> dict[str, Any]:
@@ -230,7 +230,7 @@ class PassingSigns(Signs):
 
 
 def judge(signs: Signs, share: float, ending: Ending | None, complaint: str = "", *, whole: bool) -> Damage | None:
-    """What is to be told of an answer; None when nothing is known to be wrong.
+    """The damage to report with an answer; None when nothing is known to be wrong.
 
     Args:
         signs: of the decode that gave its frames.

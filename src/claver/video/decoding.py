@@ -32,7 +32,7 @@ class Notes(Protocol):
 
     @property
     def beside(self) -> Callable[[Any], None] | None:
-        """Takes the packets of other tracks; None where they are not asked for."""
+        """Takes the packets of other tracks; None where they are not needed."""
 
     def passing(self, packets: Iterator[tuple[Any, int]]) -> Iterator[Any]:
         """The packets, given with the times they had."""
@@ -60,7 +60,7 @@ def plan(wanted: Iterable[int], key: Bools, rank: Ints) -> list[Segment]:
 
     The segments and what is wanted of them are in the order in which the frames are shown.
 
-    `key` [P] marks key frames, `rank` [P] is each packet's place in presentation order, -1 for a packet not shown.
+    `key` [P] marks key frames, `rank` [P] is each packet's index in presentation order, -1 for a packet not shown.
     """
     segments: list[Segment] = []
     keys = np.flatnonzero(key & (rank >= 0))

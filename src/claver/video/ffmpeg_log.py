@@ -11,7 +11,7 @@ from threading import Lock
 from av import logging as ffmpeg
 
 Messages = list[tuple[int, str, str]]
-"""Level, who says it (a decoder's or demuxer's name), and what."""
+"""Level, source (a decoder's or demuxer's name), and message."""
 
 QUIET = -8  # FFmpeg's own word for no messages at all
 

@@ -1,4 +1,4 @@
-"""Frames that are given instead of a file: an array of them, or a list of arrays or pictures."""
+"""Frames in memory instead of a file: an array of them, or a list of arrays or pictures."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def are_frames(source: Any) -> bool:
 
 
 def count_frames(source: Any) -> int:
-    """How many frames there are.
+    """The number of frames.
 
     Raises:
         VideoError: what was given is no frames.

@@ -62,7 +62,7 @@ class Pace:
         rounding: seconds by which time stamps may be late.
 
     Raises:
-        ClaverError: a rate that is not above 0, or a time that is below 0 or no number.
+        ClaverError: a rate that is not above 0, or a time that is below 0 or not finite.
     """
 
     fps: float | None = None

@@ -23,7 +23,7 @@ from claver.video.packets import (
 )
 from claver.video.source import Media
 
-# The packets of a clip are kept for decoding; those of a film are demuxed again instead.
+# The packets of a clip are kept for decoding; those of a long video are demuxed again instead.
 KEEP_BYTES = 64 * 2**20
 PACKET_BYTES = 1024  # of a packet besides its data
 MOST_COMPLAINTS = 100  # of a file that FFmpeg has millions about
@@ -45,7 +45,7 @@ class Recorder:
             yield packet
 
     def beside(self, packet: Any) -> None:
-        """Note where a packet of another track ends: sound may go on when the pictures have ended."""
+        """Note where a packet of another track ends: sound may continue when the pictures have ended."""
         time = packet.pts if packet.pts is not None else packet.dts
         if time is not None:
             self._others_end = max(self._others_end, float((time + (packet.duration or 0)) * packet.time_base))

@@ -1,4 +1,4 @@
-"""Frames of cameras and network streams, which end when they like and cannot be listed first."""
+"""Frames of cameras and network streams, which have no known end and cannot be indexed first."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where live frames come from: a file, a camera, an address, standard input; opened, and opened again when lost."""
+"""Sources of live frames: a file, a camera, an address or standard input, reopened when lost."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _PROTOCOLS = {
 
 @dataclass(frozen=True)
 class LiveSource:
-    """A source that a person named.
+    """A source of live frames, as the user named it.
 
     Attributes:
         name: as it was written.
@@ -79,7 +79,7 @@ class LiveSource:
 
     @property
     def is_live(self) -> bool:
-        """Whether it goes on whether or not anybody looks: then the newest frame is worth more than all frames."""
+        """Whether it does not wait for its reader, as a camera or a network stream: then the newest frame wins."""
         return self.kind in ("camera", "network")
 
     def frames(self, fps: float | None) -> Iterator[TimedFrame]:
@@ -133,15 +133,15 @@ class LiveSource:
         on_lost: Callable[[str], None] = lambda why: None,
         stopped: Callable[[float], bool] | None = None,
     ) -> Iterator[TimedFrame]:
-        """Its frames for as long as there are any: what is live and was lost is opened again, ever more patiently.
+        """Its frames, reopening a live source that is lost, with exponential backoff.
 
-        Seconds go on: they count from the first frame of all, a pause included.
+        Seconds continue: they count from the first frame of all, a pause included.
 
         Args:
             fps: as of `frames`.
             reconnect: whether to open it again; a file, and standard input, end when they end.
-            on_lost: told once, each time the stream is lost, why.
-            stopped: waits for so many seconds, and says whether nobody wants any more; waits alone if None.
+            on_lost: called with the reason, once each time the stream is lost.
+            stopped: waits for so many seconds, and returns whether to stop; only waits if None.
 
         Raises:
             VideoError: it could not be opened the first time, or is not opened again.

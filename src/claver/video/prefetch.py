@@ -1,4 +1,4 @@
-"""Files read ahead of need, in processes of their own and in order; one that kills its process stops no other."""
+"""Prefetching of files in worker processes, in order; a file that kills its process stops no other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 DECODE_TIMEOUT = 60.0
-"""Seconds for one file, unless told otherwise."""
+"""Seconds for one file by default."""
 
 
 class GivenUpError(VideoError):
@@ -38,7 +38,7 @@ def prefetch(
     Args:
         paths: the files, or whatever says where they are: it pickles, and as a string it is their name.
         load: picklable; runs in a worker process.
-        workers: processes; 0 works in this one, when asked and not before.
+        workers: processes; 0 loads in this process, lazily.
         depth: files in work or waiting to be fetched, twice the workers if None; it bounds memory.
         timeout: seconds for one file, or since `load` last was `claver.processes.going_on`, None for no limit; only
             processes can be ended, so with 0 workers there is none.

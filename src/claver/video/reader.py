@@ -1,4 +1,4 @@
-"""Reading chosen frames of a video: exactly the pixels of a full decode, at a part of its cost."""
+"""Random access to frames of a video: exactly the pixels of a full decode, at a part of its cost."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -40,7 +40,7 @@ class DamagedVideoError(VideoError):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video holds. Sizes are those of the picture as it is shown: upright, its pixels square.
+    """Properties of a video. Sizes are those of the picture as it is shown: upright, its pixels square.
 
     `fps` frames per second on average, `duration` seconds, `codec` FFmpeg's name, `rotation` degrees counter-clockwise
     by which the stored picture was turned, `timestamps` [frames] seconds from the first frame, increasing.
@@ -80,7 +80,7 @@ class VideoReader:
     """Frames of one video by index: `with VideoReader("clip.mp4") as video: video.read([0, 10, 20])`.
 
     Frame i is the i-th that a full decode shows. Opening lists the packets (MP4 and MOV by the file's own tables,
-    Matroska in a pass that decodes nothing) and decodes one frame; `read` decodes only what the asked frames need.
+    Matroska in a pass that decodes nothing) and decodes one frame; `read` decodes only what the requested frames need.
     Where the container cannot be trusted to list the frames (AVI, streams, damaged tables, times of decoding, ...),
     opening decodes the file once to count them.
 

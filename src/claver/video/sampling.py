@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Timed(Protocol):
-    """What `clip_indices` needs of a video; `VideoInfo` has it."""
+    """Properties of a video that `clip_indices` needs; `VideoInfo` has them."""
 
     @property
     def frames(self) -> int:
@@ -36,17 +36,17 @@ class Timed(Protocol):
 def sparse_indices(total: int, frames: int, *, generator: np.random.Generator | None = None) -> Ints:
     """One frame of each of `frames` equal segments of a video of `total` frames: `int64 [frames]`, sorted.
 
-    The centre of each segment, or with a `generator` a random place in each (training). Shorter videos repeat frames.
-    Raises `ValueError` when `total` or `frames` is less than 1.
+    The centre of each segment, or with a `generator` a random position in each (training). Shorter videos repeat
+    frames. Raises `ValueError` when `total` or `frames` is less than 1.
     """
     return _to_indices(_view_positions(frames, 1, generator)[0], total)
 
 
 def view_indices(total: int, frames: int, views: int, *, generator: np.random.Generator | None = None) -> Ints:
-    """Several sparse samplings, `int64 [views, frames]`: view v takes the place (v + ½)/views of each segment.
+    """Several sparse samplings, `int64 [views, frames]`: view v takes the position (v + ½)/views of each segment.
 
     The views are spread evenly and, where the video is long enough, share no frame; one view is `sparse_indices`. With
-    a `generator` every view takes random places instead.
+    a `generator` every view takes random positions instead.
     """
     return _to_indices(_view_positions(frames, views, generator), total)
 
@@ -62,7 +62,7 @@ def dense_indices(
     """A window of `frames` frames, `stride` apart: `int64 [frames]`.
 
     The window begins at `start`; without one it is centred, or with a `generator` at random among the places where it
-    fits. Where it is longer than the video it goes on from the beginning (index modulo `total`).
+    fits. Where it is longer than the video it wraps around to the start (index modulo `total`).
     """
     _check(total=total, frames=frames, stride=stride)
     room = max(total - (frames - 1) * stride - 1, 0)
@@ -89,7 +89,7 @@ def clip_indices(video: Timed, frames: int, *, views: int = 1, generator: np.ran
     """Sparse sampling of a video, `int64 [views, frames]`, in segments of equal *time*.
 
     At a constant rate these are `view_indices`; at a variable rate the frame on screen at each moment is looked up.
-    With a `generator` each view takes random places of its own.
+    With a `generator` each view takes random positions of its own.
     """
     positions = _view_positions(frames, views, generator)
     if not video.variable_rate:
@@ -101,8 +101,8 @@ def clip_indices(video: Timed, frames: int, *, views: int = 1, generator: np.ran
 def _view_positions(frames: int, views: int, generator: np.random.Generator | None) -> Floats:
     """Where each view samples each segment, as a part of the whole video in [0, 1): `[views, frames]`."""
     _check(frames=frames, views=views)
-    places = (np.arange(views)[:, None] + 0.5) / views if generator is None else generator.random((views, frames))
-    return np.asarray((np.arange(frames) + places) / frames, dtype=np.float64)
+    positions = (np.arange(views)[:, None] + 0.5) / views if generator is None else generator.random((views, frames))
+    return np.asarray((np.arange(frames) + positions) / frames, dtype=np.float64)
 
 
 def _to_indices(positions: Floats, total: int) -> Ints:

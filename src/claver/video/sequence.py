@@ -1,4 +1,4 @@
-"""The frames of a listed file one after the other, with the seconds of its list."""
+"""Sequential reading: the frames of an indexed file one after the other, with their seconds."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -30,7 +30,7 @@ Numbered = Iterator[tuple[int, Decoded]]
 
 @dataclass(frozen=True)
 class ListedFile:
-    """What a reader has found out of a file.
+    """What a reader knows about a file.
 
     Attributes:
         media: the file.

@@ -1,4 +1,4 @@
-"""Where a video comes from: a path, bytes or an open binary stream, each of which can be opened again and again."""
+"""Sources of a video: a path, bytes or an open binary stream, each of which can be opened repeatedly."""
 
 import io
 import os
@@ -200,7 +200,7 @@ class _Nameless:
 
 
 class _Shared(_Nameless):
-    """A stream of the user's, which several containers read in turns: each goes on where it was itself."""
+    """A stream of the user's, which several containers read in turns: each continues at its own position."""
 
     def __init__(self, media: Media, stream: Any, *, owned: bool) -> None:
         super().__init__(media, stream, owned=owned)

@@ -1,4 +1,4 @@
-"""From time stamps to seconds that can be relied on: increasing, from 0, and without the jumps of spliced files."""
+"""From time stamps to reliable seconds: increasing, from 0, and without the jumps of spliced files."""
 
 import math
 from collections import deque
@@ -15,7 +15,7 @@ NO_TIME = int(np.iinfo(np.int64).min)
 # frames only when something moves is real time, an hour between two frames of a clip is not.
 JUMP_SPACINGS = 50
 JUMP_SECONDS = 2.0
-# Of so many steps the usual one is told where frames pass one by one.
+# Number of steps whose median is the usual step, where frames come one by one.
 RECENT_STEPS = 64
 # No codec keeps a frame back for longer than this many frames; times further out of order are those of a splice.
 MAX_REORDER = 32

@@ -1,4 +1,4 @@
-"""From frames to what the model sees: resize, crop, normalise. Tensors only, all frames at once, on their device."""
+"""Preprocessing of frames: resize, crop, normalise. Tensors only, all frames at once, on their device."""
 
 import math
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class FramesTooNarrowError(ValueError):
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How pixels become input: the short side is resized to `short_side`, then squares of `size` are cropped (pixels).
+    """Preprocessing settings: the short side is resized to `short_side`, then squares of `size` are cropped (pixels).
 
     With `resize="squash"` both sides are resized to `short_side`, whatever that does to the proportions. Where the
     central crop lies between two pixels, `center="rounded"` rounds as torchvision does, `"floored"` as transformers.

@@ -1,4 +1,4 @@
-"""From a video to the views the model answers on: every needed frame read once, resized once, then cropped."""
+"""The views of a video that a model encodes: every needed frame is read once, resized once, then cropped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -97,7 +97,7 @@ def read_views(
     generator: np.random.Generator | None = None,
     threads: int = 0,
 ) -> VideoViews:
-    """What `load_views` gives, with the seconds of its frames and what is known of damage."""
+    """As `load_views`, with the seconds of the frames and known damage."""
     preprocess = preprocess or Preprocess()
     sampled = sample_frames(
         source,
@@ -105,7 +105,7 @@ def read_views(
         temporal_views=temporal_views,
         generator=generator,
         threads=threads,
-        # Channels last, as they are in memory: they are gathered without being sorted anew.
+        # Channels last, as they are in memory: they are gathered without a change of layout.
         prepare=lambda frames_UHWC: preprocess.crop(frames_UHWC, crops).transpose(0, 1).movedim(2, -1),
     )
     cut_UCchw = torch.as_tensor(sampled.pixels).movedim(-1, 2)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from claver.explain.render.heat_map import brightness, colors, data_uri, enlarge, heat_picture, png, ramp
+from claver.explain.render.heat_map import colors, data_uri, enlarge, heat_picture, intensity, png, ramp
 
 PICTURES = arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)))
 
@@ -27,8 +27,8 @@ def test_lightness_rises_with_relevance() -> None:
 
 
 @given(arrays.arrays(np.float32, (2, 3, 3), elements=st.floats(0, 1e6, width=32)))
-def test_brightness_keeps_the_order_and_ends_at_one(maps: NDArray[np.float32]) -> None:
-    light = brightness(maps)
+def test_intensity_keeps_the_order_and_ends_at_one(maps: NDArray[np.float32]) -> None:
+    light = intensity(maps)
     assert (light >= 0).all()
     assert light.max() == (maps.max() > 0)
     order = np.argsort(maps.ravel(), kind="stable")

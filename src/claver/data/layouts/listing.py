@@ -1,4 +1,4 @@
-"""What a layout's reader hands over: the clips a dataset lists, before their files are looked for."""
+"""The clips that a dataset lists, as a layout's reader returns them, before their files are looked for."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class LayoutRequest:
-    """What is to be read.
+    """A request to read a dataset.
 
     Attributes:
         tree: the folder with the videos.
@@ -71,11 +71,11 @@ class LayoutRequest:
     first_label: int | None = None
 
     def given_classes(self) -> tuple[str, ...]:
-        """The class list the user asked for, or empty."""
+        """The class list that the user chose, or empty."""
         return self.classes or (dataset_classes(self.dataset) if self.dataset else ())
 
     def raw_of(self, classes: Sequence[str]) -> tuple[str, ...]:
-        """The raw names of the known dataset asked for, where it has any."""
+        """The raw names of the chosen dataset, where it has any."""
         raw = dataset_classes(self.dataset, raw=True) if self.dataset and not self.classes else ()
         return raw if raw != tuple(classes) else ()
 

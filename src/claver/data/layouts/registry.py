@@ -20,7 +20,7 @@ Sniffer = Callable[[Sequence[Path]], list[Path]]
 
 @dataclass(frozen=True)
 class Layout:
-    """One way in which datasets come: how its lists are told from others, how it is read, what is expected."""
+    """One layout of datasets: how its lists are told from others, how it is read, what is expected."""
 
     sniff: Sniffer | None
     read: Reader
@@ -67,7 +67,7 @@ class Indexed:
 
 
 def detect_layout(folder: str | Path, *, videos: str | Path | None = None) -> Detected:
-    """Guess how a dataset is laid out, and say what was seen.
+    """Detect the layout of a dataset, with the evidence.
 
     Args:
         folder: the dataset's folder, or one list (CSV, text) of it.

@@ -1,4 +1,4 @@
-"""The files below a folder, listed once, and found again under the names they may have come to bear."""
+"""The files below a folder, listed once, and matched with listed clips under the names they may have."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def time_line(lines: Sequence[Line], title: str) -> str:
 
     Args:
         lines: at least one, all of the same length.
-        title: what is read aloud in place of the picture.
+        title: alternative text, for screen readers.
     """
     scores = np.stack([line.scores for line in lines])
     steps = _steps(float(scores.min()), float(scores.max()))
@@ -54,8 +54,8 @@ def time_line(lines: Sequence[Line], title: str) -> str:
         else np.array([(_LEFT + WIDTH - _RIGHT) / 2])
     )
     parts = [
-        _series(line, place, x, y, _label(label, x[-1] + 20, end), end)
-        for place, (line, y, label, end) in enumerate(zip(lines, heights, labels, ends, strict=True))
+        _series(line, index, x, y, _label(label, x[-1] + 20, end), end)
+        for index, (line, y, label, end) in enumerate(zip(lines, heights, labels, ends, strict=True))
     ]
     grid = "".join(map(_rule, steps, rules.tolist()))
     return (
@@ -69,10 +69,10 @@ def _heights(values: NDArray[Any], steps: Sequence[float], bottom: float) -> NDA
     return np.asarray(_TOP + (steps[-1] - values) / (steps[-1] - steps[0]) * (bottom - _TOP))
 
 
-def _series(line: Line, place: int, x: NDArray[Any], y: NDArray[Any], label: str, label_at: float) -> str:
+def _series(line: Line, index: int, x: NDArray[Any], y: NDArray[Any], label: str, label_at: float) -> str:
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
-    marks = "".join(_mark(place, a, b) for a, b in zip(x, y, strict=True))
-    dash = f' stroke-dasharray="{_DASHES[place % len(_DASHES)]}"' if place else ""
+    marks = "".join(_mark(index, a, b) for a, b in zip(x, y, strict=True))
+    dash = f' stroke-dasharray="{_DASHES[index % len(_DASHES)]}"' if index else ""
     leader = f'<path class="grid" d="M{x[-1] + 6:.1f} {y[-1]:.1f}L{x[-1] + 16:.1f} {label_at:.1f}"/>'
     return f'<g class="{line.role}"><polyline class="series" points="{points}"{dash}/>{marks}{leader}{label}</g>'
 
@@ -85,12 +85,12 @@ def _label(lines: Sequence[str], x: float, middle: float) -> str:
     return f'<text class="label">{rows}</text>'
 
 
-def _mark(place: int, x: float, y: float) -> str:
+def _mark(index: int, x: float, y: float) -> str:
     """Circle, square, triangle, diamond: told apart without colour."""
     outlines = ("M-4 -4H4V4H-4Z", "M0 -5L5 4H-5Z", "M0 -5L5 0L0 5L-5 0Z")
-    if place % 4 == 0:
+    if index % 4 == 0:
         return f'<circle class="mark" cx="{x:.1f}" cy="{y:.1f}" r="4.2"/>'
-    return f'<path class="mark" transform="translate({x:.1f} {y:.1f})" d="{outlines[place % 4 - 1]}"/>'
+    return f'<path class="mark" transform="translate({x:.1f} {y:.1f})" d="{outlines[index % 4 - 1]}"/>'
 
 
 def _rule(step: float, y: float) -> str:

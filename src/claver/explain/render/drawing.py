@@ -1,4 +1,4 @@
-"""What picture and film have in common: an explanation's parts drawn with matplotlib."""
+"""What picture and video have in common: an explanation's parts drawn with matplotlib."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def draw_scores(axes: Any, explanation: Evidence, upto: int, longest: int) -> No
     count, shown = len(explanation.scores), shown_actions(explanation, TOP)
     series = explanation.scores[:, [explanation.prediction.actions.index(one.action) for one in shown]]
     frames = np.arange(1, count + 1)
-    for place, one in enumerate(shown):
+    for index, one in enumerate(shown):
         width = 2.6 if one.action == explanation.action else 1.5
-        style = {"color": color_of(explanation, one.action), "linewidth": width, "marker": _MARKS[place]}
-        line = {"linestyle": _STYLES[place], "markerfacecolor": "white", "markersize": 4.5}
-        axes.plot(frames[:upto], series[:upto, place], **line, **style)
+        style = {"color": color_of(explanation, one.action), "linewidth": width, "marker": _MARKS[index]}
+        line = {"linestyle": _STYLES[index], "markerfacecolor": "white", "markersize": 4.5}
+        axes.plot(frames[:upto], series[:upto, index], **line, **style)
     room = max(0.05 * float(np.ptp(series)), 0.1)
     low, high = float(series.min()) - room, float(series.max()) + room
     axes.set(xlim=(0.6, count + 0.2), ylim=(low, high))

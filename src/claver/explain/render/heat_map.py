@@ -1,4 +1,4 @@
-"""Heat maps: relevance as colour and light, over the frame it belongs to, and pictures as text for a page."""
+"""Heat maps: relevance as a colour overlay on its frame, and pictures as data URIs for a page."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _COVER = 0.72
 def colors(values: Floats) -> Picture:
     """Values in [0, 1] of any shape to colours [..., 3], dark to light."""
     steps = np.array([list(bytes.fromhex(color)) for color in _MAGMA.split()], dtype=np.float64)
-    places = np.clip(values, 0, 1) * (len(steps) - 1)
-    channels = [np.interp(places, np.arange(len(steps)), steps[:, channel]) for channel in range(3)]
+    positions = np.clip(values, 0, 1) * (len(steps) - 1)
+    channels = [np.interp(positions, np.arange(len(steps)), steps[:, channel]) for channel in range(3)]
     return np.asarray(np.stack(channels, -1).round(), dtype=np.uint8)
 
 
-def brightness(maps_Thw: Floats) -> Floats:
-    """Relevance on one scale for the whole clip, in [0, 1]: the root of its share of the greatest.
+def intensity(maps_Thw: Floats) -> Floats:
+    """Heat map intensity on one scale for the whole clip, in [0, 1]: the root of the share of the greatest relevance.
 
     Relevance is unevenly spread; the root lets a tenth of the greatest still be seen.
     """
@@ -51,18 +51,18 @@ def enlarge(frame: Picture) -> Picture:
     return np.asarray(frame.repeat(factor, 0).repeat(factor, 1) if factor > 1 else frame)
 
 
-def heat_picture(frame: Picture, bright_hw: Floats) -> Picture:
-    """A frame in grey under its map, with a line around what is brighter than half; unchanged where the map is 0.
+def heat_picture(frame: Picture, intensity_hw: Floats) -> Picture:
+    """A grey frame with its heat map as overlay, a line around intensities above one half; unchanged where it is 0.
 
     Args:
         frame: [H, W, 3].
-        bright_hw: values in [0, 1] on the grid of patches.
+        intensity_hw: values in [0, 1] on the grid of patches.
 
     Returns:
         As large as `enlarge(frame)`.
     """
     large = enlarge(frame)
-    values = _smooth(bright_hw, large.shape[:2])
+    values = _smooth(intensity_hw, large.shape[:2])
     gray = _scene(large @ np.array([0.299, 0.587, 0.114]))[..., None]
     picture = _cover(gray, values)
     picture[_edge(values > 0.5)] = 255
@@ -91,7 +91,7 @@ def _smooth(values_hw: Floats, size: tuple[int, ...]) -> Floats:
 
 
 def _edge(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The outermost places of a region, two pixels wide."""
+    """The border of a region, two pixels wide."""
     padded = np.pad(inside, 2, mode="edge")
     height, width = inside.shape
     shifted = [padded[2 + down :, 2 + right :][:height, :width] for down in (-2, 0, 2) for right in (-2, 0, 2)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from claver.explain.evidence import Evidence, ExplainedText
 from claver.explain.render.chart import Line, time_line
-from claver.explain.render.heat_map import brightness, data_uri, enlarge, heat_picture, ramp
+from claver.explain.render.heat_map import data_uri, enlarge, heat_picture, intensity, ramp
 from claver.explain.render.markup import bar, tag, text
 from claver.explain.render.summary import (
     KIND_NAMES,
@@ -99,11 +99,11 @@ def _time_line(explanation: Evidence) -> str:
 
 
 def _numbers(explanation: Evidence, shown: Sequence[Ranked]) -> str:
-    """The chart as a table, for whoever wants figures or cannot see the chart."""
+    """The chart as a table, for readers who want numbers or cannot see the chart."""
     rows = [tag("tr", [text("th", "action"), *(text("th", str(n + 1)) for n in range(len(explanation.scores)))])]
     for name, rank, _ in shown:
-        place = explanation.prediction.actions.index(name)
-        pairs = zip(explanation.scores[:, place], explanation.probabilities[:, place], strict=True)
+        index = explanation.prediction.actions.index(name)
+        pairs = zip(explanation.scores[:, index], explanation.probabilities[:, index], strict=True)
         cells = [text("td", f"{number(score, 2)} ({percent(share)})") for score, share in pairs]
         rows.append(tag("tr", [text("th", f"{rank:,}. {name}", scope="row"), *cells]))
     table = tag("div", tag("table", rows, cls="numbers"), cls="scroll", tabindex=0)
@@ -144,10 +144,10 @@ def _head(explanation: Evidence, frame: int) -> str:
 
 def _map_row(explanation: Evidence, name: str, title: str, note: str) -> str:
     maps = getattr(explanation, name)
-    together = zip(explanation.prediction.frames, maps, brightness(maps), strict=True)
+    together = zip(explanation.prediction.frames, maps, intensity(maps), strict=True)
     cells = [
-        _image(heat_picture(frame, light), f"{title} relevance in frame {number}: {place_words(values, maps)}.")
-        for number, (frame, values, light) in enumerate(together, start=1)
+        _image(heat_picture(frame, shade), f"{title} relevance in frame {number}: {place_words(values, maps)}.")
+        for number, (frame, values, shade) in enumerate(together, start=1)
     ]
     return _row(title, note, cells)
 

@@ -21,7 +21,7 @@ from claver.explain.render.drawing import (
     score_labels,
     word_rows,
 )
-from claver.explain.render.heat_map import brightness, enlarge, heat_picture
+from claver.explain.render.heat_map import enlarge, heat_picture, intensity
 from claver.explain.render.labels import wrap
 from claver.explain.render.summary import KIND_NAMES, MAPS, empty_note, headline, number, seconds_of, shown_actions
 from claver.explain.words import Word
@@ -87,8 +87,8 @@ def _pictures(explanation: Evidence, name: str) -> list[Any]:
     frames = explanation.prediction.frames
     if not name:
         return [enlarge(frame) for frame in frames]
-    lights = brightness(getattr(explanation, name))
-    return [heat_picture(frame, light) for frame, light in zip(frames, lights, strict=True)]
+    shades = intensity(getattr(explanation, name))
+    return [heat_picture(frame, shade) for frame, shade in zip(frames, shades, strict=True)]
 
 
 def _title(figure: Any, explanation: Evidence, title: Sequence[str], height: float) -> None:

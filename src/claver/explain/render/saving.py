@@ -1,4 +1,4 @@
-"""Where an explanation goes: by its suffix a page, a picture, a film or numbers; without one a folder with all four."""
+"""Writing an explanation: by its suffix a page, a picture, a video or numbers; without one a folder with all four."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _MOST_ACTIONS = 5
 
 
 class Ranked(NamedTuple):
-    """An action that is shown, with its place among all that compete, and how many are left out before it."""
+    """An action that is shown, with its rank among all that compete, and how many are left out before it."""
 
     action: str
     rank: int
@@ -65,7 +65,7 @@ def ordinal(rank: int) -> str:
 
 
 def summary(explanation: Evidence) -> str:
-    """What stands out, in a few sentences."""
+    """The main findings, in a few sentences."""
     parts = (_damage, _answer, _standing, _frames, _word)
     return " ".join(filter(None, [part(explanation) for part in parts]))
 
@@ -85,9 +85,9 @@ def _answer(explanation: Evidence) -> str:
 def _standing(explanation: Evidence) -> str:
     """Where what is explained stands if it is not the answer."""
     prediction = explanation.prediction
-    asked = [name for name in (explanation.action, explanation.against) if name and name != prediction.action]
+    others = [name for name in (explanation.action, explanation.against) if name and name != prediction.action]
     each = [
-        f"“{name}” is {ordinal(explanation.rank(name))} ({percent(explanation.probability(name))})" for name in asked
+        f"“{name}” is {ordinal(explanation.rank(name))} ({percent(explanation.probability(name))})" for name in others
     ]
     return f"{' and '.join(each)}." if each else ""
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from claver.explain.evidence import Evidence
 from claver.explain.render.drawing import INK, SOFT, draw_scores
-from claver.explain.render.heat_map import brightness, enlarge, heat_picture
+from claver.explain.render.heat_map import enlarge, heat_picture, intensity
 from claver.explain.render.labels import wrap
 from claver.explain.render.summary import headline, seconds_of
 from claver.plotting import new_figure
@@ -26,11 +26,11 @@ def draw_video(explanation: Evidence) -> NDArray[np.uint8]:
     Raises:
         ClaverError: matplotlib is missing.
     """
-    lights = {name: brightness(getattr(explanation, name)) for _, name in _SHOWN if name}
-    return np.stack([_draw(explanation, lights, frame) for frame in range(len(explanation.moments))])
+    shades = {name: intensity(getattr(explanation, name)) for _, name in _SHOWN if name}
+    return np.stack([_draw(explanation, shades, frame) for frame in range(len(explanation.moments))])
 
 
-def _draw(explanation: Evidence, lights: dict[str, Any], frame: int) -> NDArray[np.uint8]:
+def _draw(explanation: Evidence, shades: dict[str, Any], frame: int) -> NDArray[np.uint8]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = new_figure(*_INCHES, laid_out=False)
@@ -44,10 +44,10 @@ def _draw(explanation: Evidence, lights: dict[str, Any], frame: int) -> NDArray[
     counted += f" · {explanation.moments[frame]:.0%} of the relevance"
     figure.text(0.035, 0.885, counted, fontsize=12, color=SOFT, va="center")
     picture = explanation.prediction.frames[frame]
-    for place, (name, key) in enumerate(_SHOWN):
-        axes = figure.add_axes((0.035 + 0.315 * place, 0.34, 0.3, 0.48))
-        axes.imshow(heat_picture(picture, lights[key][frame]) if key else enlarge(picture))
-        none = "" if not key or lights[key].any() else ": none in any frame"
+    for index, (name, key) in enumerate(_SHOWN):
+        axes = figure.add_axes((0.035 + 0.315 * index, 0.34, 0.3, 0.48))
+        axes.imshow(heat_picture(picture, shades[key][frame]) if key else enlarge(picture))
+        none = "" if not key or shades[key].any() else ": none in any frame"
         axes.set_title(name + none, fontsize=12, color=INK, loc="left", pad=5)
         axes.set_axis_off()
     draw_scores(figure.add_axes((0.06, 0.085, 0.6, 0.22)), explanation, frame + 1, _LINE_NAME)

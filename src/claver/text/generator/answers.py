@@ -25,7 +25,7 @@ _BRACKETS = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "*": "*
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a text is drawn.
+    """Sampling settings of a text.
 
     Attributes:
         temperature: 0.90 in the paper (Appendix E).
@@ -40,7 +40,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class TextRequest:
-    """One text asked for.
+    """A request for one text.
 
     Attributes:
         form: command and examples.
@@ -55,7 +55,7 @@ class TextRequest:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back.
+    """The answer to a request.
 
     Attributes:
         text: as the model wrote it.
@@ -73,7 +73,7 @@ class UnansweredError(Exception):
 
 
 class LanguageModel(Protocol):
-    """Something that writes texts.
+    """Interface of a language model that writes texts.
 
     Attributes:
         name: what records call it.

@@ -1,4 +1,4 @@
-"""What a language model is told for each kind of text: a command, examples, the action (Sec. 3.3, Fig. 4)."""
+"""The request for each kind of text: a command, examples, the action (Sec. 3.3, Fig. 4)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LAYOUT = "1"
 
 @dataclass(frozen=True)
 class Form:
-    """How texts of one kind are asked for.
+    """The request for texts of one kind.
 
     Attributes:
         command: what to write.
@@ -47,7 +47,7 @@ class Form:
         """The request as a chat, each example a turn.
 
         Args:
-            action: what a text is wanted of.
+            action: the action that the text is about.
             taken: texts that must not come again.
         """
         messages = []

@@ -1,4 +1,4 @@
-"""The bank file while it grows: each text on disk as soon as it is accepted, and taken over by the next run."""
+"""Writing a bank file: each text is on disk as soon as it is accepted, and an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class BankFile:
         *,
         overwrite: bool = False,
     ) -> None:
-        """Open a new file or go on with one; nothing is written yet.
+        """Open a new file or resume one; nothing is written yet.
 
         Args:
             path: the file.
@@ -68,7 +68,7 @@ class BankFile:
         self.path, self.name, self.actions, self.sources = path, name, tuple(actions), dict(sources)
         self.prompts: list[Prompt] = []
         self._file: BinaryIO | None = None
-        self._sound = 0  # bytes of the existing file to go on after
+        self._sound = 0  # bytes of the existing file after which to resume
         try:
             found, sound = self._read()
             self._require_same(found)

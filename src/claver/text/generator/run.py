@@ -1,4 +1,4 @@
-"""The loop: ask, clean, check, keep or ask again."""
+"""The generation loop: request, clean, validate, then keep or request again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEAST_FAILURES = 3
 
 @dataclass(frozen=True)
 class Wanted:
-    """A text still to be had, and how often it was asked for."""
+    """A text that is still missing, and the number of requests for it."""
 
     action: str
     kind: Kind
@@ -30,7 +30,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Shortage:
-    """An action that has fewer texts of a kind than were asked for, and why the last was refused."""
+    """An action that has fewer texts of a kind than requested, and why the last was refused."""
 
     action: str
     kind: Kind
@@ -95,10 +95,10 @@ class Generation:
 
         Args:
             model: who writes.
-            forms: command and examples of each kind wanted.
+            forms: command and examples of each kind of text.
             file: where texts go and which are there already.
             samples: texts of each kind for each action.
-            attempts: how often one is asked for before it is given up.
+            attempts: requests for a text before it is given up.
             validate: whether to refuse what `check_text` refuses; without it anything with a word in it is kept.
             on_settled: called whenever a text was kept or given up.
         """

@@ -1,4 +1,4 @@
-"""A language model behind an OpenAI-compatible server, asked through the `openai` package."""
+"""A language model behind an OpenAI-compatible server, by way of the `openai` package."""
 
 from __future__ import annotations
 

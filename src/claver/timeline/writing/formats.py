@@ -1,4 +1,4 @@
-"""Which formats there are, and which file has which."""
+"""Formats of time lines, and their file suffixes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from claver.timeline.writing.text import csv_lines, json_text, jsonl_text, srt_t
 
 
 class TimelineFormat(StrEnum):
-    """How time lines are written."""
+    """A format of time lines."""
 
     csv = "csv"
     json = "json"
@@ -41,7 +41,7 @@ TOGETHER = frozenset([TimelineFormat.csv, TimelineFormat.json, TimelineFormat.js
 
 
 def timeline_format(form: TimelineFormat | str | None, path: Path | None) -> TimelineFormat:
-    """The format asked for, else the one that the suffix says.
+    """The requested format, else the one that the suffix says.
 
     Raises:
         ClaverError: there is no such format, or the suffix says nothing.

@@ -75,8 +75,8 @@ def _player(track: Track, beside: Path | None) -> str:
 def _address(track: Track, beside: Path | None) -> str | None:
     if beside is None or not os.path.isfile(track.source):
         return None
-    place = os.path.relpath(os.path.abspath(track.source), os.path.abspath(beside.parent))
-    return quote(place.replace(os.sep, "/").encode("utf-8", "surrogateescape"))
+    address = os.path.relpath(os.path.abspath(track.source), os.path.abspath(beside.parent))
+    return quote(address.replace(os.sep, "/").encode("utf-8", "surrogateescape"))
 
 
 def _plots(track: Track) -> str:
