@@ -107,6 +107,15 @@ def test_every_due_frame_of_a_file_is_answered(tmp_path: Path) -> None:
     assert [moment.seen for moment in stream.watch(path)] == list(range(1, 13))
 
 
+@pytest.mark.parametrize(("rate", "fps", "seen"), [(10, 4, 8), (15, 4, 8), (30, 8, 16), (2, 4, 4)])
+def test_frames_of_a_file_are_thinned_once(tmp_path: Path, rate: int, fps: int, seen: int) -> None:
+    """Two seconds at a rate that is no multiple; of a frame that stays on screen there is one answer."""
+    path = write_clip(tmp_path / "clip.mp4", pictures(2 * rate), fps=rate)
+    moments = list(live(fps=fps).watch(path))
+    assert moments[-1].seen == seen
+    assert len({moment.seconds for moment in moments}) == seen
+
+
 def test_of_a_slow_answer_the_newest_frame_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_clip(tmp_path / "clip.mp4", pictures(40), fps=8)
     stream = live(fps=None)

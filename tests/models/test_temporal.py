@@ -51,6 +51,27 @@ def test_after_k_frames_steps_give_what_the_first_k_frames_give(
     assert cache.seen == (seen if kind == "kmct" else 0)
 
 
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=3), st.integers(1, 2), st.integers(1, 2), st.integers(0, 2**31))
+def test_clips_of_several_caches_share_a_batch(seen: list[int], batch: int, count: int, seed: int) -> None:
+    """Each has frames of its own before; together they get what each gets alone."""
+    g, room = tower("kmct", 6), 6
+    before = [tokens(batch, frames, 5, seed + number) for number, frames in enumerate(seen)]
+    after = [tokens(batch, count, 5, seed + 10 + number) for number in range(len(seen))]
+
+    def begun() -> list[KeyValueCache]:
+        caches = [KeyValueCache(room) for _ in seen]
+        for cache, x in zip(caches, before, strict=True):
+            if x.shape[1]:
+                g.step(x, cache)
+        return caches
+
+    alone = [g.step(x, cache) for x, cache in zip(after, begun(), strict=True)]
+    caches = begun()
+    torch.testing.assert_close(g.step(torch.cat(after), *caches), torch.cat(alone), rtol=1e-5, atol=1e-5)
+    assert [cache.seen for cache in caches] == [frames + count for frames in seen]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_is_causal_and_needs_patches_as_it_says(kind: str) -> None:
     g = tower(kind, 4)
@@ -73,6 +94,8 @@ def test_what_looks_ahead_or_does_not_fit_is_refused() -> None:
     g.step(x, cache)
     with pytest.raises(ValueError, match="room for 3 frames, 2 are in it, not for 4"):
         g.step(x, cache)
+    with pytest.raises(ValueError, match="2 clips cannot share 0 caches"):
+        g.step(x)
     with pytest.raises(ValueError, match="of clips"):
         g.step(x[:1, :1], cache)
 

@@ -177,11 +177,14 @@ class LiveRecognizer:
             ClaverError: other streams than there are, or a time before the last one's.
             VideoError: no such frame, or scores that are not finite.
         """
+        return self._push(frames, self._is_due)
+
+    def _push(self, frames: Sequence[tuple[Frame, float] | None], is_due: Callable[[int, float], bool]) -> list[Moment]:
         began = time.perf_counter()
         if len(frames) != len(self.streams):
             raise ClaverError(f"there are {len(self.streams)} streams, but frames of {len(frames)} were given")
         given = [(number, *one) for number, one in enumerate(frames) if one is not None]
-        due = [(number, frame, at) for number, frame, at in given if self._is_due(number, at)]
+        due = [(number, frame, at) for number, frame, at in given if is_due(number, at)]
         if due:
             tokens = self._tokens([frame for _, frame, _ in due])
             for (number, _, at), own in zip(due, tokens, strict=True):
@@ -195,6 +198,11 @@ class LiveRecognizer:
             raise ClaverError(f"a frame of {seconds:g} s cannot follow one of {last:g} s; reset() begins anew")
         # A tenth of the spacing: frames that are evenly spaced already must not be missed by a rounding.
         return not stream.times or self.fps is None or seconds >= stream.times[-1] + 0.9 / self.fps
+
+    def _is_new(self, number: int, seconds: float) -> bool:
+        """Whether a frame that a source gave at its rate is another than the last, which may stay on screen for long."""
+        times = self.streams[number].times
+        return not times or seconds > times[-1]
 
     @torch.inference_mode()
     def _tokens(self, frames: Sequence[Frame]) -> Tensor:
@@ -271,7 +279,7 @@ class LiveRecognizer:
                 for number, one in enumerate(arrived):
                     if on_frame is not None and one is not None:
                         on_frame(number, one.frame)
-                for moment in self.push_all(pushed):
+                for moment in self._push(pushed, self._is_new):
                     yield _later(moment, waited)
 
 

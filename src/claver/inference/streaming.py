@@ -82,9 +82,10 @@ class StreamEncoder:
             if len(clip.frames) == self.window:
                 clip.restart()
         running = [clip for number, clip in enumerate(self._clips) if self.seen >= number * (self.window // 2)]
-        for clip in running:
-            output = self.model.temporal.step(tokens_B1ND, clip.cache)
-            clip.frames.append(self.model.readout(output)[:, 0].float())
+        tokens = tokens_B1ND.repeat(len(running), 1, 1, 1)  # both at once: the weights are read once
+        read = self.model.temporal.step(tokens, *(clip.cache for clip in running))
+        for clip, own in zip(running, self.model.readout(read)[:, 0].float().chunk(len(running)), strict=True):
+            clip.frames.append(own)
         return torch.stack(max((clip.frames for clip in running), key=len), dim=1)
 
     def _again(self, tokens_B1ND: Tensor) -> Tensor:

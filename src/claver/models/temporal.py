@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -115,7 +115,7 @@ class TemporalTower(nn.Module):
         *,
         read: Literal["frames", "tokens"] = "frames",
         plan: PlanKind = "auto",
-        cache: KeyValueCache | None = None,
+        caches: Sequence[KeyValueCache] = (),
         run: Run = run_block,
     ) -> Tensor:
         """Let the frames attend to each other.
@@ -125,24 +125,31 @@ class TemporalTower(nn.Module):
             read: `frames` gives one vector per frame [B, T, D], and computes no more than that needs; `tokens` gives
                 all [B, T, N, D].
             plan: how attention is executed, as of `kronecker_attention`.
-            cache: keys and values of the frames before these, which gets those of these: see `step`.
+            caches: keys and values of the frames before these, which get those of these: see `step`.
             run: runs each block.
         """
         x = tokens_BTND if self.needs_patches or read == "tokens" else tokens_BTND[:, :, :1]
         if self.mask is None:
             return self.read(x) if read == "frames" else x
-        start, count = cache.seen if cache else 0, x.shape[1]
-        x = x + self.embedding_at(start, count, cache.frames if cache else count)[:, None]  # [T, 1, D]
+        x = x + self._times(caches, x)[:, :, None]
         select = select_summary if read == "frames" and not self.reads_patches else None
         for depth, block in enumerate(self.blocks):
-            keep = partial(cache.extend, depth) if cache else None
-            attend = partial(attend_across, mask=self.mask, plan=plan, keep=keep)
+            keeps = [partial(cache.extend, depth) for cache in caches]
+            attend = partial(attend_across, mask=self.mask, plan=plan, keeps=keeps)
             x = run(block, x, attend, select if depth == len(self.blocks) - 1 else None)
-        if cache:
-            cache.advance(count)
+        for cache in caches:
+            cache.advance(x.shape[1])
         return self.read(x) if read == "frames" else x
 
-    def step(self, tokens_BtND: Tensor, cache: KeyValueCache, *, plan: PlanKind = "auto") -> Tensor:
+    def _times(self, caches: Sequence[KeyValueCache], x_BTND: Tensor) -> Tensor:
+        """e_time of the frames of every clip [1, T, D], or of the clips of each cache in turn [B, T, D]."""
+        count = x_BTND.shape[1]
+        if not caches:
+            return self.embedding_at(0, count, count)[None]
+        each = torch.stack([self.embedding_at(cache.seen, count, cache.frames) for cache in caches])
+        return each.repeat_interleave(len(x_BTND) // len(caches), dim=0)
+
+    def step(self, tokens_BtND: Tensor, *caches: KeyValueCache, plan: PlanKind = "auto") -> Tensor:
         """The next t frames of clips whose earlier frames are in a cache, [B, t, D].
 
         What a frame becomes under a causal mask never depends on later frames: step after step the outputs are those of
@@ -151,15 +158,18 @@ class TemporalTower(nn.Module):
 
         Args:
             tokens_BtND: raw tokens of the image tower of the frames that come next.
-            cache: of this clip; it keeps what later frames need of these.
+            caches: of these clips; it keeps what later frames need of these. Several share the batch, in equal parts in
+                their order, and may hold different numbers of frames: their weights are then read once for all.
             plan: as of `forward`.
 
         Raises:
-            ValueError: the mask looks ahead, or the cache has no room for these frames.
+            ValueError: the mask looks ahead, no cache or other parts than caches, or no room for the frames.
         """
         if not self.is_causal:
             raise ValueError(f"the mask of kind {self.kind!r} looks ahead: frames cannot be computed one by one")
-        return self(tokens_BtND, plan=plan, cache=cache)
+        if not caches or len(tokens_BtND) % len(caches):
+            raise ValueError(f"{len(tokens_BtND)} clips cannot share {len(caches)} caches in equal parts")
+        return self(tokens_BtND, plan=plan, caches=caches)
 
     def read(self, x_BTND: Tensor) -> Tensor:
         """What is read of the tokens of each frame, [B, T, D]: the summary, or for `reads_patches` their mean."""
@@ -191,10 +201,20 @@ def attend_across(
     mask: KroneckerMask,
     *,
     plan: PlanKind = "auto",
-    keep: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+    keeps: Sequence[Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = (),
 ) -> Tensor:
-    """Kronecker mask attention in the block's layout; `keep` puts keys and values behind those of earlier frames."""
-    k_BTNHd, v_BTNHd = keep(k_BtNHd, v_BtNHd) if keep else (k_BtNHd, v_BtNHd)
+    """Kronecker mask attention in the block's layout.
+
+    Each of `keeps` puts the keys and values of its part of the batch behind those of earlier frames.
+    """
+    if not keeps:
+        return _attend(q_BtMHd, k_BtNHd, v_BtNHd, mask, plan)
+    q, k, v = (x.chunk(len(keeps)) for x in (q_BtMHd, k_BtNHd, v_BtNHd))
+    kept = [keep(*pair) for keep, *pair in zip(keeps, k, v, strict=True)]
+    return torch.cat([_attend(own, keys, values, mask, plan) for own, (keys, values) in zip(q, kept, strict=True)])
+
+
+def _attend(q_BtMHd: Tensor, k_BTNHd: Tensor, v_BTNHd: Tensor, mask: KroneckerMask, plan: PlanKind) -> Tensor:
     q, k, v = (x.permute(0, 3, 1, 2, 4) for x in (q_BtMHd, k_BTNHd, v_BTNHd))
     return kronecker_attention(q, k, v, mask, plan=plan).permute(0, 2, 3, 1, 4)
 

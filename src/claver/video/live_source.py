@@ -111,6 +111,8 @@ class LiveSource:
                     raise VideoError(f"{self.name}: it is a list of other files; give the video itself.")
                 return av.open(piped.stream, "r", options=limits | {"protocol_whitelist": ""})
             if self.kind == "camera":
+                if sys.platform == "win32":
+                    raise VideoError(f"{self.name}: cameras are read on Linux and macOS; give an address or a file.")
                 form = "v4l2" if sys.platform.startswith("linux") else "avfoundation"
                 return av.open(self.target, "r", format=form, options=limits)
             scheme = _ADDRESS.match(self.target)
