@@ -200,7 +200,7 @@ class LiveRecognizer:
         return not stream.times or self.fps is None or seconds >= stream.times[-1] + 0.9 / self.fps
 
     def _is_new(self, number: int, seconds: float) -> bool:
-        """Whether a frame that a source gave at its rate is another than the last, which may stay on screen for long."""
+        """Whether a frame that a source gave at its rate is another than the last: one may stay on screen long."""
         times = self.streams[number].times
         return not times or seconds > times[-1]
 
