@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from importlib.util import find_spec
+from types import CodeType, ModuleType
 from typing import Any
 from warnings import warn
 
@@ -68,6 +69,12 @@ class MovedFinder(MetaPathFinder, Loader):
         module = import_module(name)
         self._specs[module] = module.__spec__
         return module
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """The code of the module of today, for `python -m`."""
+        spec = find_spec(today(fullname))
+        loader: Any = None if spec is None else spec.loader
+        return None if loader is None else loader.get_code(today(fullname))
 
     def exec_module(self, module: ModuleType) -> None:
         """It has run already; the import system has only changed what it says of itself."""

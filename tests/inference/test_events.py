@@ -18,7 +18,7 @@ from claver.video.iterating import TimedFrame
 def moment(seconds: float, *shares: float, stream: int = 0) -> Moment:
     values = np.array(shares, dtype=np.float64)
     names = tuple("abc"[: len(shares)])
-    return Moment(seconds, names, values, values, frames=1, since=seconds, seen=1, latency=0.0, stream=stream)
+    return Moment(seconds, names, values, values, frames=1, since=seconds, seen=int(seconds) + 1, latency=0.0, stream=stream)
 
 
 def found(shares: list[float], **settings: float) -> list[Event]:
@@ -83,6 +83,11 @@ def test_a_file_of_events_grows_and_no_other_is_touched(tmp_path: Path) -> None:
         'camera 0,1.000,2.500,"sits, then stands",0.7500',
         'camera 1,1.000,2.500,"sits, then stands",0.7500',
     ]
+    path.write_bytes(path.read_bytes() + b"camera 2,1.0")  # cut short
+    file = EventFile(path)
+    file.add(Event("b", 3.0, 4.0, 0.5))
+    file.close()
+    assert path.read_text(encoding="utf-8").splitlines()[3:] == ["camera 2,1.0", "0,3.000,4.000,b,0.5000"]
     other = tmp_path / "other.csv"
     other.write_text("path,label\n", encoding="utf-8")
     with pytest.raises(ClaverError, match="something else than events"):
@@ -105,5 +110,18 @@ def test_the_seconds_around_an_event_are_saved(tmp_path: Path) -> None:
         assert (video.info.frames, video.info.height, video.info.width) == (13, 240, 424)
         means = video.read(np.arange(13)).mean((1, 2, 3))
     np.testing.assert_allclose(means, 6 * np.arange(8, 21), atol=3)  # of 2 to 5 seconds
-    saver.add(Event("late", 9.5, 9.75, 0.9))
-    assert len(saver.finish()) == 1
+    late = Event("late", 9.5, 9.75, 0.9)
+    saver.add(late)
+    saver.add(late)
+    assert [path.name for path in saver.finish()] == ["0-0000009.50-late.mp4", "0-0000009.50-late-2.mp4"]
+    assert ClipSaver(tmp_path / "clips", fps=2.5).fps == 2.5
+
+
+def test_clips_play_as_fast_as_they_were_and_in_one_size(tmp_path: Path) -> None:
+    saver = ClipSaver(tmp_path, fps=2.5)
+    for number in range(10):
+        saver.keep(0, TimedFrame(number / 2.5, np.zeros((48, 64 if number < 5 else 80, 3), dtype=np.uint8)))
+    saver.add(Event("a", 1.0, 3.0, 0.9))
+    with VideoReader(saver.finish()[0]) as video:
+        assert (video.info.frames, video.info.width) == (5, 80)
+        assert video.info.fps == pytest.approx(2.5)

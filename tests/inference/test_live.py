@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ import claver
 from claver.errors import ClaverError, VideoError
 from claver.inference.live import LiveRecognizer
 from claver.inference.recognizer import Recognizer
+from claver.video.iterating import TimedFrame
+from claver.video.live_source import LiveSource
 from claver.video.writing import write_clip
 
 ACTIONS = ["waving", "a bow", "jumping"]
@@ -112,7 +115,7 @@ def test_frames_of_a_file_are_thinned_once(tmp_path: Path, rate: int, fps: int, 
     """Two seconds at a rate that is no multiple; of a frame that stays on screen there is one answer."""
     path = write_clip(tmp_path / "clip.mp4", pictures(2 * rate), fps=rate)
     moments = list(live(fps=fps).watch(path))
-    assert moments[-1].seen == seen
+    assert [moment.seen for moment in moments] == list(range(1, seen + 1))
     assert len({moment.seconds for moment in moments}) == seen
 
 
@@ -194,3 +197,55 @@ def test_a_udp_stream_and_an_http_stream() -> None:
 def test_nobody_there_is_one_sentence() -> None:
     with pytest.raises(VideoError, match=r"tcp://127\.0\.0\.1:\d+: it cannot be opened \(Connection refused\)"):
         next(live().watch(f"tcp://127.0.0.1:{free_port()}"))
+
+
+def test_a_source_that_fails_does_not_end_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    good, bad = write_clip(tmp_path / "good.mp4", pictures(24), fps=8), tmp_path / "bad.mp4"
+    bad.write_bytes(b"no video")
+    with caplog.at_level(logging.WARNING, "claver"):
+        moments = live(fps=4, streams=2).watch(good, bad)
+        assert [moment.seen for moment in itertools.islice(moments, 12)] == list(range(1, 13))
+        with pytest.raises(VideoError, match=r"bad\.mp4"):
+            next(moments)
+    assert sum("bad.mp4" in message for message in caplog.messages) == 1
+
+
+class Flaky(LiveSource):
+    """Opened three times, each time for some frames."""
+
+    def frames(self, fps: float | None) -> Iterator[TimedFrame]:
+        self.opened = getattr(self, "opened", 0) + 1
+        if self.opened > 3:
+            raise VideoError("<flaky>: gone.")
+        for number in range(2):
+            yield TimedFrame(number / 4, pictures(1, self.opened)[0])
+
+
+def test_what_comes_back_is_another_clip_and_seconds_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(source: object) -> LiveSource:
+        return Flaky("flaky", "network", "flaky")
+
+    monkeypatch.setattr(LiveSource, "parse", staticmethod(parse))
+    monkeypatch.setattr("claver.video.live_source.FIRST_WAIT", 0.3)
+    stream = live(fps=4).watch("flaky", newest=False)
+    moments = list(itertools.islice(stream, 6))
+    stream.close()
+    assert [moment.seen for moment in moments] == [1, 2] * 3
+    assert [moment.frames for moment in moments] == [1, 2] * 3
+    seconds = [moment.seconds for moment in moments]
+    assert seconds == sorted(set(seconds))
+    assert seconds[2] >= 0.3
+
+
+def test_a_password_is_not_told() -> None:
+    source = LiveSource.parse("rtsp://me:secret@camera/1")
+    assert (source.name, source.target) == ("rtsp://camera/1", "rtsp://me:secret@camera/1")
+
+
+def test_a_calibration_holds_for_its_views_and_frames() -> None:
+    recognizer = Recognizer(talking_model("kmct"), ACTIONS, cache=False, views="4x3")
+    assert recognizer.open_set is not None
+    assert LiveRecognizer(recognizer).window == recognizer.frames
+    recognizer.open_set = replace(recognizer.open_set, threshold=1.0)
+    with pytest.raises(ClaverError, match="made of 4 frames in views 4x3, live answers are of 4 in 1x1"):
+        LiveRecognizer(recognizer)

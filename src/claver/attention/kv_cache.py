@@ -32,7 +32,7 @@ class KeyValueCache:
             v_BtNHd: values.
 
         Raises:
-            ValueError: more frames than there is room for, or other clips than those before.
+            ValueError: more frames than there is room for, other clips than those before, or gradients.
         """
         stop = self.seen + k_BtNHd.shape[1]
         if stop > self.frames:
@@ -42,6 +42,8 @@ class KeyValueCache:
         keys, values = self._kept[block]
         if keys.shape[0] != k_BtNHd.shape[0] or keys.shape[2:] != k_BtNHd.shape[2:]:
             raise ValueError(f"the cache is of clips {tuple(keys.shape)}, not of {tuple(k_BtNHd.shape)}")
+        if torch.is_grad_enabled() and (k_BtNHd.requires_grad or v_BtNHd.requires_grad):
+            raise ValueError("what is kept of earlier frames has no gradients: step within torch.no_grad()")
         keys[:, self.seen : stop], values[:, self.seen : stop] = k_BtNHd, v_BtNHd
         return keys[:, :stop], values[:, :stop]
 
@@ -60,4 +62,5 @@ class KeyValueCache:
 
     def _room(self, like_BtNHd: Tensor) -> Tensor:
         batch, _, *rest = like_BtNHd.shape
-        return torch.empty(batch, self.frames, *rest, dtype=like_BtNHd.dtype, device=like_BtNHd.device)
+        with torch.inference_mode(False):  # used within it at first, it must serve outside of it as well
+            return torch.empty(batch, self.frames, *rest, dtype=like_BtNHd.dtype, device=like_BtNHd.device)

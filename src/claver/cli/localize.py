@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +66,13 @@ def evaluate_localization(
     settings |= {"annotations": text_identity(str(path)), "subset": subset, "videos": str(folder)}
     settings |= {**looking, "temporal": loading["temporal"], "dtype": loading["dtype"], "frames": loading["frames"]}
     settings |= {"damaged": loading["damaged"], "preprocess": loading["preprocess"]}
-    records = _detect(found, recognizer, looking, output, settings)
-    _finish(annotations, records, found, output, settings)
+    write = partial(_write, annotations, found, output, settings)
+    failed = _detect(found, recognizer, looking, output, settings, write)
+    if failed:
+        complain(f"{len(failed)} of {len(annotations.videos)} videos could not be read, and count as not found:")
+        for why in failed:
+            complain(why)
+        raise typer.Exit(1)
 
 
 def find_annotated(names: Sequence[str], folder: Path) -> dict[str, Path]:
@@ -107,23 +113,28 @@ def _recognizer(
 
 
 def _detect(
-    found: dict[str, Path], recognizer: Recognizer, looking: Record, output: Path | None, settings: Record
-) -> list[Record]:
-    """A record of each video that is there, those of an interrupted run included."""
+    found: dict[str, Path],
+    recognizer: Recognizer,
+    looking: Record,
+    output: Path | None,
+    settings: Record,
+    write: Callable[[list[Record]], list[str]],
+) -> list[str]:
+    """What `write` returns of a record of each video that is there, those of an interrupted run included."""
     if output is None:
-        return list(_records(found, recognizer, looking))
+        return write(list(_records(found, recognizer, looking)))
     with Journal(output, settings) as journal:
         missing = {name: path for name, path in found.items() if "segments" not in journal.done.get(name, {})}
         if len(missing) < len(found):
             tell(f"{len(found) - len(missing)} of {len(found)} videos done before, resuming")
         for record in _records(missing, recognizer, looking):
             journal.add(record)
-        records = [journal.done[name] for name in found]
-        journal.finish()
-    return records
+        failed = write([journal.done[name] for name in found])
+        journal.finish()  # not before the result is written
+    return failed
 
 
-def _records(found: dict[str, Path], recognizer: Recognizer, looking: Record) -> Any:
+def _records(found: dict[str, Path], recognizer: Recognizer, looking: Record) -> Iterator[Record]:
     from claver.progress import bar
     from claver.timeline import Timeline
 
@@ -137,10 +148,10 @@ def _records(found: dict[str, Path], recognizer: Recognizer, looking: Record) ->
                 yield {"path": name, "segments": [segment.to_dict() for segment in timeline.candidates]}
 
 
-def _finish(
-    annotations: Annotations, records: Sequence[Record], found: dict[str, Path], output: Path | None, settings: Record
-) -> None:
-    """The result; what a video that was not looked through has annotated counts as not found."""
+def _write(
+    annotations: Annotations, found: dict[str, Path], output: Path | None, settings: Record, records: Sequence[Record]
+) -> list[str]:
+    """Write and show the result; returns why videos have none, whose annotations then count as not found."""
     from claver.evaluation.localization import Detection, localize
 
     detections = [
@@ -155,11 +166,7 @@ def _finish(
         facts = {"settings": settings, "videos": len(annotations.videos), "failures": failed}
         write_whole(output, to_json({**facts, "instances": len(annotations.instances), **result.to_dict()}, indent=1))
     say(_table(result, len(annotations.videos), len(annotations.instances)), end="")
-    if failed:
-        complain(f"{len(failed)} of {len(annotations.videos)} videos could not be read, and count as not found:")
-        for why in failed.values():
-            complain(why)
-        raise typer.Exit(1)
+    return list(failed.values())
 
 
 def _table(result: Localization, videos: int, instances: int) -> str:

@@ -95,8 +95,7 @@ def watch(
 
     if sources.count("-") + (actions == "-") > 1:
         raise ClaverError("stdin holds one stream or the actions, not both")
-    for source in sources:
-        LiveSource.parse(source)  # before any weights are read
+    names = [LiveSource.parse(source).name for source in sources]  # before any weights are read
     told = checked_unknown(unknown, calibration)
     detector = EventDetector(enter, leave, least)
     named = None if actions is None else given_actions(actions)
@@ -111,27 +110,28 @@ def watch(
         live = LiveRecognizer(recognizer, fps=fps, window=window, streams=len(sources))
         on_frame = None if saver is None else saver.keep
         moments = live.watch(*sources, reconnect=reconnect, on_frame=on_frame)
-        summary = _Summary(sources)
+        summary = _Summary(names)
 
         def ended(found: Sequence[Event]) -> None:
             for event in found:
                 summary.events += 1
                 if file is not None:
-                    file.add(event, sources[event.stream])
+                    file.add(event, names[event.stream])
                 if saver is not None:
                     saver.add(event)
 
         try:
-            for moment in _shown(moments, live, sources, top):
+            for moment in _shown(moments, live, names, top):
                 summary.note(moment)
                 ended(detector.push(moment))
         except KeyboardInterrupt:
-            moments.close()
             summary.interrupted = True
-        ended(detector.finish())
-        if saver is not None:
-            saver.finish()
-        tell(summary.text())
+        finally:  # whatever ended it: what has happened is written down
+            moments.close()
+            ended(detector.finish())
+            if saver is not None:
+                saver.finish()
+            tell(summary.text())
 
 
 class _Summary:

@@ -150,7 +150,7 @@ class ClipDecoder:
         """Read a clip: uint8 [views · T, h, w, 3], where h and w are up to `crop`.
 
         Args:
-            place: where it is.
+            location: where it is.
             rng: random numbers for sampling and crop; without them the sampling is deterministic.
 
         Raises:

@@ -6,6 +6,8 @@ import csv
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ class EventDetector:
 
     def push(self, moment: Moment) -> list[Event]:
         """The events that ended before this moment."""
-        ended = []
+        ended = [] if moment.seen > 1 else self._end(moment.stream)  # before it was opened again
         known = 1 - (moment.unknown or 0.0)
         for action, share in zip(moment.actions, (known * moment.probabilities).tolist(), strict=True):
             key = (moment.stream, action)
@@ -85,6 +87,10 @@ class EventDetector:
             elif before is not None:
                 ended.append(self._running.pop(key))
         return self._long(ended)
+
+    def _end(self, stream: int) -> list[Event]:
+        keys = [key for key in self._running if key[0] == stream]
+        return [self._running.pop(key) for key in keys]
 
     def finish(self) -> list[Event]:
         """End all running events and return them; the detector starts over."""
@@ -124,6 +130,8 @@ class EventFile:
         except OSError as error:
             raise ClaverError(f"cannot write {path}: {error.strerror}") from error
         self.path, self._safe = path, safe
+        if self._file.tell() and not path.read_bytes().endswith(b"\n"):  # a row that an interruption cut short
+            self._file.write("\n")
         if self._file.tell() == 0:
             self._write([COLUMNS])
 
@@ -185,8 +193,7 @@ class ClipSaver:
         kept = self._frames.setdefault(stream, deque(maxlen=self._most))
         kept.append((frame.seconds, _small(frame.pixels, self._side)))
         due = [e for e in self._waiting if e.stream == stream and frame.seconds >= e.end + self.around]
-        self._waiting = [event for event in self._waiting if event not in due]
-        return [self._save(event) for event in due]
+        return [self._saved(event) for event in due]
 
     def add(self, event: Event) -> None:
         """Save this event as soon as the frames after it have come."""
@@ -194,16 +201,23 @@ class ClipSaver:
 
     def finish(self) -> list[Path]:
         """Save the waiting events with the frames there are."""
-        waiting, self._waiting = self._waiting, []
-        return [self._save(event) for event in waiting]
+        return [self._saved(event) for event in list(self._waiting)]
+
+    def _saved(self, event: Event) -> Path:
+        path = self._save(event)
+        self._waiting.remove(event)  # not before: an interruption while it is written must not lose it
+        return path
 
     def _save(self, event: Event) -> Path:
         first, last = event.start - self.around, event.end + self.around
         frames = [pixels for seconds, pixels in self._frames.get(event.stream, ()) if first <= seconds <= last]
-        name = f"{event.stream}-{event.start:010.2f}-{_file_name(event.action)}"
         if not frames:
             raise ClaverError(f"no frame is kept of the event {event.action!r} at {event.start:g} s")
-        return write_clip(self.folder / f"{name}.mp4", np.stack(frames), fps=max(1, round(self.fps)))
+        frames = [pixels for pixels in frames if pixels.shape == frames[-1].shape]  # a camera may come back in another
+        name = f"{event.stream}-{event.start:010.2f}-{_file_name(event.action)}"
+        names = chain([name], (f"{name}-{number}" for number in count(2)))
+        path = next(path for one in names if not (path := self.folder / f"{one}.mp4").exists())
+        return write_clip(path, np.stack(frames), fps=Fraction(self.fps).limit_denominator(1000))
 
 
 def _small(pixels: Frames, side: int) -> Frames:

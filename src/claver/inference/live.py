@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Moment:
         probabilities: [C], softmax of the scores: what is likely *if* one of the actions is what happens.
         frames: number of frames that the answer uses, the newest included.
         since: seconds of the first of them.
-        seen: frames of the stream that were encoded so far.
+        seen: frames of the stream that were encoded since it was opened.
         latency: seconds from decoding (or pushing) the frame to this answer.
         dropped: frames of the stream dropped so far because newer ones came before they were answered.
         stream: which stream, where there are several.
@@ -121,7 +121,7 @@ class LiveRecognizer:
             model: a model, what `claver.load` takes, or a `Recognizer`, whose actions are taken.
             actions: what `Recognizer` takes.
             fps: frames per second to look at; None for every frame.
-            window: T, frames that an answer uses at most; the model's own number if None.
+            window: T, frames that an answer uses at most; the recogniser's own number if None.
             streams: how many streams there are, whose newest frames are encoded as one batch.
             settings: of `Recognizer`, such as `texts`.
 
@@ -137,7 +137,17 @@ class LiveRecognizer:
             raise ClaverError("a Recognizer has its actions already; give a model, or a Recognizer alone")
         self.recognizer = model if isinstance(model, Recognizer) else Recognizer(model, actions, **settings)
         self.fps = fps
+        window = window or self.recognizer.frames
+        self._require_fit(window)
         self.streams = [_Stream(StreamEncoder(self.recognizer.model, window)) for _ in range(streams)]
+
+    def _require_fit(self, window: int) -> None:
+        """A calibration holds for the frames and views that it was made with."""
+        calibrated = self.recognizer.open_set is not None and self.recognizer.open_set.threshold != 0
+        made, live = (str(self.recognizer.views), self.recognizer.frames), ("1x1", window)
+        if calibrated and made != live:
+            told = f"of {made[1]} frames in views {made[0]}, live answers are of {live[1]} in {live[0]}"
+            raise ClaverError(f"the calibration was made {told}; calibrate with these")
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -189,7 +199,7 @@ class LiveRecognizer:
             tokens = self._tokens([frame for _, frame, _ in due])
             for (number, _, at), own in zip(due, tokens, strict=True):
                 self._answer(number, at, own[None], began)
-        return [self._last(number) for number, _, _ in given]
+        return [self._last(number) for number, _, _ in (due if is_due == self._is_new else given)]
 
     def _is_due(self, number: int, seconds: float) -> bool:
         stream = self.streams[number]
@@ -264,7 +274,8 @@ class LiveRecognizer:
             on_frame: called with each stream's number and frame before it is answered.
 
         Raises:
-            VideoError: a source that cannot be opened, or none of several any more.
+            VideoError: a source that cannot be opened or broke off; of several it is logged at once, and raised when
+                the others have ended.
             ClaverError: another number of sources than of streams.
         """
         if len(sources) != len(self.streams):
@@ -277,6 +288,8 @@ class LiveRecognizer:
                 pushed = [None if one is None else (one.frame.pixels, one.frame.seconds) for one in arrived]
                 waited = max(time.perf_counter() - one.at for one in arrived if one is not None)
                 for number, one in enumerate(arrived):
+                    if one is not None and one.frame.reopened:
+                        self.streams[number].begin_anew()
                     if on_frame is not None and one is not None:
                         on_frame(number, one.frame)
                 for moment in self._push(pushed, self._is_new):
@@ -298,9 +311,13 @@ class _Stream:
     def __post_init__(self) -> None:
         self.times = deque(maxlen=self.encoder.window)
 
-    def reset(self) -> None:
+    def begin_anew(self) -> None:
+        """What comes now is another clip, of the same stream."""
         self.encoder.reset()
         self.times.clear()
+
+    def reset(self) -> None:
+        self.begin_anew()
         self.last, self.dropped = None, 0
 
 
@@ -312,6 +329,10 @@ class _Arrived:
     at: float
 
 
+def _reopened(*arrived: _Arrived) -> bool:
+    return any(one.frame.reopened for one in arrived)
+
+
 class _Feeds:
     """Decoding threads, one per source, and queues from which the model takes frames."""
 
@@ -321,7 +342,7 @@ class _Feeds:
         self._ended = [False] * len(sources)
         self._errors: list[Exception] = []
         self.dropped = [0] * len(sources)
-        self._newest = [source.is_live if newest is None else newest for source in sources]
+        self._sources, self._newest = sources, newest
         self._threads = [
             threading.Thread(target=self._run, args=(number, source, fps, reconnect), daemon=True)
             for number, source in enumerate(sources)
@@ -333,13 +354,13 @@ class _Feeds:
         """The next frame of each stream that has one, at least one; None when all have ended.
 
         Raises:
-            VideoError: a source failed.
+            VideoError: a source failed, and all others have ended.
         """
         with self._changed:
             while not any(self._queues):
-                if self._errors:
-                    raise self._errors[0]
                 if all(self._ended):
+                    if self._errors:
+                        raise self._errors[0]
                     return None
                 self._changed.wait(0.2)  # bounded, so that Ctrl-C is heard
             taken = [queue.popleft() if queue else None for queue in self._queues]
@@ -364,21 +385,28 @@ class _Feeds:
                     if not self._put(number, _Arrived(frame, time.perf_counter())):
                         return
         except Exception as error:
+            failure = error if isinstance(error, ClaverError) else VideoError(f"{source.name}: {error}")
+            if len(self._sources) > 1:  # the others go on
+                logger.warning("%s", failure)
             with self._changed:
-                self._errors.append(error if isinstance(error, ClaverError) else VideoError(f"{source.name}: {error}"))
+                self._errors.append(failure)
         finally:
             with self._changed:
                 self._ended[number] = True
                 self._changed.notify_all()
 
+    def _takes_newest(self, number: int) -> bool:
+        return self._sources[number].is_live if self._newest is None else self._newest
+
     def _put(self, number: int, arrived: _Arrived) -> bool:
         """Queue a frame; False when the consumer has stopped."""
         queue = self._queues[number]
         with self._changed:
-            while not self._newest[number] and len(queue) >= QUEUED and not self._stop.is_set():
+            while not self._takes_newest(number) and len(queue) >= QUEUED and not self._stop.is_set():
                 self._changed.wait(0.2)
-            if self._newest[number] and queue:
-                queue.clear()
+            if self._takes_newest(number) and queue:
+                dropped = queue.pop()
+                arrived = replace(arrived, frame=replace(arrived.frame, reopened=_reopened(dropped, arrived)))
                 self.dropped[number] += 1
             queue.append(arrived)
             self._changed.notify_all()

@@ -38,7 +38,7 @@ def smooth(curves_WC: npt.ArrayLike, std: float) -> Floats:
 
     Args:
         curves_WC: the curves.
-        deviation: standard deviation of the weights, in windows; 0 changes nothing.
+        std: standard deviation of the weights, in windows; 0 changes nothing.
 
     Raises:
         ClaverError: a standard deviation below 0.

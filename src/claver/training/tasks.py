@@ -28,10 +28,10 @@ class Task(Protocol):
         """Samples in the training set."""
 
     def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
-        """The scalar loss on some samples; all that is random is drawn from `chance`.
+        """The scalar loss on some samples; all that is random is drawn from `rng`.
 
         The parts of a step come in the order of its rows. Of several processes each is given its own rows and the
-        same `chance`.
+        same `rng`.
         """
 
     def evaluate(self, model: Claver) -> dict[str, float]:

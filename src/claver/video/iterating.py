@@ -33,11 +33,13 @@ class TimedFrame:
         seconds: when it is shown, from the first frame of the video on.
         pixels: RGB, uint8 [H, W, 3], upright.
         damaged: it is concealed, or may inherit what was since the last key frame.
+        reopened: it is the first since a live source that was lost came back; what was before is another clip.
     """
 
     seconds: float
     pixels: Frames = field(repr=False)
     damaged: bool = False
+    reopened: bool = False
 
 
 @dataclass(frozen=True)

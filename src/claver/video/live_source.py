@@ -26,6 +26,7 @@ OPEN_SECONDS, SILENT_SECONDS = 10.0, 10.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds until a lost stream is tried again, doubled each time up to the longest."""
 
+_USER = re.compile(r"//[^/@]*@")  # name and password of an address, which nobody is to read
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://", re.I)
 # What FFmpeg may open for an address that was typed, by its scheme: never a file of this machine.
 _PROTOCOLS = {
@@ -41,7 +42,7 @@ _PROTOCOLS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class LiveSource:
     """A source of live frames, as the user named it.
 
@@ -49,11 +50,13 @@ class LiveSource:
         name: as it was written.
         kind: what it is.
         target: the file, device or address.
+        ends: whether it has an end of its own, as far as is known; of an address it is known when it is opened.
     """
 
     name: str
     kind: Kind
     target: str
+    ends: bool = False
 
     @classmethod
     def parse(cls, source: str | Path | int) -> LiveSource:
@@ -64,7 +67,7 @@ class LiveSource:
         """
         name = str(source)
         if name == "-":
-            return cls("<stdin>", "stdin", name)
+            return cls("<stdin>", "stdin", name, ends=True)
         if name.isdecimal() and not Path(name).exists():
             return cls(f"camera {name}", "camera", f"/dev/video{name}")
         if name.startswith("/dev/video"):
@@ -72,15 +75,15 @@ class LiveSource:
         if match := _ADDRESS.match(name):
             if match[1].lower() not in _PROTOCOLS:
                 raise VideoError(f"{in_short(name)}: addresses are read of {', '.join(_PROTOCOLS)}, not {match[1]}.")
-            return cls(name, "network", name)
+            return cls(_USER.sub("//", name), "network", name)
         if not Path(name).is_file():
             raise VideoError(f"{in_short(name)}: there is no such file; give a file, a camera, an address or -.")
-        return cls(name, "file", name)
+        return cls(name, "file", name, ends=True)
 
     @property
     def is_live(self) -> bool:
         """Whether it does not wait for its reader, as a camera or a network stream: then the newest frame wins."""
-        return self.kind in ("camera", "network")
+        return not self.ends
 
     def frames(self, fps: float | None) -> Iterator[TimedFrame]:
         """Its frames, from one opening of it to its end.
@@ -97,6 +100,8 @@ class LiveSource:
             return
         container = self._open()
         try:
+            if self.kind == "network":  # a file that a web server has: of a stream neither length is known
+                self.ends = bool(container.duration) or _size_of(container) > 0
             with iterate_stream(container, fps=fps) as frames:
                 yield from frames
         finally:
@@ -149,7 +154,8 @@ class LiveSource:
             VideoError: it could not be opened the first time, or is not opened again.
         """
         began: float | None = None
-        wait, shift, last, told = FIRST_WAIT, 0.0, 0.0, False
+        last: float | None = None
+        wait, shift, told = FIRST_WAIT, 0.0, False
         while True:
             why = "it ended"
             try:
@@ -157,10 +163,11 @@ class LiveSource:
                 for frame in self.frames(fps):
                     now = time.monotonic()
                     began = now if began is None else began
-                    if first:
-                        shift = max(now - began, last) if last else 0.0
+                    again = first and last is not None
+                    if again:
+                        shift = max(now - began, last or 0.0)
                     first, told, wait, last = False, False, FIRST_WAIT, shift + frame.seconds
-                    yield TimedFrame(last, frame.pixels, frame.damaged)
+                    yield TimedFrame(last, frame.pixels, frame.damaged, again)
             except VideoError as error:
                 if began is None or not (reconnect and self.is_live):
                     raise
@@ -173,6 +180,14 @@ class LiveSource:
             if (stopped or threading.Event().wait)(wait):
                 return
             wait = min(2 * wait, LONGEST_WAIT)
+
+
+def _size_of(container: Any) -> int:
+    """Bytes, as far as the server tells; none for what has no end."""
+    try:
+        return int(container.size)
+    except (av.FFmpegError, TypeError, ValueError):
+        return 0
 
 
 class _Piped:

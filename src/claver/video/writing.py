@@ -13,7 +13,7 @@ from claver.errors import ClaverError
 from claver.files import replacing
 
 
-def write_clip(path: str | Path, frames: NDArray[np.uint8], fps: int = 8) -> Path:
+def write_clip(path: str | Path, frames: NDArray[np.uint8], fps: int | Fraction = 8) -> Path:
     """Write frames [T, H, W, 3] as H.264 in MP4, nearly lossless; the file appears whole or not at all."""
     path = Path(path)
     _check_frames(frames)
@@ -30,7 +30,7 @@ def _check_frames(frames: NDArray[np.uint8]) -> None:
         raise ClaverError(f"H.264 needs an even height and width, not {frames.shape[1]} × {frames.shape[2]}.")
 
 
-def encode(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
+def encode(path: Path, frames: NDArray[np.uint8], fps: int | Fraction) -> None:
     """Write such frames to a path as they come: who needs a whole file or none writes beside it and renames."""
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps), options={"crf": "12", "preset": "veryfast"})
