@@ -1,5 +1,7 @@
 """Errors meant for the person at the keyboard: one sentence that says what is wrong, where, and what would be right."""
 
+from __future__ import annotations
+
 _LONGEST_NAME = 400
 
 

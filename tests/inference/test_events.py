@@ -18,7 +18,9 @@ from claver.video.iterating import TimedFrame
 def moment(seconds: float, *shares: float, stream: int = 0) -> Moment:
     values = np.array(shares, dtype=np.float64)
     names = tuple("abc"[: len(shares)])
-    return Moment(seconds, names, values, values, frames=1, since=seconds, seen=int(seconds) + 1, latency=0.0, stream=stream)
+    return Moment(
+        seconds, names, values, values, frames=1, since=seconds, seen=int(seconds) + 1, latency=0.0, stream=stream
+    )
 
 
 def found(shares: list[float], **settings: float) -> list[Event]:

@@ -5,6 +5,8 @@
 >>> out = kronecker_attention(q, k, v, mask)      # [B, H, T, N, d], no large S×S buffer
 """
 
+from __future__ import annotations
+
 from claver.attention.functional import kronecker_attention
 from claver.attention.mask import (
     ALL,

@@ -3,6 +3,8 @@
 The names below are imported when first used: metrics alone must not wait for a recognizer.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -4,6 +4,8 @@
 >>> explain("runs/quickstart/kmct", "clip.mp4", "grows", against="shrinks").save("why.html")
 """
 
+from __future__ import annotations
+
 from claver.explain.evidence import Evidence, ExplainedText
 from claver.explain.explanation import Explanation, explain
 from claver.explain.relevance import VideoRelevance, text_relevance, video_relevance

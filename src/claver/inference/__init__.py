@@ -3,6 +3,8 @@
 The names below are imported when first used: a job's journal must not wait for torch.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

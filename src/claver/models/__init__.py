@@ -1,5 +1,7 @@
 """The model of the paper: towers, similarity, loss, checkpoints."""
 
+from __future__ import annotations
+
 from claver.models.claver import Claver, ClaverOutput
 from claver.models.config import SIZES, ClaverConfig, ImageConfig, TemporalConfig, TextConfig, named_config
 from claver.models.learned import Learned

@@ -5,6 +5,8 @@ A room of its own: `training` and `data` know nothing of it.
 The names below are imported when first used: the verbs must not wait for torch.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

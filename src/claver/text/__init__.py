@@ -1,5 +1,7 @@
 """The text side: actions, templates, banks of texts about them, and the text bank (encode once, query often)."""
 
+from __future__ import annotations
+
 from claver.data.classes import BENCHMARKS, benchmark_classes
 from claver.text.actions import Actions
 from claver.text.bank import PromptBank

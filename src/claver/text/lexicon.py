@@ -1,5 +1,7 @@
 """Word lists that tell verbs from nouns in action texts; other words are guessed by their endings."""
 
+from __future__ import annotations
+
 _OTHERS = """
 a an the this that these those some any no every each another other both all one two three four five six several many
 i you he she it we they me him her us them his its their my your our himself herself itself themselves who which what

@@ -1,5 +1,7 @@
 """Time lines: which actions happen when in a video of any length, and files of them that other programs read."""
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

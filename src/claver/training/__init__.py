@@ -1,5 +1,7 @@
 """Training: recipe, optimiser groups, tasks, engine and checkpoints."""
 
+from __future__ import annotations
+
 from claver.training.engine import Trainer, TrainingError
 from claver.training.recipe import Recipe, load_recipe
 from claver.training.recipe_file import find_recipe

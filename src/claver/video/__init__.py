@@ -1,5 +1,7 @@
 """Video: exact and fast reading of selected frames, sampling in time, and preprocessing for the model."""
 
+from __future__ import annotations
+
 from claver.video.damage import Damage
 from claver.video.iterating import FrameIterator, TimedFrame
 from claver.video.live import iterate_stream

@@ -1,5 +1,7 @@
 """The sample tables of MP4 and MOV files: what FFmpeg knows of them but does not hand out."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol

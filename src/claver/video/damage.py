@@ -1,5 +1,7 @@
 """Damage of a video file, as far as a decoder can know, for the frames that are used."""
 
+from __future__ import annotations
+
 import sys
 from bisect import bisect_right
 from collections import deque

@@ -3,6 +3,8 @@
 Frames are recognised by the number of their packet (see `tagged_packets`), never by counting.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol

@@ -1,5 +1,7 @@
 """Whether a file ends before the length that its container declares."""
 
+from __future__ import annotations
+
 from os import SEEK_END
 from typing import Any
 

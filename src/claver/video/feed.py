@@ -1,5 +1,7 @@
 """Packets of a video from a chosen one on: out of memory, after a jump within the file, or from its start."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any

@@ -4,6 +4,8 @@ Some decoders conceal damage, or pass over it, and tell only the log. The log is
 level is raised only while someone listens, and put back to the user's own after that.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -34,7 +36,7 @@ def collected_errors() -> Iterator[Messages]:
 class ErrorCount:
     """Tells whether FFmpeg wrote an error since the context was entered, in any thread of the process."""
 
-    def __enter__(self) -> "ErrorCount":
+    def __enter__(self) -> ErrorCount:
         self._listening = _listening(ffmpeg.PANIC)
         self._listening.__enter__()
         self._before = ffmpeg.get_last_error()[0]

@@ -1,5 +1,7 @@
 """Frames in memory instead of a file: an array of them, or a list of arrays or pictures."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Decoded frames as they arrive: resized in small groups, so that only what is made of them stays in memory."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The packets of an MP4 or MOV file from its own tables, which FFmpeg has read when it is open: nothing is demuxed."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -3,6 +3,8 @@
 All of this holds a few frames at a time, and makes RGB only of those that are given.
 """
 
+from __future__ import annotations
+
 import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -159,7 +161,7 @@ class FrameIterator(Iterator[TimedFrame]):
         """Release the file and the decoder; there are no more frames after that."""
         self._frames.close()
 
-    def __enter__(self) -> "FrameIterator":
+    def __enter__(self) -> FrameIterator:
         return self
 
     def __exit__(

@@ -1,5 +1,7 @@
 """The calls of PyAV. Whatever it raises on odd files besides FFmpeg's own errors becomes one of those here."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from typing import Any
 

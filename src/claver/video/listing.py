@@ -1,5 +1,7 @@
 """Listing the packets of a video: by the file's own tables, or as they go by when it is demuxed."""
 
+from __future__ import annotations
+
 from array import array
 from collections.abc import Iterator
 from contextlib import suppress

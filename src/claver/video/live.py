@@ -1,5 +1,7 @@
 """Frames of cameras and network streams, which have no known end and cannot be indexed first."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from typing import Any
 

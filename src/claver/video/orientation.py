@@ -1,5 +1,7 @@
 """How a stored picture is shown: the width of its pixels, and how it is turned (and mirrored) to stand upright."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -21,7 +23,7 @@ class Orientation:
     flip_y: bool = False
 
     @classmethod
-    def of_frame(cls, frame: Any) -> "Orientation":
+    def of_frame(cls, frame: Any) -> Orientation:
         """Read FFmpeg's display matrix of a decoded frame; upright when it has none."""
         # `frame.side_data` would be kept by the frame it keeps: a cycle that holds the decoder's pictures in memory.
         data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # absent from the stubs

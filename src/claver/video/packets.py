@@ -1,5 +1,7 @@
 """The packets of a video stream and the frames they show."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +59,7 @@ class PacketTable:
     others_end: float = 0.0
 
     @classmethod
-    def of(cls, stream: Any, pts: Ints, key: Bools, shown: Bools, **more: Any) -> "PacketTable":
+    def of(cls, stream: Any, pts: Ints, key: Bools, shown: Bools, **more: Any) -> PacketTable:
         """The table of a stream, with what FFmpeg says of it as a whole."""
         time_base = float(stream.time_base or 0) or 1 / DEFAULT_RATE
         rate = float(stream.average_rate or stream.guessed_rate or 0) or DEFAULT_RATE
@@ -77,13 +79,13 @@ class FrameTable:
     by_position: bool = False
 
     @classmethod
-    def by_container(cls, table: PacketTable) -> "FrameTable":
+    def by_container(cls, table: PacketTable) -> FrameTable:
         """The shown packets in the order of their times."""
         order = np.argsort(table.pts, kind="stable")
         return cls._of_packets(order[table.shown[order]], len(table.pts))
 
     @classmethod
-    def by_survey(cls, table: PacketTable, numbers: list[int | None]) -> "FrameTable":
+    def by_survey(cls, table: PacketTable, numbers: list[int | None]) -> FrameTable:
         """The frames as a full decode delivered them, `numbers` their packets."""
         known = [number for number in numbers if number is not None]
         if len(set(known)) == len(numbers):
@@ -97,7 +99,7 @@ class FrameTable:
         return frame_times(ticks, table.time_base, table.rate)
 
     @classmethod
-    def _of_packets(cls, packets: Ints, total: int) -> "FrameTable":
+    def _of_packets(cls, packets: Ints, total: int) -> FrameTable:
         rank = np.full(total, -1, dtype=np.int64)
         rank[packets] = np.arange(len(packets))
         return cls(packets, rank)

@@ -1,5 +1,7 @@
 """Random access to frames of a video: exactly the pixels of a full decode, at a part of its cost."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
@@ -127,7 +129,7 @@ class VideoReader:
             self.close()
             raise
 
-    def __enter__(self) -> "VideoReader":
+    def __enter__(self) -> VideoReader:
         return self
 
     def __exit__(

@@ -4,6 +4,8 @@ Sparse sampling cuts a video into T segments of equal length and takes one frame
 at a fixed stride. Without a `generator` every choice is deterministic.
 """
 
+from __future__ import annotations
+
 from typing import Protocol
 
 import numpy as np

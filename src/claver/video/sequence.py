@@ -1,5 +1,7 @@
 """Sequential reading: the frames of an indexed file one after the other, with their seconds."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace

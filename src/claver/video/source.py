@@ -1,5 +1,7 @@
 """Sources of a video: a path, bytes or an open binary stream, each of which can be opened repeatedly."""
 
+from __future__ import annotations
+
 import io
 import os
 import re
@@ -110,7 +112,7 @@ class Media:
             self._warned.add(odd)
             logger.warning("%s: %s", self.name, odd)
 
-    def _container(self, stream: "_Nameless") -> Any:
+    def _container(self, stream: _Nameless) -> Any:
         try:
             # An empty list of protocols: whatever a demuxer would open beside this stream is refused. Opening decodes
             # a picture where the header tells too little.
@@ -121,7 +123,7 @@ class Media:
         except Exception as error:  # PyAV raises more than FFmpeg's errors
             raise self.error(f"FFmpeg cannot open it as a video ({_reason(error)})") from error
 
-    def _stream(self) -> "_Nameless":
+    def _stream(self) -> _Nameless:
         if isinstance(self._data, bytes):
             return _Nameless(self, io.BytesIO(self._data), owned=True)
         if self._data is not None:

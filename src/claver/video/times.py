@@ -1,5 +1,7 @@
 """From time stamps to reliable seconds: increasing, from 0, and without the jumps of spliced files."""
 
+from __future__ import annotations
+
 import math
 from collections import deque
 from dataclasses import dataclass

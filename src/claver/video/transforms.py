@@ -1,5 +1,7 @@
 """Preprocessing of frames: resize, crop, normalise. Tensors only, all frames at once, on their device."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -67,12 +69,12 @@ class Preprocess:
         object.__setattr__(self, "std", tuple(self.std))
 
     @classmethod
-    def paper(cls, size: int = 224) -> "Preprocess":
+    def paper(cls, size: int = 224) -> Preprocess:
         """The paper's preprocessing for inputs of `size` pixels: the short side is 256/224 of it."""
         return cls(size=size, short_side=round(size * 256 / 224))
 
     @classmethod
-    def released(cls, size: int = 224) -> "Preprocess":
+    def released(cls, size: int = 224) -> Preprocess:
         """The released code's preprocessing: ImageNet's constants, bilinear, the short side resized to `size`."""
         return cls(size=size, short_side=size, mean=IMAGENET_MEAN, std=IMAGENET_STD, interpolation="bilinear")
 

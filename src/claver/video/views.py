@@ -1,5 +1,7 @@
 """The views of a video that a model encodes: every needed frame is read once, resized once, then cropped."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast

@@ -1,5 +1,7 @@
 """Interpretive prompts by a language model: a command, three examples, the action (Sec. 3.3, Fig. 4, Appendix E)."""
 
+from __future__ import annotations
+
 from claver.text.generator.answers import Answer, Endpoint, LanguageModel, Sampling, TextRequest, UnansweredError, clean
 from claver.text.generator.forms import WRITTEN_KINDS, Form, load_forms
 from claver.text.generator.output import BankFile, sources_for
