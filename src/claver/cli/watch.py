@@ -131,7 +131,8 @@ def watch(
             ended(detector.finish())
             if saver is not None:
                 saver.finish()
-            tell(summary.text())
+            if summary.answers or summary.interrupted:
+                tell(summary.text())
 
 
 class _Summary:
