@@ -185,3 +185,30 @@ def test_a_disk_that_fails_is_not_taken_for_the_end_of_the_file(tmp_path: Path) 
         VideoReader(Failing(content)),
     ):
         pass
+
+
+def test_ctrl_c_while_ffmpeg_reads_is_heard(tmp_path: Path) -> None:
+    """Whenever it comes, opening or later; PyAV would go on as if nothing had happened."""
+    path = write_video(tmp_path / "clip.mp4", 40)
+    content, heard = path.read_bytes(), 0
+
+    class Interrupted(io.BytesIO):
+        left = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+            return super().read(size)
+
+    for number in range(1, 40):
+        stream = Interrupted(content)
+        stream.left = number
+        try:
+            with VideoReader(stream) as video:
+                video.read([0, 39, 20])
+        except KeyboardInterrupt:
+            heard += 1
+        else:
+            assert stream.left > 0, f"of read {number} nobody heard"
+    assert heard > 3

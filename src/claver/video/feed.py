@@ -12,7 +12,7 @@ import numpy as np
 from claver.video.decoding import InexactError, sparse_context
 from claver.video.library import demux
 from claver.video.packets import PacketTable, tagged_packets, video_stream
-from claver.video.source import Media
+from claver.video.source import Media, ReadInterrupted
 from claver.video.times import NO_TIME
 
 
@@ -67,6 +67,8 @@ class PacketFeed:
         marks = self._marks
         try:
             self._container.seek(int(marks[number]), stream=self._stream)
+        except ReadInterrupted:
+            raise KeyboardInterrupt from None
         except av.FFmpegError:
             raise self._unseekable() from None
         packets = demux(self._container, self._stream)

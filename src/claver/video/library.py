@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from claver.errors import VideoError
+from claver.video.source import ReadInterrupted
 
 
 def demux(container: Any, stream: Any, beside: Callable[[Any], None] | None = None) -> Iterator[Any]:
@@ -25,6 +26,8 @@ def demux(container: Any, stream: Any, beside: Callable[[Any], None] | None = No
             return
         except (av.FFmpegError, VideoError, MemoryError):
             raise
+        except ReadInterrupted:
+            raise KeyboardInterrupt from None
         except Exception as error:
             raise _as_ffmpeg(error) from error
         if packet.size == 0:
