@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from claver.attention import KroneckerMask
 from claver.models import Claver
 from claver.models.block import Block
+from claver.models.text.clip import ClipText
+from claver.models.vision.clip import ClipVision
 
 CONTEXT = 77
 
@@ -72,6 +74,7 @@ class UsualVideo(nn.Module):
 
     def __init__(self, model: Claver) -> None:
         super().__init__()
+        assert isinstance(model.image, ClipVision)
         self.image, self.readout = model.image, model.readout
         self.blocks = nn.ModuleList(_blocks(model.image.blocks))
         self.temporal = UsualTemporal(model, model.config.temporal.frames)
@@ -92,6 +95,7 @@ class UsualText(nn.Module):
 
     def __init__(self, model: Claver) -> None:
         super().__init__()
+        assert isinstance(model.text, ClipText)
         self.text = model.text
         self.blocks = nn.ModuleList(_blocks(model.text.blocks))
         self.register_buffer("mask", torch.full((CONTEXT, CONTEXT), float("-inf")).triu_(1))

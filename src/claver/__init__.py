@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from claver.inference.prediction import Prediction
     from claver.inference.recognizer import Recognizer
     from claver.models import Claver, ClaverConfig, load
+    from claver.models.towers import register_tower
+    from claver.models.vision.base import VisionTower
     from claver.text.text_bank import TextBank
     from claver.timeline.timeline import Timeline
     from claver.video import VideoLike
@@ -43,7 +45,9 @@ _HOME = {
     "Views": "claver.inference.encoder",
     "evaluate": "claver.evaluation",
     "kronecker_attention": "claver.attention",
+    "VisionTower": "claver.models.vision.base",
     "load": "claver.models",
+    "register_tower": "claver.models.towers",
 }
 
 __all__ = [
@@ -63,10 +67,12 @@ __all__ = [
     "VideoError",
     "VideoLike",
     "Views",
+    "VisionTower",
     "__version__",
     "evaluate",
     "kronecker_attention",
     "load",
+    "register_tower",
 ]
 
 

@@ -120,7 +120,7 @@ def test_many_texts_go_through_several_batches_in_their_order(monkeypatch: pytes
     model, tokens = tiny_model(), random_texts(40)
     with torch.no_grad():
         expected = torch.cat([model.encode_text(row[None]) for row in tokens])
-        monkeypatch.setattr("claver.models.text._TOKENS_PER_BATCH", 48)
+        monkeypatch.setattr("claver.models.text.base._TOKENS_PER_BATCH", 48)
         torch.testing.assert_close(model.encode_text(tokens), expected, **TOLERANCE)
         assert model.encode_text(tokens[:0]).shape == (0, 32)
 

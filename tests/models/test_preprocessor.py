@@ -88,7 +88,7 @@ def test_a_folder_s_processor_is_used(tmp_path: Path, place: str) -> None:
         ({"image_mean": [0.5, "x", 0.5]}, "mean must be three finite numbers"),
         ({"image_mean": [0.5]}, "mean must be three finite numbers"),
         ({"rescale_factor": 0}, "rescale_factor must be a number above 0"),
-        ({"image_processor_type": "SiglipImageProcessor"}, "SiglipImageProcessor is not supported"),
+        ({"image_processor_type": "ConvNextImageProcessor"}, "ConvNextImageProcessor is not supported"),
     ],
 )
 def test_what_cannot_be_done_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

@@ -64,7 +64,7 @@ def test_fake_tensors_count_as_real_ones_do(kind: Temporal, frames: int) -> None
     counted = []
     for model in (fake_model(config), Claver(config).eval()):
         video, texts = random_video(model, 2, frames), random_texts(5)
-        steps = [*video_steps(model, video), *text_steps(model, plain_texts(config, 5, 9))]
+        steps = [*video_steps(model, video), *text_steps(model, plain_texts(model, 5, 9))]
         counted.append([count(model, step.run) for step in steps])
         counted[-1].append(count(model, lambda model=model, texts=texts: model.encode_text(texts), outside="text"))
         assert all(counts.uncounted == {} for counts in counted[-1])

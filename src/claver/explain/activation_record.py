@@ -32,6 +32,7 @@ class Layer:
         grad_output: gradient of what is explained w.r.t. the attention's output [..., M, H, d]. Output being A·v, the
             gradient w.r.t. the weights A is `grad_output · vᵀ`, exactly: they need no graph, nor to be stored.
         select: the tokens that had queries; all if None.
+        pools: the one query is no token: what it reads comes out before the tokens, which pass unchanged.
     """
 
     q: Tensor
@@ -39,6 +40,7 @@ class Layer:
     v: Tensor
     grad_output: Tensor
     select: Select | None
+    pools: bool = False
 
 
 class ActivationRecord:
@@ -81,4 +83,5 @@ def _replay(step: Step, gradient: Tensor) -> tuple[Layer, Tensor]:
     y = step.block(x, attend, step.select)
     q, k, v, out = seen
     grad_output, by_input = torch.autograd.grad(y, (out, x), gradient)
-    return Layer(q.detach(), k.detach(), v.detach(), grad_output, step.select), by_input
+    pools = bool(getattr(step.block, "pools", False))
+    return Layer(q.detach(), k.detach(), v.detach(), grad_output, step.select, pools), by_input

@@ -73,6 +73,7 @@ def explain(
     direction = bank.prototypes[indices[0]] - (bank.prototypes[indices[1]] if against else 0)
     found = video_relevance(model, encoder.normalized(seen), direction.to(model.device))
     embedding = video_embedding(found.frame_embeddings[None].float(), model.config.aggregate)[0]
+    bias = 0.0 if against or model.bias is None else float(model.bias)  # of a difference it falls away
     texts = [_explain_texts(model, bank, index, embedding) for index in indices]
     scores, probabilities = _time_line(model, bank, found.frame_embeddings)
     frames = seen.permute(0, 2, 3, 1).cpu().numpy()
@@ -82,7 +83,7 @@ def explain(
         action=chosen[0],
         against=chosen[1] if len(chosen) > 1 else None,
         temporal_kind=model.config.temporal.kind,
-        similarity=found.similarity,
+        similarity=found.similarity + bias,
         prediction=prediction,
         scores=scores,
         probabilities=probabilities,
@@ -126,13 +127,12 @@ def _explain_texts(model: Claver, bank: TextBank, index: int, video_E: Tensor) -
     assert model.tokenizer is not None  # the bank could not have been made
     own = bank.embeddings.split([len(texts) for texts in bank.actions.texts])[index]
     video = F.normalize(video_E, dim=-1) if model.config.aggregate == "paper" else video_E
-    similarity = dict(
-        zip(bank.actions.texts[index], (model.scale.detach() * own.float() @ video).tolist(), strict=True)
-    )
+    scores = model.scale.detach() * own.float() @ video + (0 if model.bias is None else model.bias.detach())
+    similarity = dict(zip(bank.actions.texts[index], scores.tolist(), strict=True))
     explained = []
     for text in sorted(similarity, key=similarity.__getitem__, reverse=True)[:MOST_TEXTS]:
         relevance = text_relevance(model, model.tokenizer([text])[0], video_E)
-        words = weigh_words(text, relevance.tolist(), model.tokenizer)
+        words = weigh_words(text, model.tokenizer.unfilled(text, relevance.tolist()), model.tokenizer)
         explained.append(ExplainedText(text, similarity[text], words))
     return tuple(explained)
 
@@ -142,10 +142,8 @@ def _time_line(model: Claver, bank: TextBank, frames_TE: Tensor) -> tuple[Floats
     """Scores and probabilities after each frame [T, C], from the frame embeddings up to then."""
     aggregate = model.config.aggregate
     prefixes = [frames_TE[None, : frame + 1] for frame in range(len(frames_TE))]
-    scores = torch.stack([bank.scores(part, model.scale, aggregate) for part in prefixes])
-    # As for an answer: the released score is a sum of softmaxes already.
-    probabilities = scores.softmax(1) if aggregate == "paper" else scores / scores.sum(1, keepdim=True)
-    return _array(scores), _array(probabilities)
+    scores = torch.stack([bank.scores(part, model.scale, aggregate, model.bias) for part in prefixes])
+    return _array(scores), _array(model.probabilities(scores))
 
 
 def _array(values: Tensor) -> Floats:

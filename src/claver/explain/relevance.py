@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from claver.errors import ClaverError
 from claver.explain.activation_record import ActivationRecord
 from claver.explain.rollout import PIECE, exact, roll_out
 from claver.models import Claver
@@ -58,7 +59,15 @@ def video_relevance(model: Claver, video_TCHW: Tensor, direction_E: Tensor, *, p
         video_TCHW: normalised pixels.
         direction_E: a text's unit vector, the mean of several (Eq. 10), or the difference of two such.
         piece: attention weights computed at a time.
+
+    Raises:
+        ClaverError: the image tower moves contents between tokens where nobody can see it.
     """
+    if not model.image.explainable:
+        raise ClaverError(
+            f"the image tower {model.config.image.tower!r} cannot be explained: what it does between pixels and tokens "
+            "is its own affair; towers of CLIP and of transformers can be"
+        )
     rows, columns = model.image.grid(*video_TCHW.shape[2:])
     with torch.inference_mode(False), torch.enable_grad():
         in_frames, in_time = ActivationRecord(), ActivationRecord()
@@ -66,7 +75,8 @@ def video_relevance(model: Claver, video_TCHW: Tensor, direction_E: Tensor, *, p
         frames = model.readout(model.temporal(tokens, run=in_time))
         target = _similarity(model, frames, direction_E)
         drawn_TTN, gradient = _through_time(model, in_time, tokens, target, piece)
-        at_image = (in_frames.output.unflatten(0, tokens.shape[:2]) * gradient).sum()  # has that gradient by its output
+        read = in_frames.output[:, : tokens.shape[2]]  # a tower may compute more than the summary that is asked for
+        at_image = (read.unflatten(0, tokens.shape[:2]) * gradient).sum()  # has that gradient by its output
         places_2TN = _through_frames(
             model, in_frames, at_image, drawn_TTN.mean(0), rows * columns + model.image.prefix, piece
         )
@@ -112,7 +122,10 @@ def _through_frames(
     drawn = F.pad(drawn_TN, (0, count - drawn_TN.shape[1]))  # of a summary alone where nothing else is read
     start = torch.stack([own, own / frames + drawn], dim=1)  # [T, 2, N]
     rows, _ = roll_out(record, target, start, piece=piece)
-    return rows.transpose(0, 1) - torch.stack([own, own / frames])
+    kept = torch.stack([own, own / frames])
+    if rows.shape[-1] < count:  # of a tower that pools: its summary is no token below the pool
+        rows, kept = F.pad(rows, (1, 0)), F.pad(kept[..., 1:], (1, 0))
+    return rows.transpose(0, 1) - kept
 
 
 def _read_out(model: Claver, count: int, like: Tensor) -> Tensor:
@@ -133,16 +146,22 @@ def text_relevance(model: Claver, ids_L: Tensor, video_E: Tensor, *, piece: int 
 
     Args:
         model: its text tower.
-        ids_L: token ids from start to end of text, nothing after it.
+        ids_L: token ids from start to end of text, and what fills the row if the text tower looks at that.
         video_E: the clip's embedding, as `video_embedding` gives it.
         piece: attention weights computed at a time.
+
+    Raises:
+        ClaverError: the text tower weighs its words in a way that cannot be seen.
     """
+    if not model.text.explainable:
+        kind = model.config.text.settings.get("model_type", model.config.text.tower)
+        raise ClaverError(f"texts of a {kind!r} encoder cannot be explained: its attention is not by content alone")
+    causal = (lambda query, key: key <= query) if model.text.is_causal else None
     with torch.inference_mode(False), torch.enable_grad():
         record = ActivationRecord()
         text = F.normalize(model.text(ids_L[None].to(model.device), run=record)[0], dim=-1)
         video = F.normalize(video_E, dim=-1) if model.config.aggregate == "paper" else video_E
         target = model.scale.detach() * (video.to(text.dtype).clone() @ text)
-        start = torch.zeros(1, 1, len(ids_L), device=model.device, dtype=text.dtype)
-        start[..., -1] = 1
-        rows, _ = roll_out(record, target, start, lambda query, key: key <= query, piece=piece)
+        start = model.text.read_weights(len(ids_L)).to(text.dtype).view(1, 1, -1)
+        rows, _ = roll_out(record, target, start, causal, piece=piece)
     return (rows - start)[0, 0]

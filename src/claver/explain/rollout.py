@@ -32,7 +32,7 @@ def roll_out(
     """
     rows, by_input = start_BRL.to(exact(start_BRL.dtype)), target
     for layer, gradient in record.replay(target):
-        rows = pass_down(rows[..., _asking(layer)], layer, visible, piece=piece)
+        rows = pass_down(rows if layer.pools else rows[..., _asking(layer)], layer, visible, piece=piece)
         by_input = gradient
     return rows, by_input
 
@@ -52,9 +52,11 @@ def pass_down(rows_BRM: Tensor, layer: Layer, visible: Visible | None = None, *,
         piece: weights computed at a time.
 
     Returns:
-        [B, R, L], relevance of the layer's inputs.
+        [B, R, L], relevance of the layer's inputs; for one that pools M is 1 + L.
     """
     q, k, v, grad_output = (_sequences(part) for part in (layer.q, layer.k, layer.v, layer.grad_output))
+    if layer.pools:  # what was pooled is no token below: it is all handed on, to those it was read from
+        return rows_BRM[..., 1:] + rows_BRM[..., :1] @ _relevance(q, k, v, grad_output, None)
     asking = _asking(layer)
     carried = rows_BRM.new_zeros(*rows_BRM.shape[:2], k.shape[1])
     passed = carried.index_copy(2, asking, rows_BRM)  # the residual branch

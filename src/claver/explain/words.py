@@ -57,7 +57,8 @@ def weigh_words(text: str, scores: Sequence[float], tokenizer: Tokenizer) -> tup
         has any relevance; a word beyond the context of the text tower has none.
     """
     words = [text[start:stop] for start, stop in word_spans(text)]
-    inner = list(scores)[1:-1]
+    before, after = tokenizer.ends
+    inner = list(scores)[before : len(scores) - after]
     sums = [sum(inner[start:stop]) for start, stop in token_spans(text, tokenizer)]
     total = sum(sums)
     shares = [value / total if total > 0 else 0.0 for value in sums]
@@ -75,7 +76,8 @@ def token_spans(text: str, tokenizer: Tokenizer) -> Iterator[tuple[int, int]]:
     A text up to the end of some word begins with the same tokens as the whole text, for any tokenizer that does not
     join words; so the number of tokens of each beginning tells where a word's tokens end.
     """
-    ends = (len(tokenizer.encode(text[:stop])) - 2 for _, stop in word_spans(text))
+    special = sum(tokenizer.ends)
+    ends = (len(tokenizer.encode(text[:stop])) - special for _, stop in word_spans(text))
     return pairwise([0, *accumulate(ends, max)])
 
 

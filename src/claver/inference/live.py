@@ -41,7 +41,7 @@ class Moment:
         seconds: when the frame is shown, from the first frame of the stream on.
         actions: the C actions that competed.
         scores: Eq. 10 for each, [C], on the scale of `Prediction.scores`.
-        probabilities: [C], softmax of the scores: what is likely *if* one of the actions is what happens.
+        probabilities: [C], as of a `Prediction`.
         frames: number of frames that the answer uses, the newest included.
         since: seconds of the first of them.
         seen: frames of the stream that were encoded since it was opened.
@@ -226,10 +226,10 @@ class LiveRecognizer:
     def _answer(self, number: int, seconds: float, tokens_11ND: Tensor, began: float) -> None:
         stream, model = self.streams[number], self.recognizer.model
         frames_1TE = stream.encoder.push_tokens(tokens_11ND)
-        scores = self.recognizer.bank.scores(frames_1TE, model.scale, model.config.aggregate)
+        scores = self.recognizer.bank.scores(frames_1TE, model.scale, model.config.aggregate, model.bias)
         if not bool(scores.isfinite().all()):
             raise VideoError(f"frame at {seconds:g} s: the model gives non-finite scores for it")
-        shares = scores.softmax(0) if model.config.aggregate == "paper" else scores / scores.sum()
+        shares = model.probabilities(scores)
         stream.times.append(seconds)
         count = frames_1TE.shape[1]
         stream.last = Moment(

@@ -185,12 +185,11 @@ class Recognizer:
             VideoError: the scores are not finite.
         """
         aggregate = self.model.config.aggregate
-        scores = self.bank.scores(video.frames, self.model.scale, aggregate)
+        scores = self.bank.scores(video.frames, self.model.scale, aggregate, self.model.bias)
         if not bool(scores.isfinite().all()):
             weights = f"its weights do not suit {self.model.dtype}"
             raise VideoError(f"{video.source}: the model gives non-finite scores for it; {weights}")
-        # The released score is a sum of softmaxes already: dividing by its total makes it a distribution.
-        probabilities = scores.softmax(0) if aggregate == "paper" else scores / scores.sum()
+        probabilities = self.model.probabilities(scores)
         seen = video.pixels[len(video.pixels) // 2].permute(0, 2, 3, 1).cpu().numpy()
         found = (scores.cpu().numpy(), probabilities.cpu().numpy(), seen)
         settings: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,13 @@ def quick_gelu(x: Tensor) -> Tensor:
     return F.silu(scaled, inplace=not scaled.requires_grad).div_(1.702)
 
 
+_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "quick_gelu": quick_gelu,
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
+}
+
+
 class Block(nn.Module):
     """`x + attention(norm1(x))`, then `x + mlp(norm2(x))`.
 
@@ -43,7 +51,7 @@ class Block(nn.Module):
         super().__init__()
         mlp = mlp or 4 * width
         self.heads = heads
-        self.activation = quick_gelu if activation == "quick_gelu" else F.gelu
+        self.activation = _ACTIVATIONS[activation]
         self.norm1 = nn.LayerNorm(width, eps)
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)

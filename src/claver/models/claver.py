@@ -15,11 +15,10 @@ from claver.models.block import Run, run_block
 from claver.models.checkpoint.folder import Pretrained, push_folder, write_folder
 from claver.models.checkpoint.loading import MAX_LOGIT_SCALE, load_model
 from claver.models.config import Aggregate, ClaverConfig
-from claver.models.objective import similarity, video_embedding
+from claver.models.objective import probabilities, similarity, video_embedding
 from claver.models.temporal import TemporalTower
-from claver.models.text import TextTower
 from claver.models.tokenizer import Tokenizer
-from claver.models.vision.clip import ClipVision
+from claver.models.towers import make_image_tower, make_text_tower
 
 
 @dataclass
@@ -51,11 +50,13 @@ class Claver(Pretrained):
         self.config = config
         self.tokenizer = tokenizer
         self.learned = None
-        self.image = ClipVision(config)
+        self.image = make_image_tower(config)
         self.temporal = TemporalTower(config)
         self.readout = self.image.make_readout()
-        self.text = TextTower(config)
+        self.text = make_text_tower(config)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        if config.bias:
+            self.logit_bias = nn.Parameter(torch.zeros(()))
 
     def forward(self, video: Tensor, tokens: Tensor, *, aggregate: Aggregate | None = None) -> ClaverOutput:
         """Compare clips with the texts of classes.
@@ -69,21 +70,36 @@ class Claver(Pretrained):
         frames = self.encode_video(video)
         texts = self.encode_text(tokens)
         embedding = video_embedding(frames, aggregate)
-        return ClaverOutput(similarity(embedding, texts, self.scale, aggregate), frames, embedding, texts)
+        logits = similarity(embedding, texts, self.scale, aggregate)
+        return ClaverOutput(logits if self.bias is None else logits + self.bias, frames, embedding, texts)
 
     @property
     def scale(self) -> Tensor:
-        """exp(logit_scale), at most 100; its gradient is that of exp, on and beyond the limit too.
+        """exp(logit_scale), at most 100 as CLIP's; its gradient is that of exp, on and beyond the limit too.
+
+        A model whose similarities have a bias has no limit, as SigLIP has none.
 
         The gradient of a clamp is zero beyond the limit: a scale that ever came there could never learn again.
         """
+        if self.config.bias:
+            return self.logit_scale.exp()
         excess = (self.logit_scale.detach() - MAX_LOGIT_SCALE).clamp(min=0)
         return (self.logit_scale - excess).exp()
+
+    @property
+    def bias(self) -> Tensor | None:
+        """What is added to every similarity; None where nothing is."""
+        return self.logit_bias if self.config.bias else None
 
     @torch.no_grad()
     def clamp_scale(self) -> None:
         """Bring `logit_scale` back to ln 100 at most, as CLIP does after every step of its optimiser."""
-        self.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+        if not self.config.bias:
+            self.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Scores of actions [..., C] as probabilities, as `claver.models.objective.probabilities`."""
+        return probabilities(scores, self.config.aggregate, sigmoid=self.config.bias)
 
     @property
     def device(self) -> torch.device:

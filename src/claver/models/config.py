@@ -13,22 +13,40 @@ Temporal = Literal["kmt", "kmct", "joint", "pipeline", "class", "mean"]
 """How frames attend to each other: the paper's KMTA and KMCTA, its four baselines (Table 7)."""
 Aggregate = Literal["paper", "released"]
 """Whose arithmetic joins frames and texts: the paper's, or that of the released code, for published checkpoints."""
-Activation = Literal["quick_gelu", "gelu"]
+Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
+"""Of CLIP, of open_clip's later models, of SigLIP."""
 _LIMITS = {"layers": 1024, "frames": 65_536, "size": 65_536, "vocabulary": 2**24, "eot": 2**24}
 _LARGEST, _LARGEST_EPS = 2**18, 0.1
 """No model is larger: a config that asks for more is damaged, or is meant to fill the memory."""
-_USUAL = (
+_USUAL: tuple[tuple[str, str, Any], ...] = (
     ("image", "mlp", None),
+    ("image", "prefix", 1),
+    ("image", "tower", "clip"),
+    ("image", "settings", {}),
     ("text", "mlp", None),
+    ("text", "tower", "clip"),
+    ("text", "settings", {}),
     ("preprocess", "resize", "short_side"),
     ("preprocess", "center", "rounded"),
 )
 """What `config.json` leaves out where it is as usual, so that other versions can read it."""
+_ADDED = ("prefix", "tower", "settings")
+"""What CLIP's own towers have no need of."""
 
 
-@dataclass(frozen=True)
-class ImageConfig:
-    """The image tower, a ViT."""
+class _Tower:
+    """What the configs of towers have in common."""
+
+    def __repr__(self) -> str:
+        """As of any dataclass, but for another tower than CLIP's only what it adds: caches go by this text."""
+        plain = vars(self)["tower"] == "clip"
+        shown = {name: value for name, value in vars(self).items() if not (plain and name in _ADDED)}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+@dataclass(frozen=True, repr=False)
+class ImageConfig(_Tower):
+    """The image tower: CLIP's ViT, or another, which has its own settings beside these sizes."""
 
     size: int = 224  # pixels of a square frame
     patch: int = 16  # pixels of a square patch
@@ -36,6 +54,9 @@ class ImageConfig:
     layers: int = 12
     heads: int = 12
     mlp: int | None = None  # hidden width of a block's MLP; 4 · width if None
+    prefix: int = 1  # tokens of a frame that are no patch, the summary first
+    tower: str = "clip"  # or `transformers`, or the name of a registered one
+    settings: Mapping[str, Any] = field(default_factory=dict)  # that tower's own, plain values
 
     def __post_init__(self) -> None:
         _check_sizes("image", self)
@@ -49,13 +70,13 @@ class ImageConfig:
 
     @property
     def tokens(self) -> int:
-        """N: patches and the class token."""
-        return self.grid**2 + 1
+        """N: patches, and the summary and whatever else is no patch."""
+        return self.grid**2 + self.prefix
 
 
-@dataclass(frozen=True)
-class TextConfig:
-    """The text tower, a causal transformer."""
+@dataclass(frozen=True, repr=False)
+class TextConfig(_Tower):
+    """The text tower: CLIP's causal transformer, or another, which has its own settings beside these sizes."""
 
     context: int = 77  # L, the longest text in tokens
     vocabulary: int = 49408
@@ -64,6 +85,8 @@ class TextConfig:
     layers: int = 12
     heads: int = 8
     mlp: int | None = None  # hidden width of a block's MLP; 4 · width if None
+    tower: str = "clip"  # or `transformers`, or the name of a registered one
+    settings: Mapping[str, Any] = field(default_factory=dict)  # that tower's own, plain values
 
     def __post_init__(self) -> None:
         _check_sizes("text", self)
@@ -96,11 +119,14 @@ class ClaverConfig:
     norm_eps: float = 1e-5
     aggregate: Aggregate = "paper"
     preprocess: Preprocess = field(default_factory=Preprocess)
+    bias: bool = False  # whether similarities have a bias, and probabilities are sigmoids, as SigLIP's
 
     def __post_init__(self) -> None:
         _check_choice("activation", self.activation, Activation)
         _check_choice("aggregate", self.aggregate, Aggregate)
         _check_size("", "embedding", self.embedding)
+        if type(self.bias) is not bool:
+            raise ClaverError(f"bias must be true or false, not {self.bias!r}")
         if not (isinstance(self.norm_eps, float | int) and 0 < self.norm_eps <= _LARGEST_EPS):
             raise ClaverError(f"norm_eps must be above 0 and at most {_LARGEST_EPS}, not {self.norm_eps!r}")
 
@@ -110,6 +136,8 @@ class ClaverConfig:
         for part, key, usual in _USUAL:
             if values[part][key] == usual:
                 del values[part][key]
+        if not self.bias:
+            del values["bias"]
         return values
 
     @classmethod
@@ -140,8 +168,13 @@ def _check_choice(name: str, value: object, choices: Any) -> None:
 
 def _check_sizes(part: str, config: ImageConfig | TextConfig | TemporalConfig) -> None:
     for name, value in vars(config).items():
-        if name != "kind" and not (name == "mlp" and value is None):
+        if name not in ("kind", "tower", "settings") and not (name == "mlp" and value is None):
             _check_size(f"{part}: ", name, value)
+    if isinstance(config, ImageConfig | TextConfig):
+        if not isinstance(config.tower, str) or not config.tower:
+            raise ClaverError(f"{part}: tower must be the name of one, not {config.tower!r}")
+        if not isinstance(config.settings, Mapping):
+            raise ClaverError(f"{part}: settings must be a mapping of keys to values, not {config.settings!r}")
     if isinstance(config, ImageConfig | TextConfig) and config.width % config.heads:
         raise ClaverError(f"{part}: a width of {config.width} cannot be cut into {config.heads} heads")
 

@@ -17,6 +17,7 @@ from claver.video.transforms import Preprocess
 def load(
     source: str | Path,
     *,
+    text: str | Path | None = None,
     temporal: Temporal | None = None,
     frames: int | None = None,
     aggregate: Aggregate | None = None,
@@ -32,8 +33,11 @@ def load(
     """Load a model, ready for use.
 
     Args:
-        source: a Hugging Face id or folder (CLIP's, open_clip's or ours), an OpenAI `.pt`, a released CLAVER `.pth`,
-            or a state dict of any of them in `.pt`, `.bin` or `.safetensors`.
+        source: a Hugging Face id or folder (of CLIP, open_clip, MetaCLIP 2, SigLIP, SigLIP 2, AltCLIP, Chinese-CLIP or
+            ours), an OpenAI `.pt`, a released CLAVER `.pth`, or a state dict of CLIP's or ours in `.pt`, `.bin` or
+            `.safetensors`; with `text`, an image tower alone: of DINOv2, DINOv3, ViT, or a registered one.
+        text: a Hugging Face id or folder of a sentence encoder, whose texts an image tower alone is joined with,
+            through projections that are to be learned.
         temporal: how frames attend to each other; the checkpoint's own if None, `kmt` where it has none.
         frames: T of the temporal embedding; the checkpoint's own if None, else it is interpolated.
         aggregate: `paper` or `released` arithmetic; the checkpoint's own if None.
@@ -42,7 +46,8 @@ def load(
         activation: `gelu` or `quick_gelu`, for weights that come without a config; no shape tells it.
         preprocess: what is done to the pixels: `paper`, the short side at 256/224 of the crop, as the paper does for
             CLIP; `checkpoint`, what the checkpoint's own processor does, for CLIP the short side at the crop itself; or
-            settings of your own. If None, `paper` for CLIP, and for a CLAVER model what it was trained with.
+            settings of your own. If None, `paper` for CLIP, the checkpoint's own for other families, and for a CLAVER
+            model what it was trained with.
         tokenizer: where to find the tokenizer if not with the weights (see `find_tokenizer`).
         device: where to put the model.
         dtype: what to compute in, such as `torch.bfloat16`.
@@ -58,6 +63,7 @@ def load(
     return load_model(
         Claver,
         source,
+        text=text,
         temporal=temporal,
         frames=frames,
         aggregate=aggregate,

@@ -65,3 +65,17 @@ def class_scores(logits_BKC: Tensor, aggregate: Aggregate = "paper") -> Tensor:
     """
     logits = exact(logits_BKC)
     return logits.sum(1) if aggregate == "paper" else logits.softmax(-1).mean(1)
+
+
+def probabilities(scores: Tensor, aggregate: Aggregate = "paper", *, sigmoid: bool = False) -> Tensor:
+    """Scores of actions [..., C] as probabilities [..., C].
+
+    Args:
+        scores: as of Eq. 10, averaged over texts.
+        aggregate: the released score is a sum of softmaxes already: dividing by its total makes it a distribution.
+        sigmoid: of a model whose similarities have a bias, as SigLIP's: each text fits or not, whatever the others do,
+            and probabilities do not add up to 1.
+    """
+    if aggregate == "released":
+        return scores / scores.sum(-1, keepdim=True)
+    return scores.sigmoid() if sigmoid else scores.softmax(-1)

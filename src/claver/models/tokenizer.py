@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,20 @@ SOT, EOT = "<|startoftext|>", "<|endoftext|>"
 CLIP_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
+@dataclass(frozen=True)
+class Padding:
+    """What fills a row: which id, up to the longest row or to a length, behind the text or before it."""
+
+    id: int = 0
+    length: int | None = None
+    left: bool = False
+
+    def fill(self, row: list[int], length: int) -> list[int]:
+        """A row of so many ids."""
+        filling = [self.id] * (length - len(row))
+        return filling + row if self.left else row + filling
+
+
 class Tokenizer:
     """Texts to ids with start and end of text.
 
@@ -32,6 +48,7 @@ class Tokenizer:
         context: the longest row, start and end included.
         json: the `tokenizer.json` to save with a model; None when the vocabulary came without one.
         largest: the largest id it can give; None if unknown.
+        padding: how rows of unlike lengths are made alike.
     """
 
     def __init__(
@@ -40,25 +57,43 @@ class Tokenizer:
         context: int,
         json: str | None = None,
         largest: int | None = None,
+        padding: Padding | None = None,
     ) -> None:
         self._encode = encode
         self.context = context
         self.json = json
         self.largest = largest
+        self.padding = padding or Padding()
 
     def encode(self, text: str) -> list[int]:
         """Ids of one text from start to end of text, of any length."""
         return self._encode(text)
 
+    @cached_property
+    def ends(self) -> tuple[int, int]:
+        """How many tokens it puts before a text, and how many behind it."""
+        empty, word = self.encode(""), self.encode("a")
+        before = 0
+        while before < min(len(empty), len(word)) and empty[before] == word[before]:
+            before += 1
+        return before, len(empty) - before
+
+    def unfilled(self, text: str, values: Sequence[float]) -> list[float]:
+        """Of values for each token of a text's row those of the text, without what fills the row."""
+        count = min(len(self.encode(text)), self.context)
+        return list(values[len(values) - count :] if self.padding.left else values[:count])
+
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        """Ids [C, L] of C texts, zeros after the end; a text longer than the context is cut, and that is said."""
+        """Ids [C, L] of C texts, padded to the longest, or to the length that the text tower wants.
+
+        A text longer than the context is cut before its end, and that is said.
+        """
         rows = [self.encode(text) for text in texts]
         self._tell_of_long([(len(row), text) for row, text in zip(rows, texts, strict=True) if len(row) > self.context])
         rows = [row if len(row) <= self.context else row[: self.context - 1] + row[-1:] for row in rows]
-        length = max((len(row) for row in rows), default=0)
-        return torch.tensor([row + [0] * (length - len(row)) for row in rows], dtype=torch.int64).view(
-            len(rows), length
-        )
+        length = self.padding.length or max((len(row) for row in rows), default=0)
+        filled = [self.padding.fill(row, length) for row in rows]
+        return torch.tensor(filled, dtype=torch.int64).view(len(rows), length)
 
     def _tell_of_long(self, cut: Sequence[tuple[int, str]]) -> None:
         """One line, however many they are; each of them only to who asked for more."""
@@ -71,15 +106,17 @@ class Tokenizer:
                 logger.debug("text of %d tokens cut to %d: %r", length, self.context, text)
 
     @classmethod
-    def from_json(cls, text: str, context: int) -> Tokenizer:
-        """From the contents of a `tokenizer.json`."""
+    def from_json(cls, text: str, context: int, *, padded: bool = False) -> Tokenizer:
+        """From the contents of a `tokenizer.json`; with `padded` rows are filled as it says, else with zeros."""
         import tokenizers
 
         backend = tokenizers.Tokenizer.from_str(text)
+        said = backend.padding if padded else None
+        padding = Padding(said["pad_id"], said["length"], said["direction"] == "left") if said else None
         backend.no_padding()
         backend.no_truncation()
         largest = max(backend.get_vocab().values(), default=0)
-        return cls(lambda sentence: backend.encode(sentence).ids, context, text, largest)
+        return cls(lambda sentence: backend.encode(sentence).ids, context, text, largest, padding)
 
     def require_fit(self, text: TextConfig) -> None:
         """Check that texts end, and begin, as the model's text tower expects, with ids that it has.
@@ -87,14 +124,18 @@ class Tokenizer:
         Raises:
             CheckpointError: they do not; one sentence without the tokenizer's name.
         """
+        if self.largest is not None and self.largest >= text.vocabulary:
+            raise CheckpointError(f"it has ids up to {self.largest}, but the model knows {text.vocabulary} tokens")
+        if text.tower == "clip":
+            self._require_ends(text)
+
+    def _require_ends(self, text: TextConfig) -> None:
         empty, word = self.encode(""), self.encode("a")
         if not word or word[-1] != text.eot or text.eot in word[:-1]:
             last = word[-1] if word else "nothing"
             raise CheckpointError(f"it ends a text with {last}, but the model's end-of-text token is {text.eot}")
         if len(empty) < 2 or empty[0] != word[0]:
             raise CheckpointError("it puts no start-of-text token before a text")
-        if self.largest is not None and self.largest >= text.vocabulary:
-            raise CheckpointError(f"it has ids up to {self.largest}, but the model knows {text.vocabulary} tokens")
 
 
 def find_tokenizer(folder: Path, text: TextConfig, explicit: str | Path | None = None) -> Tokenizer | None:
@@ -112,7 +153,7 @@ def find_tokenizer(folder: Path, text: TextConfig, explicit: str | Path | None =
     """
     place = folder if explicit is None else Path(explicit)
     try:
-        found = _tokenizer_at(place, text.context)
+        found = _tokenizer_at(place, text)
     except (
         BaseException
     ) as error:  # the tokenizers library raises bare `Exception`, and panics of Rust are not even that
@@ -129,19 +170,32 @@ def find_tokenizer(folder: Path, text: TextConfig, explicit: str | Path | None =
     return found or (packaged_clip_tokenizer(text.context) if text.vocabulary == CLIP_VOCABULARY else None)
 
 
-def _tokenizer_at(place: Path, context: int) -> Tokenizer | None:
+def _tokenizer_at(place: Path, text: TextConfig) -> Tokenizer | None:
+    if text.tower != "clip":
+        return _other_tokenizer_at(place, text)
     if place.is_dir():
         names = ("tokenizer.json", "vocab.json", MERGES)
         found = next((place / name for name in names if (place / name).is_file()), None)
-        return None if found is None else _tokenizer_at(found, context)
+        return None if found is None else _tokenizer_at(found, text)
     if not place.is_file():
         return None
     if place.name.endswith(".gz"):
-        return Tokenizer.from_json(clip_tokenizer_json(_packed_merges(place)), context)
+        return Tokenizer.from_json(clip_tokenizer_json(_packed_merges(place)), text.context)
     if place.name == "vocab.json":
         merges = read_text(place.parent / "merges.txt", MOST_TEXT).strip().split("\n")[1:]
-        return Tokenizer.from_json(clip_tokenizer_json(merges, read_json(place, MOST_TEXT)), context)
-    return Tokenizer.from_json(read_text(place, MOST_TEXT), context)
+        return Tokenizer.from_json(clip_tokenizer_json(merges, read_json(place, MOST_TEXT)), text.context)
+    return Tokenizer.from_json(read_text(place, MOST_TEXT), text.context)
+
+
+def _other_tokenizer_at(place: Path, text: TextConfig) -> Tokenizer | None:
+    """That of a tower other than CLIP's, which says how rows are padded: a library's folder, or a file of ours."""
+    from claver.models.checkpoint.library_tokenizer import SETTINGS, tokenizer_json
+
+    folder = place if place.is_dir() else place.parent
+    if (folder / SETTINGS).is_file():
+        return Tokenizer.from_json(tokenizer_json(folder, text), text.context, padded=True)
+    file = place / "tokenizer.json" if place.is_dir() else place
+    return Tokenizer.from_json(read_text(file, MOST_TEXT), text.context, padded=True) if file.is_file() else None
 
 
 def _packed_merges(path: Path) -> list[str]:

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from claver.models import Claver, ClaverConfig
+from claver.models.text.clip import ClipText
 
 Part = Literal["image", "temporal", "readout", "text"]
 Kind = Literal["embeddings", "projections", "scores", "mlp", "norms", "readout"]
@@ -64,15 +65,19 @@ def fake_model(config: ClaverConfig) -> Claver:
 
 def random_video(model: Claver, views: int, frames: int) -> Tensor:
     """Pixels for a model, [V, T, 3, h, w]: fake ones for a fake model."""
-    size, like = model.config.image.size, model.readout.projection
+    size, like = model.config.image.size, model.logit_scale
     return torch.rand_like(like.new_empty(views, frames, 3, size, size))
 
 
-def plain_texts(config: ClaverConfig, texts: int, tokens: int) -> Tensor:
-    """Token ids [texts, tokens] of equally long texts; they are real even for a fake model, which is to read them."""
-    filler = 0 if config.text.eot else 1
-    ids = torch.full((texts, tokens), filler)
-    ids[:, -1] = config.text.eot
+def plain_texts(model: Claver, texts: int, tokens: int) -> Tensor:
+    """Token ids [texts, tokens] of equally long texts; they are real even for a fake model, which is to read them.
+
+    For a text tower that looks at all of a row they have the length of its context.
+    """
+    tower, eot = model.text, model.config.text.eot
+    filler = next(value for value in range(3) if value not in (eot, tower.pad))
+    ids = torch.full((texts, tower.context if tower.whole else tokens), filler)
+    ids[:, -1] = eot if isinstance(tower, ClipText) else filler
     return ids
 
 

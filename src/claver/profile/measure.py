@@ -22,7 +22,7 @@ from torch import Tensor
 from claver.errors import ClaverError
 from claver.models import Claver, ClaverConfig, load
 from claver.profile.counting import plain_texts, random_video
-from claver.profile.reference import reference_text, reference_video
+from claver.profile.reference import padded, reference_text, reference_video
 
 Way = Literal["usual", "ours"]
 WAYS: tuple[Way, ...] = ("usual", "ours")
@@ -126,8 +126,8 @@ def _model(request: Request) -> Claver:
 
 def _run(model: Claver, request: Request) -> Callable[[], Tensor]:
     if request.texts:
-        ids = plain_texts(model.config, request.texts, request.text_tokens).to(model.device)
-        whole = torch.nn.functional.pad(ids, (0, model.config.text.context - ids.shape[1]))
+        ids = plain_texts(model, request.texts, request.text_tokens).to(model.device)
+        whole = padded(model, ids)
         return (lambda: reference_text(model, whole)) if request.way == "usual" else (lambda: model.encode_text(ids))
     video = random_video(model, request.views, model.config.temporal.frames)
     return (lambda: reference_video(model, video)) if request.way == "usual" else (lambda: model.encode_video(video))

@@ -23,7 +23,7 @@ def paper_count(model: Claver, everything: Counts) -> int:
         model: for the text tower.
         everything: one view of a clip, all computed.
     """
-    tokens = plain_texts(model.config, 1, model.config.text.context)
+    tokens = plain_texts(model, 1, model.config.text.context)
     text = count(model, lambda: reference_text(model, tokens), outside="text")
     return everything.total(kind="mlp") + everything.total("image", "embeddings") + text.total(kind="mlp")
 

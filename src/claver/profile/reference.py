@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from claver.attention.plan import as_bias, plan_attention
 from claver.models import Claver
-from claver.models.block import Attend
+from claver.models.block import Attend, run_block
 from claver.models.temporal import attend_across, select_summary
-from claver.models.text import attend_before
+from claver.models.text.clip import ClipText, attend_before
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,17 @@ def video_steps(model: Claver, video_BTCHW: Tensor) -> list[Step]:
 
 def text_steps(model: Claver, tokens_CL: Tensor) -> list[Step]:
     """From texts padded to the whole context to what `encode_text` does; the texts end at their last token."""
-    whole = F.pad(tokens_CL, (0, model.config.text.context - tokens_CL.shape[1]))
+    whole = padded(model, tokens_CL)
     return [
         Step("everything", lambda: reference_text(model, whole)),
         Step("texts cut at their end", lambda: reference_text(model, tokens_CL)),
         Step("last block: end token only", lambda: model.encode_text(tokens_CL)),
     ]
+
+
+def padded(model: Claver, tokens_CL: Tensor) -> Tensor:
+    """Texts filled up to the whole context."""
+    return F.pad(tokens_CL, (0, model.text.context - tokens_CL.shape[1]), value=model.text.pad)
 
 
 def reference_video(model: Claver, video_BTCHW: Tensor, *, masked: bool = True, class_only: bool = False) -> Tensor:
@@ -81,11 +86,13 @@ def reference_video(model: Claver, video_BTCHW: Tensor, *, masked: bool = True, 
 def reference_text(model: Claver, tokens_CL: Tensor) -> Tensor:
     """Embeddings [C, E], every token computed in every block, whatever comes after the end of the text."""
     text = model.text
+    if not isinstance(text, ClipText):
+        return text.encode(tokens_CL, text.last_token(tokens_CL), run_block)
     x = text.embedding(tokens_CL) + text.position[: tokens_CL.shape[1]]
     for block in text.blocks:
         x = block(x, attend_before)
     rows = torch.arange(len(x), device=x.device)
-    return text.norm(x)[rows, text.end_of_text(tokens_CL)] @ text.projection
+    return text.norm(x)[rows, text.last_token(tokens_CL)] @ text.projection
 
 
 def _attention(model: Claver, x_BTND: Tensor, masked: bool) -> Attend:

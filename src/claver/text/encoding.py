@@ -57,7 +57,7 @@ def encode_texts(
         return torch.empty(0, model.config.embedding, device=model.device)
     distinct = list(dict.fromkeys(texts))
     tokens_CL = model.tokenizer(distinct)
-    last = model.text.end_of_text(tokens_CL)
+    last = model.text.last_token(tokens_CL)
     keys = text_keys(tokens_CL, last)
     kept = _cache(model, dtype or model.dtype, cache, len(distinct))
     known = kept.load() if kept else {}

@@ -119,12 +119,15 @@ class TextBank:
             raise ClaverError(f"the bank has no action {unknown[0]!r}{hint(unknown[0], index)}")
         return [index[name] for name in names]
 
-    def scores(self, frames_VTE: Tensor, scale: Tensor, aggregate: Aggregate = "paper") -> Tensor:
+    def scores(
+        self, frames_VTE: Tensor, scale: Tensor, aggregate: Aggregate = "paper", bias: Tensor | None = None
+    ) -> Tensor:
         """Eq. 10 for one clip seen in V views, [C].
 
         Args:
             frames_VTE: frame embeddings of the views, not normalised.
             scale: exp of the logit scale.
+            bias: the logit bias of models that have one.
             aggregate: `paper`: scaled cosine to an action's texts, averaged over texts and views. `released`: softmax
                 over actions for each set of texts, averaged over sets, summed over views; where actions have unlike
                 numbers of texts, one with fewer begins again with its first.
@@ -133,7 +136,8 @@ class TextBank:
         if aggregate == "paper":
             with without_autocast(embedding.device):
                 unit = F.normalize(embedding, dim=-1)
-                return scale.float() * (unit.float() @ self.prototypes.T).mean(0)
+                scores = scale.float() * (unit.float() @ self.prototypes.T).mean(0)
+                return scores if bias is None else scores + bias.float()
         logits = similarity(embedding, self._by_set(), scale.float(), aggregate)  # [V, K, C]
         return logits.softmax(-1).mean(1).sum(0)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from claver.models import Claver, ClaverConfig, ImageConfig, TemporalConfig, TextConfig, Tokenizer
 from claver.models.tokenizer import EOT, SOT
+from claver.models.vision.clip import ClipVision
 from claver.training.recipe import NewModel, TemporalSettings
 from claver.video.transforms import Preprocess
 
@@ -46,6 +47,7 @@ def new_model(sizes: NewModel, tokenizer: Tokenizer, *, seed: int) -> Claver:
     )
     torch.manual_seed(seed)
     model = Claver(config, tokenizer)
+    assert isinstance(model.image, ClipVision)
     with torch.no_grad():
         model.image.position[1:] = grid_sinusoid(config.image.grid, sizes.width) * _POSITION_SCALE
     return model

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from claver.errors import ClaverError
 from claver.models import Claver
+from claver.models.checkpoint.loading import empty
 from claver.training.recipe import Lora
 
 _ADAPTER = "default"  # peft's own name for the only one
-_LINEARS = r"({parts})\.blocks\.\d+\.(qkv|out|up|down)"
 
 
 def add_lora(model: Claver, settings: Lora) -> None:
@@ -29,8 +30,9 @@ def add_lora(model: Claver, settings: Lora) -> None:
     from peft import LoraConfig, inject_adapter_in_model
 
     learns = {name: p.requires_grad for name, p in model.named_parameters()}
-    linears = _LINEARS.format(parts="|".join(settings.parts))
-    config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=linears, lora_dropout=0.0)
+    config = LoraConfig(
+        r=settings.rank, lora_alpha=settings.alpha, target_modules=_linears(model, settings.parts), lora_dropout=0.0
+    )
     inject_adapter_in_model(config, model, _ADAPTER)
     for name, parameter in model.named_parameters():
         if "lora_" in name:
@@ -38,6 +40,18 @@ def add_lora(model: Claver, settings: Lora) -> None:
         else:  # peft froze everything else
             own = name.split(".")[0] in settings.parts
             parameter.requires_grad_(learns[_plain_name(name)] and not own)
+
+
+def _linears(model: Claver, parts: Sequence[str]) -> list[str]:
+    """Names of the linear layers inside the blocks of some towers: those of numbered modules, in whoever's tower."""
+    found = [
+        name
+        for name, module in model.named_modules()
+        if type(module) is nn.Linear and name.split(".")[0] in parts and any(map(str.isdigit, name.split(".")))
+    ]
+    if not found:
+        raise ClaverError(f"LoRA finds no linear layers in the blocks of {' and '.join(parts)}")
+    return found
 
 
 def plain_state(model: Claver) -> dict[str, Tensor]:
@@ -51,9 +65,8 @@ def plain_state(model: Claver) -> dict[str, Tensor]:
 
 def plain_model(model: Claver) -> Claver:
     """A model without adapters that computes the same, sharing the memory of all weights that are no sum."""
-    with torch.device("meta"):
-        plain = Claver(model.config, model.tokenizer)
-    plain.learned = model.learned
+    plain = empty(Claver, model.config)
+    plain.tokenizer, plain.learned = model.tokenizer, model.learned
     plain.load_state_dict({key: value.detach() for key, value in plain_state(model).items()}, assign=True)
     return plain.eval()
 

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from claver.models import Claver
 from claver.models.block import Block
+from claver.models.hosting import HostedLayer
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def recomputed_blocks(model: nn.Module, wanted: bool = True) -> Iterator[None]:
 
     Memory for activations falls to about a tenth for a third more computation; gradients are the same to the bit.
     """
-    blocks = [module for module in model.modules() if isinstance(module, Block)] if wanted else []
+    blocks = [module for module in model.modules() if isinstance(module, Block | HostedLayer)] if wanted else []
     for block in blocks:
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)  # type: ignore[method-assign]
     try:

@@ -5,30 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 from claver.errors import CheckpointError, ClaverError
+from claver.models.checkpoint.families import FAMILIES, REFUSED, SENTENCE, config_of
 from claver.models.checkpoint.files import read_json
 from claver.models.checkpoint.folder import CONFIG, TOKENIZER, read_config
 from claver.models.checkpoint.hugging_face import PREPROCESSOR, PROCESSOR, config_from_hugging_face, read_preprocessor
+from claver.models.checkpoint.library_tokenizer import LIBRARY_FILES
 from claver.models.checkpoint.open_clip import OPEN_CLIP_CONFIG, config_from_open_clip
-from claver.models.checkpoint.weights import Kind, find_weights
+from claver.models.checkpoint.weights import find_weights
 from claver.models.config import ClaverConfig
 from claver.models.learned import ACTIONS
 from claver.models.tokenizer import MERGES
 
-CONFIGS = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, ACTIONS, "vocab.json", "merges.txt", MERGES]
+CONFIGS = [
+    *(CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, ACTIONS, "vocab.json", "merges.txt", MERGES),
+    *(*LIBRARY_FILES, "vocab.txt", SENTENCE, f"1_Pooling/{CONFIG}"),
+]
 """Files of a model besides its weights."""
 
 
-def kind_of(folder: Path) -> Kind:
+def kind_of(folder: Path) -> str:
     """Whose config a folder has."""
     open_clip = (folder / OPEN_CLIP_CONFIG).is_file()
     if open_clip and not (folder / CONFIG).is_file():
         return "open_clip"
     kind = read_config(folder).get("model_type")
-    if kind == "claver" or kind == "clip":
-        return kind
+    if kind in ("claver", "clip"):
+        return str(kind)
     if open_clip:
         return "open_clip"
-    raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; only 'claver' and 'clip' can be loaded")
+    if kind in FAMILIES:
+        return str(kind)
+    if kind in REFUSED:
+        raise CheckpointError(f"{folder} {REFUSED[kind]}")
+    known = ", ".join(["claver", "clip", *FAMILIES])
+    raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; what can be loaded is {known}")
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -40,13 +50,15 @@ def files_of(folder: Path) -> list[Path]:
     return find_weights(folder, kind_of(folder))
 
 
-def config_of_folder(folder: Path, kind: Kind, *, own: bool = False) -> ClaverConfig:
+def config_of_folder(folder: Path, kind: str, *, own: bool = False) -> ClaverConfig:
     """A folder's config; what is wrong with it is said of its file."""
     name = OPEN_CLIP_CONFIG if kind == "open_clip" else CONFIG
     values = read_json(folder / name)
     try:
         if kind == "claver":
             return ClaverConfig.from_dict(values)
+        if kind in FAMILIES:
+            return config_of(folder, kind)
         if kind == "open_clip":
             return config_from_open_clip(values, own=own)
         return config_from_hugging_face(values, read_preprocessor(folder), own=own)

@@ -10,7 +10,7 @@ from claver.errors import CheckpointError
 from claver.models.checkpoint.configs import CONFIGS, config_of_folder, kind_of
 from claver.models.checkpoint.files import require_regular
 from claver.models.checkpoint.folder import weights_in
-from claver.models.checkpoint.weights import SUFFIXES, Kind, patterns_of
+from claver.models.checkpoint.weights import SUFFIXES, patterns_of
 
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w.-]+")
 
@@ -56,7 +56,7 @@ def download(snapshot: Callable[[list[str]], str]) -> Path:
         CheckpointError: by its config it is no model that can be loaded; its weights are not downloaded.
     """
     folder = Path(snapshot(CONFIGS))
-    kind: Kind = kind_of(folder)
+    kind = kind_of(folder)
     config_of_folder(folder, kind)
     for patterns in patterns_of(kind):
         folder = Path(snapshot([*CONFIGS, *patterns]))

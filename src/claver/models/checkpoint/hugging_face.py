@@ -9,15 +9,43 @@ from typing import Any
 from claver.errors import CheckpointError, ClaverError
 from claver.models.checkpoint.files import read_json
 from claver.models.config import ClaverConfig, ImageConfig, TemporalConfig, TextConfig
-from claver.video.transforms import CLIP_MEAN, CLIP_STD, Interpolation, Preprocess, Resize
+from claver.video.transforms import (
+    CLIP_MEAN,
+    CLIP_STD,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Interpolation,
+    Preprocess,
+    Resize,
+)
 
 PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
 _RESAMPLING: dict[Any, Interpolation] = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
-_PROCESSORS = ("CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor")
+_HALF = (0.5, 0.5, 0.5)
+_SQUASHED = {"do_center_crop": False, "image_mean": _HALF, "image_std": _HALF}
+_PROCESSORS: dict[str, dict[str, Any]] = {
+    "CLIP": {},
+    "ChineseCLIP": {},
+    "Bit": {},
+    "Siglip": {**_SQUASHED, "size": {"height": 224, "width": 224}},
+    "ViT": {**_SQUASHED, "size": {"height": 224, "width": 224}, "resample": 2},
+    "DINOv3ViT": {
+        "do_center_crop": False,
+        "size": {"height": 224, "width": 224},
+        "resample": 2,
+        "image_mean": IMAGENET_MEAN,
+        "image_std": IMAGENET_STD,
+    },
+}
+"""Image processors that can be followed, and what they do where their files leave it out, beside what CLIP's does."""
 
 
 def config_from_hugging_face(
-    values: Mapping[str, Any], preprocess: Mapping[str, Any] | None = None, *, own: bool = False
+    values: Mapping[str, Any],
+    preprocess: Mapping[str, Any] | None = None,
+    *,
+    own: bool = False,
+    literal_eot: bool = False,
 ) -> ClaverConfig:
     """Our config from a `transformers` CLIP's; what its file leaves out has that library's default.
 
@@ -25,6 +53,7 @@ def config_from_hugging_face(
         values: contents of `config.json`.
         preprocess: those of `preprocessor_config.json`, see `preprocess_from_hugging_face`; CLIP's if None.
         own: as there.
+        literal_eot: take the id of the end of text as it stands, as MetaCLIP 2 means it.
 
     Raises:
         ClaverError: something that CLIP does not have.
@@ -38,7 +67,7 @@ def config_from_hugging_face(
         raise CheckpointError(f"layer_norm_eps is {eps!r} for images but {other!r} for texts; both must be equal")
     return ClaverConfig(
         image,
-        _text(language),
+        _text(language, literal_eot),
         TemporalConfig(layers=max(1, image.layers // 3)),
         embedding=values.get("projection_dim", 512),
         activation=activation,
@@ -68,14 +97,14 @@ def _image(vision: Mapping[str, Any]) -> ImageConfig:
     )
 
 
-def _text(language: Mapping[str, Any]) -> TextConfig:
+def _text(language: Mapping[str, Any], literal_eot: bool) -> TextConfig:
     vocabulary, eot = language.get("vocab_size", 49408), language.get("eos_token_id", 49407)
     width = language.get("hidden_size", 512)
     return TextConfig(
         language.get("max_position_embeddings", 77),
         vocabulary,
         # Old configs say 2 and mean the largest id; transformers reads them so as well.
-        vocabulary - 1 if eot == 2 and isinstance(vocabulary, int) else eot,
+        vocabulary - 1 if eot == 2 and isinstance(vocabulary, int) and not literal_eot else eot,
         width,
         language.get("num_hidden_layers", 12),
         language.get("num_attention_heads", 8),
@@ -109,9 +138,7 @@ def preprocess_from_hugging_face(values: Mapping[str, Any], size: int, *, own: b
     Raises:
         CheckpointError: a processor of another kind, or a setting that cannot be followed.
     """
-    kind = values.get("image_processor_type") or values.get("feature_extractor_type") or _PROCESSORS[0]
-    if kind not in _PROCESSORS:
-        raise CheckpointError(f"{PREPROCESSOR}: {kind} is not supported, only {_PROCESSORS[0]}")
+    values = with_defaults(values)
     for key in ("do_resize", "do_convert_rgb"):
         if not values.get(key, True):
             raise CheckpointError(f"{PREPROCESSOR}: {key} is false; frames of videos are always resized RGB")
@@ -135,6 +162,34 @@ def preprocess_from_hugging_face(values: Mapping[str, Any], size: int, *, own: b
         resize=resize,
         center="floored" if own else "rounded",
     )
+
+
+def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an image processor, with those that its kind has beside what CLIP's has.
+
+    Raises:
+        CheckpointError: a kind that is not known here.
+    """
+    kind = str(values.get("image_processor_type") or values.get("feature_extractor_type") or "CLIPImageProcessor")
+    name = kind.removesuffix("Fast").removesuffix("Pil").removesuffix("ImageProcessor").removesuffix("FeatureExtractor")
+    if name not in _PROCESSORS:
+        known = ", ".join(f"{name}ImageProcessor" for name in _PROCESSORS)
+        raise CheckpointError(f"{PREPROCESSOR}: {kind} is not supported; {known} are")
+    return {**_PROCESSORS[name], **{key: value for key, value in values.items() if value is not None}}
+
+
+def processed_size(values: Mapping[str, Any] | None, usual: int) -> int:
+    """Pixels along a side of the pictures that an image processor gives; `usual` where it does not say."""
+    if values is None:
+        return usual
+    known = with_defaults(values)
+    given = known.get("crop_size" if known.get("do_center_crop", True) else "size", usual)
+    if isinstance(given, Mapping):
+        given = [given.get("height", given.get("shortest_edge")), given.get("width", given.get("shortest_edge"))]
+    found = square(given, f"{PREPROCESSOR}: size")
+    if type(found) is not int:
+        raise CheckpointError(f"{PREPROCESSOR}: size must be in whole pixels, not {found!r}")
+    return found
 
 
 def _resizing(values: Mapping[str, Any], size: int) -> tuple[int, Resize]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -142,7 +142,7 @@ def _activation(image: Mapping[str, int], notes: list[str], certain: bool) -> Ac
 
 
 def _config(
-    state: Mapping[str, Tensor], image: dict[str, int], text: dict[str, int], activation: Activation
+    state: Mapping[str, Tensor], image: dict[str, Any], text: dict[str, Any], activation: Activation
 ) -> ClaverConfig:
     size, embedding = image["size"], state["readout.projection"].shape[1]
     towers = ImageConfig(**image), TextConfig(**text), TemporalConfig(layers=max(1, image["layers"] // 3))

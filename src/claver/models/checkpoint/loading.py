@@ -15,22 +15,25 @@ from torch.overrides import TorchFunctionMode
 from claver.errors import CheckpointError, ClaverError
 from claver.log import logger
 from claver.models.checkpoint.configs import config_of_folder, kind_of
+from claver.models.checkpoint.families import FAMILIES, state_of
 from claver.models.checkpoint.files import read_json
 from claver.models.checkpoint.folder import CONFIG, Pretrained, read_config
 from claver.models.checkpoint.hub import locate
 from claver.models.checkpoint.inferred import Heads, infer_config
+from claver.models.checkpoint.joining import join
 from claver.models.checkpoint.names import Layout, State, layout_of, own_names
 from claver.models.checkpoint.open_clip import OPEN_CLIP_CONFIG
 from claver.models.checkpoint.unpickle import is_torchscript
-from claver.models.checkpoint.weights import SUFFIXES, Kind, find_weights, read_tensors
+from claver.models.checkpoint.weights import SUFFIXES, find_weights, read_tensors
 from claver.models.config import Activation, Aggregate, ClaverConfig, Temporal
 from claver.models.learned import read_learned
 from claver.models.temporal import KINDS, TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
+from claver.models.towers import registered_tower
 from claver.video.transforms import Preprocess
 
 _UNTRAINED = (
-    "those of CLIP by the mean of raw frame embeddings",
+    "those of the image-text model by the mean of raw frame embeddings",
     "not those of CLIP (pipeline reads the mean of all tokens of a frame, CLIP the class token; mean gives CLIP's)",
 )
 PreprocessChoice = Literal["paper", "checkpoint"]
@@ -49,6 +52,7 @@ def load_model(
     make: Callable[[ClaverConfig], M],
     source: str | Path,
     *,
+    text: str | Path | None = None,
     temporal: Temporal | None = None,
     frames: int | None = None,
     aggregate: Aggregate | None = None,
@@ -65,19 +69,31 @@ def load_model(
 
     Only `make` knows the model: nothing here is to be changed for another one that has the same parameters.
     """
-    path = locate(source, revision, token)
+    _check_options(heads, activation)
     own = preprocess == "checkpoint"
-    state, config = _read(make, path, heads, activation, own=own)
+    if text is not None:
+        joined = join(source, text, revision, token)
+        state, config, folder, is_own = joined.state, joined.config, joined.folder, True
+        if joined.untrained:
+            logger.warning(
+                "the projection from images to texts is new: until it is trained, answers mean nothing at all"
+            )
+    else:
+        _require_pair(source)
+        path = locate(source, revision, token)
+        state, config, is_own = _read(make, path, heads, activation, own=own)
+        folder = path if path.is_dir() else path.parent
     if preprocess is not None and not own:
-        config = replace(config, preprocess=_chosen(preprocess, config))
-    config = _adapt(config, state, temporal, frames, aggregate, own=own)
+        config, is_own = replace(config, preprocess=_chosen(preprocess, config)), False
+    means_something = text is None or not joined.untrained
+    config = _adapt(config, state, temporal, frames, aggregate, own=own or is_own, tell=means_something)
     model = _filled(make, config, state, source)
-    folder = path if path.is_dir() else path.parent
     model.tokenizer = find_tokenizer(folder, config.text, tokenizer)
     if (folder / CONFIG).is_file() and read_config(folder).get("model_type") == "claver":
         model.learned = read_learned(folder)  # in a folder of others a file of that name is something else
     logit_scale = model.get_parameter("logit_scale")
-    logit_scale.data.clamp_(max=MAX_LOGIT_SCALE)
+    if not config.bias:
+        logit_scale.data.clamp_(max=MAX_LOGIT_SCALE)
     kept = logit_scale.detach().clone()
     model.to(device=device, dtype=dtype)
     moved = model.get_parameter("logit_scale")
@@ -95,7 +111,8 @@ def load_weights(
     token: str | None = None,
 ) -> Weights:
     """The weights alone of whatever `load_model` takes, under our names; arguments and errors as there."""
-    state, config = _read(make, locate(source, revision, token), heads, activation)
+    _check_options(heads, activation)
+    state, config, _ = _read(make, locate(source, revision, token), heads, activation)
     weights = Weights(state)
     weights.config = config
     return weights
@@ -115,14 +132,15 @@ def _chosen(preprocess: PreprocessChoice | Preprocess, config: ClaverConfig) -> 
 
 def _read(
     make: Make, path: Path, heads: Heads | None, activation: Activation | None, *, own: bool = False
-) -> tuple[State, ClaverConfig]:
-    """Weights under our names, and the config they are to be used with, with the checkpoint's own preprocessing or the
-    paper's."""
-    _check_options(heads, activation)
+) -> tuple[State, ClaverConfig, bool]:
+    """Weights under our names, the config they are to be used with, with the checkpoint's own preprocessing or the
+    paper's, and whether it is its own."""
     openai = False
     if path.is_dir():
         kind = kind_of(path)
-        config_of_folder(path, kind)  # nothing is read for a config that makes no sense
+        found = config_of_folder(path, kind)  # nothing is read for a config that makes no sense
+        if kind in FAMILIES:
+            return _read_family(path, kind, found, heads, activation)
         files = find_weights(path, kind)
     elif path.suffix.lower() in SUFFIXES:
         files, openai = [path], is_torchscript(path)
@@ -144,7 +162,35 @@ def _read(
         raise error if str(path) in str(error) else CheckpointError(f"{path}: {error}") from error
     except ClaverError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return state, _overridden(config, heads, activation)
+    return state, _overridden(config, heads, activation), own
+
+
+def _read_family(
+    path: Path, kind: str, config: ClaverConfig, heads: Heads | None, activation: Activation | None
+) -> tuple[State, ClaverConfig, bool]:
+    """As `_read`, of another family than CLIP: it says all of itself, and its pixels are prepared as it says."""
+    if heads is not None or activation is not None:
+        raise CheckpointError(f"{path}: heads and activation are in its config; they are for weights without one")
+    if (part := FAMILIES[kind].part) != "pair":
+        told = (
+            "is an image tower without texts: say which sentence encoder's it is joined with, as in load(…, "
+            "text='sentence-transformers/all-MiniLM-L6-v2') or claver convert … --text"
+            if part == "image"
+            else "is a sentence encoder without images: give it as text= beside an image tower"
+        )
+        raise CheckpointError(f"{path} {told}")
+    try:
+        return state_of(path, kind, config), config, True
+    except ClaverError as error:
+        raise error if str(path) in str(error) else CheckpointError(f"{path}: {error}") from error
+
+
+def _require_pair(source: str | Path) -> None:
+    if registered_tower(str(source)) is not None:
+        raise CheckpointError(
+            f"{source} is an image tower without texts: say which sentence encoder's it is joined with, "
+            "load(…, text='sentence-transformers/all-MiniLM-L6-v2')"
+        )
 
 
 def _check_options(heads: Heads | None, activation: Activation | None) -> None:
@@ -162,7 +208,7 @@ def _config_beside(make: Make, folder: Path, layout: Layout, state: State, *, ow
             return None
         if (folder / OPEN_CLIP_CONFIG).is_file():
             return config_of_folder(folder, "open_clip", own=own)
-    kind: Kind = "claver" if layout == "claver" else "clip"
+    kind = "claver" if layout == "claver" else "clip"
     found = read_json(folder / CONFIG).get("model_type") if (folder / CONFIG).is_file() else None
     if found == kind:
         config = config_of_folder(folder, kind, own=own)
@@ -195,6 +241,7 @@ def _adapt(
     aggregate: Aggregate | None,
     *,
     own: bool,
+    tell: bool,
 ) -> ClaverConfig:
     """The config the caller asked for; `state` keeps what of the temporal tower still has a place in it."""
     trained = "temporal.embedding" in state
@@ -212,12 +259,12 @@ def _adapt(
             del state[key]
     elif not trained:
         _check_new_tower(config)
-        pixels = "its own preprocessing" if own else "the paper's preprocessing (preprocess='checkpoint' is CLIP's own)"
-        logger.warning(
-            "the temporal tower is new: until it is trained, answers are %s, with %s",
-            _UNTRAINED[KINDS[kind].reads_patches],
-            pixels,
-        )
+        if tell:
+            pixels = "its own preprocessing"
+            if not own:
+                pixels = "the paper's preprocessing (preprocess='checkpoint' is CLIP's own)"
+            told = "the temporal tower is new: until it is trained, answers are %s, with %s"
+            logger.warning(told, _UNTRAINED[KINDS[kind].reads_patches], pixels)
     elif frames is not None and frames != len(state["temporal.embedding"]):
         state["temporal.embedding"] = resize_time(state["temporal.embedding"], frames)
     return config if aggregate is None else replace(config, aggregate=aggregate)
@@ -235,7 +282,7 @@ def _filled(make: Callable[[ClaverConfig], M], config: ClaverConfig, state: Stat
     """The model with its weights; none is allocated before all of them are known to fit."""
     if problem := _misfit(make, config, state):
         raise CheckpointError(f"{source}{problem}")
-    model = without_values(make, config)
+    model = empty(make, config)
     if not _has_temporal(state):
         model.temporal = TemporalTower(config)
     # A copy, because what safetensors reads may still be the file itself, which somebody may write to.
@@ -249,14 +296,21 @@ def _misfit(make: Make, config: ClaverConfig, state: State) -> str | None:
     expected = without_values(make, config).state_dict()
     wanted = [key for key in expected if _has_temporal(state) or not key.startswith("temporal.")]
     if missing := [key for key in wanted if key not in state]:
-        return f" lacks {len(missing)} parameters, first {missing[0]!r}"
+        return f" lacks {len(missing)} parameters, first {missing[0]!r}{_made_elsewhere(missing[0])}"
     if extra := [key for key in state if key not in expected]:
-        return f" has {len(extra)} parameters this model has no place for, first {extra[0]!r}"
+        return (
+            f" has {len(extra)} parameters this model has no place for, first {extra[0]!r}{_made_elsewhere(extra[0])}"
+        )
     for key in wanted:
         if state[key].shape != expected[key].shape:
             theirs, ours = tuple(state[key].shape), tuple(expected[key].shape)
             return f": {key!r} has shape {theirs}, but this model needs {ours}"
     return None
+
+
+def _made_elsewhere(key: str) -> str:
+    """A hint where names are another library's, and not for ever."""
+    return "; another version of transformers may have saved it" if ".body." in key else ""
 
 
 class _NoInitialization(TorchFunctionMode):
@@ -271,6 +325,15 @@ class _NoInitialization(TorchFunctionMode):
 def without_values(make: Callable[[ClaverConfig], M], config: ClaverConfig) -> M:
     """A model on the meta device: every shape, and no memory."""
     with torch.device("meta"), _NoInitialization():
+        return make(config)
+
+
+def empty(make: Callable[[ClaverConfig], M], config: ClaverConfig) -> M:
+    """A model to be filled with weights: on the meta device, but where a tower has tables that no checkpoint holds."""
+    model = without_values(make, config)
+    if not any(buffer.is_meta for buffer in model.buffers()):
+        return model
+    with _NoInitialization():
         return make(config)
 
 

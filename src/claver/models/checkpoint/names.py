@@ -27,7 +27,7 @@ _STRANGERS = {
     "visual.attnpool.": "its image tower is a ResNet",
     "visual.attn_pool.": "its image tower pools by attention, as in CoCa",
     "text_decoder.": "it is a CoCa model",
-    "logit_bias": "it is a SigLIP model, whose similarity has a bias",
+    "logit_bias": "it is a SigLIP model",
     "text.transformer.embeddings.": "its text tower is of Hugging Face",
     "text.transformer.shared.": "its text tower is of Hugging Face",
     "text.transformer.encoder.": "its text tower is of Hugging Face",
@@ -113,6 +113,8 @@ def layout_of(state: Mapping[str, Tensor]) -> tuple[Layout, State]:
     Raises:
         CheckpointError: nobody's that can be loaded; the message says whose, where that is known.
     """
+    if _is_own(state):
+        return "claver", dict(state)
     for anchor, layout in _ANCHORS.items():
         found = min((key for key in state if f".{key}".endswith(f".{anchor}")), key=len, default=None)
         if found is not None:
@@ -123,6 +125,11 @@ def layout_of(state: Mapping[str, Tensor]) -> tuple[Layout, State]:
         raise CheckpointError("there are no weights in it")
     _refuse_strangers({key.removeprefix("module."): value for key, value in state.items()})
     raise CheckpointError(f"parameter {min(state)!r} belongs to no CLIP or CLAVER tower; this is another kind of model")
+
+
+def _is_own(state: Mapping[str, Tensor]) -> bool:
+    """Whether the names are ours, whosever towers it are."""
+    return "logit_scale" in state and all(any(key.startswith(part) for key in state) for part in ("image.", "text."))
 
 
 def _without_prefix(state: Mapping[str, Tensor], prefix: str) -> State:
@@ -137,7 +144,10 @@ def _refuse_strangers(state: Mapping[str, Tensor]) -> None:
     for key in state:
         for beginning, what in _STRANGERS.items():
             if key.startswith(beginning):
-                raise CheckpointError(f"{what} ({key!r}); only CLIP's image and text transformers can be loaded")
+                raise CheckpointError(
+                    f"{what} ({key!r}); without its config only CLIP's image and text transformers can be loaded: of "
+                    "models that `claver models` lists give the folder"
+                )
 
 
 def own_names(layout: Layout, state: Mapping[str, Tensor]) -> State:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,9 +23,6 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pyth")
 """Of single files of weights, in whatever case."""
 _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
-
-Kind = Literal["claver", "clip", "open_clip"]
-"""Whose config a model folder has."""
 _INDEXED = (f"{WEIGHTS}.index.json", WEIGHTS, f"{PICKLED}.index.json", PICKLED)
 _NAMES = {
     "claver": (WEIGHTS, PICKLED),
@@ -35,7 +31,12 @@ _NAMES = {
 }
 
 
-def find_weights(folder: Path, kind: Kind) -> list[Path]:
+def _names(kind: str) -> tuple[str, ...]:
+    """Names of files to look for in a folder with a config of some kind, in this order."""
+    return _NAMES.get(kind, _INDEXED)
+
+
+def find_weights(folder: Path, kind: str) -> list[Path]:
     """The files that hold a folder's weights: one, or the shards of an index; nothing else beside them counts.
 
     Args:
@@ -45,16 +46,16 @@ def find_weights(folder: Path, kind: Kind) -> list[Path]:
     Raises:
         CheckpointError: there are none, or an index that names files which are not there.
     """
-    found = next((folder / name for name in _NAMES[kind] if (folder / name).is_file()), None)
+    found = next((folder / name for name in _names(kind) if (folder / name).is_file()), None)
     if found is None:
-        raise CheckpointError(f"{folder} has no weights: none of {', '.join(_NAMES[kind])}")
+        raise CheckpointError(f"{folder} has no weights: none of {', '.join(_names(kind))}")
     return _shards(found) if found.name.endswith(".index.json") else [found]
 
 
-def patterns_of(kind: Kind) -> list[list[str]]:
+def patterns_of(kind: str) -> list[list[str]]:
     """Patterns for the names of the files that may hold a folder's weights, in the order of `find_weights`."""
     shards = {f"{WEIGHTS}.index.json": "model-*-of-*.safetensors", f"{PICKLED}.index.json": "pytorch_model-*-of-*.bin"}
-    return [[name, shards[name]] if name in shards else [name] for name in _NAMES[kind]]
+    return [[name, shards[name]] if name in shards else [name] for name in _names(kind)]
 
 
 def _shards(index: Path) -> list[Path]:

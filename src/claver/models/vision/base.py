@@ -17,9 +17,11 @@ class VisionTower(nn.Module, ABC):
 
     Attributes:
         prefix: tokens of a frame that are no patch; they come first, the summary before all others.
+        explainable: whether `run` sees everything that moves one token's contents to another.
     """
 
     prefix: int = 1
+    explainable: bool = True
 
     @abstractmethod
     def forward(self, frames_FCHW: Tensor, *, summary_only: bool = False, run: Run = run_block) -> Tensor:

@@ -1,0 +1,281 @@
+"""Model folders of `transformers` other than CLIP's: pairs of towers, image towers alone, sentence encoders.
+
+Their weights are read by our own readers, which take nothing but tensors, and given to that library, which knows every
+name that they ever had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from claver.errors import CheckpointError
+from claver.models.checkpoint.files import read_json
+from claver.models.checkpoint.folder import CONFIG
+from claver.models.checkpoint.hugging_face import (
+    config_from_hugging_face,
+    preprocess_from_hugging_face,
+    processed_size,
+    read_preprocessor,
+    square,
+)
+from claver.models.checkpoint.library_tokenizer import longest_row
+from claver.models.checkpoint.names import State, from_hugging_face
+from claver.models.checkpoint.weights import find_weights, read_tensors, require_sound
+from claver.models.config import Activation, ClaverConfig, ImageConfig, TemporalConfig, TextConfig
+from claver.models.library import library, made_config, plain_settings, quiet
+from claver.models.text.transformers import POOLING
+from claver.models.towers import CLIP, TRANSFORMERS
+from claver.models.vision.transformers import FAMILIES as IMAGES
+from claver.video.transforms import Preprocess
+
+Part = Literal["pair", "image", "text"]
+_ACTIVATIONS: dict[object, Activation] = {
+    "quick_gelu": "quick_gelu",
+    "gelu": "gelu",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_new": "gelu_tanh",
+}
+SENTENCE = "modules.json"
+"""What a folder of sentence-transformers has beside a model of transformers."""
+_UNREAD = r"(.*\.)?(classifier|pooler|cls|lm_head|qa_outputs|mask_token|position_ids|token_type_ids)(\..*)?"
+"""Weights that a tower may lack or have too much: heads of other tasks, and tables that are no weights."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a folder with a `model_type` of transformers holds.
+
+    Attributes:
+        part: a pair of towers, or one.
+        model: the class that reads its weights.
+        image: the settings' `model_type` of its image tower; None where it is CLIP's ViT.
+        text: the same of its text tower.
+        bias: whether similarities have one.
+        options: of the class.
+    """
+
+    part: Part
+    model: str
+    image: str | None = None
+    text: str | None = None
+    bias: bool = False
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+_UNPOOLED = (("add_pooling_layer", False),)
+FAMILIES: dict[str, Family] = {
+    "siglip": Family("pair", "SiglipModel", "siglip_vision_model", "siglip_text_model", bias=True),
+    "altclip": Family("pair", "AltCLIPModel", None, "altclip_text_model"),
+    "chinese_clip": Family("pair", "ChineseCLIPModel", None, "chinese_clip_text_model"),
+    "metaclip_2": Family("pair", "MetaClip2Model"),
+    "dinov2": Family("image", "Dinov2Model", "dinov2"),
+    "dinov2_with_registers": Family("image", "Dinov2WithRegistersModel", "dinov2_with_registers"),
+    "dinov3_vit": Family("image", "DINOv3ViTModel", "dinov3_vit"),
+    "vit": Family("image", "ViTModel", "vit", options=_UNPOOLED),
+    "bert": Family("text", "BertModel", text="bert", options=_UNPOOLED),
+    "roberta": Family("text", "RobertaModel", text="roberta", options=_UNPOOLED),
+    "xlm-roberta": Family("text", "XLMRobertaModel", text="xlm-roberta", options=_UNPOOLED),
+    "mpnet": Family("text", "MPNetModel", text="mpnet", options=_UNPOOLED),
+}
+REFUSED = {
+    "siglip2": "is SigLIP 2 of any resolution (NaFlex), whose frames keep their proportions; "
+    "its models of fixed resolution can be loaded, such as google/siglip2-base-patch16-224",
+}
+"""Model types that are near to what can be loaded, and why they cannot be."""
+
+
+def config_of(folder: Path, kind: str) -> ClaverConfig:
+    """The config of a pair of towers; of one tower alone with the usual for the other, which `join` replaces.
+
+    Raises:
+        ClaverError: settings that make no sense, or that this project cannot follow.
+    """
+    values, family = read_json(folder / CONFIG), FAMILIES[kind]
+    processor = read_preprocessor(folder)
+    if kind == "metaclip_2":
+        found = config_from_hugging_face(values, processor, own=True, literal_eot=True)
+        return replace(found, preprocess=_pixels(processor, found.image.size))
+    whole = made_config(family.model, values)
+    vision = _section(whole, "vision_config", family.part == "pair")
+    language = _section(whole, "text_config", family.part == "pair")
+    image, preprocess = ImageConfig(), Preprocess.paper()
+    if family.part != "text":
+        image = _image(vision, family.image, processor)
+        preprocess = _pixels(processor, image.size)
+    text = TextConfig() if family.part == "image" else _text(language, family, folder)
+    return ClaverConfig(
+        image,
+        text,
+        TemporalConfig(layers=max(1, image.layers // 3)),
+        embedding=_embedding(values, family, whole, text),
+        activation=_activation(vision, strict=family.image is None) if family.part != "text" else "gelu",
+        norm_eps=float(vision.get("layer_norm_eps", 1e-5)) if family.part != "text" else 1e-5,
+        preprocess=preprocess,
+        bias=family.bias,
+    )
+
+
+def _section(config: Any, name: str, nested: bool) -> dict[str, Any]:
+    """The settings of one tower, with the library's defaults for what is left out."""
+    return plain_settings((getattr(config, name) if nested else config).to_dict())
+
+
+def _embedding(values: Mapping[str, Any], family: Family, whole: Any, text: TextConfig) -> int:
+    if family.bias:
+        return int(whole.text_config.projection_size)
+    return int(whole.projection_dim) if family.part == "pair" else text.width
+
+
+def _activation(vision: Mapping[str, Any], *, strict: bool) -> Activation:
+    """That of the tower, which a temporal tower has as well; one that we do not have is only refused in our own ViT."""
+    named = vision.get("hidden_act")
+    if strict and named not in ("quick_gelu", "gelu"):
+        raise CheckpointError(f"activation {named!r} is not supported in an image tower; quick_gelu and gelu are")
+    return _ACTIVATIONS.get(named, "gelu")
+
+
+def _image(vision: Mapping[str, Any], tower: str | None, processor: Mapping[str, Any] | None) -> ImageConfig:
+    width, heads, patch = (
+        vision["hidden_size"],
+        vision["num_attention_heads"],
+        square(vision["patch_size"], "patch_size"),
+    )
+    mlp = vision.get("intermediate_size") if "mlp_ratio" not in vision else None
+    made_for = square(vision["image_size"], "image_size")
+    if vision.get("num_channels", 3) != 3:
+        raise CheckpointError(f"its image tower takes {vision['num_channels']} channels; frames have 3")
+    if tower is not None and tower.startswith("siglip") and not vision.get("vision_use_head", True):
+        raise CheckpointError("its image tower has no pooling head, so nothing stands for a frame")
+    # Towers that were made for other tasks are used at the size that their processor gives.
+    size = made_for if tower is None or tower.startswith("siglip") else processed_size(processor, made_for)
+    return ImageConfig(
+        size,
+        patch,
+        width,
+        vision["num_hidden_layers"],
+        heads,
+        None if mlp == 4 * width else mlp,
+        1 + vision.get("num_register_tokens", 0),
+        CLIP if tower is None else TRANSFORMERS,
+        {} if tower is None else {**vision, "model_type": tower, "image_size": made_for, "patch_size": patch},
+    )
+
+
+def _text(language: Mapping[str, Any], family: Family, folder: Path) -> TextConfig:
+    settings = {**language, "model_type": family.text}
+    if family.part == "text":
+        settings[POOLING] = sentence_pooling(folder)
+    width, mlp, eot = language["hidden_size"], language["intermediate_size"], language.get("eos_token_id")
+    positions = language["max_position_embeddings"]
+    if family.text in ("roberta", "xlm-roberta", "mpnet", "altclip_text_model"):
+        positions -= language["pad_token_id"] + 1  # positions begin behind that of the padding
+    vocabulary = language["vocab_size"]
+    return TextConfig(
+        positions if family.bias else min(positions, longest_row(folder) or positions),
+        vocabulary,
+        eot if type(eot) is int and 0 <= eot < vocabulary else 0,  # nothing is read at it
+        width,
+        language["num_hidden_layers"],
+        language["num_attention_heads"],
+        None if mlp == 4 * width else mlp,
+        TRANSFORMERS,
+        settings,
+    )
+
+
+def sentence_pooling(folder: Path) -> str:
+    """What of a text a sentence encoder reads, as sentence-transformers writes it; the mean where it does not say.
+
+    Raises:
+        CheckpointError: a pooling that is not known here.
+    """
+    if not (folder / SENTENCE).is_file():
+        return "mean"
+    path = folder / "1_Pooling" / CONFIG
+    values = read_json(path) if path.is_file() else {}
+    on = [key for key, value in values.items() if key.startswith("pooling_mode_") and value is True]
+    known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first"}
+    if not on:
+        return "mean"
+    if len(on) > 1 or on[0] not in known:
+        raise CheckpointError(f"{path}: {', '.join(on)} is not supported; {' and '.join(known)} are")
+    return known[on[0]]
+
+
+def _pixels(processor: Mapping[str, Any] | None, size: int) -> Preprocess:
+    """What the checkpoint's own processor does."""
+    if processor is None:
+        raise CheckpointError(
+            "there is no preprocessor_config.json beside the weights; it says what the model does to pixels, which "
+            "differs from family to family"
+        )
+    return preprocess_from_hugging_face(processor, size, own=True)
+
+
+def state_of(folder: Path, kind: str, config: ClaverConfig) -> State:
+    """Weights of a folder under our names.
+
+    Raises:
+        CheckpointError: they are damaged, or not those of the config.
+    """
+    family, raw = FAMILIES[kind], read_tensors(find_weights(folder, kind))
+    require_sound({key: value for key, value in raw.items() if value.is_floating_point()})
+    if kind == "metaclip_2":
+        return from_hugging_face(raw)
+    return _own(family, _read_by_library(family, folder, raw))
+
+
+def _read_by_library(family: Family, folder: Path, raw: Mapping[str, Tensor]) -> State:
+    """The weights under the names that the library has for them today."""
+    from re import fullmatch
+
+    kind: Any = getattr(library(), family.model)
+    config = made_config(family.model, read_json(folder / CONFIG))
+    try:
+        with quiet():
+            model, info = kind.from_pretrained(
+                None, config=config, state_dict=dict(raw), output_loading_info=True, **dict(family.options)
+            )
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"its weights do not fit its config: {' '.join(str(error).split())[:300]}") from error
+    for what, names in (("lacks", info["missing_keys"]), ("has no place for", info["unexpected_keys"])):
+        if odd := sorted(name for name in names if not fullmatch(_UNREAD, name)):
+            raise CheckpointError(f"the model {what} {len(odd)} parameters, first {odd[0]!r}")
+    if info["mismatched_keys"]:
+        raise CheckpointError(f"its weights do not fit its config: {sorted(map(str, info['mismatched_keys']))[0]}")
+    return dict(model.state_dict())
+
+
+def _own(family: Family, state: State) -> State:
+    """Names of the library as ours."""
+    nested = family.part == "pair"
+    made: State = {}
+    vision: State = {}
+    for key, value in state.items():
+        if key in ("logit_scale", "logit_bias"):
+            made[key] = value.reshape(())
+        elif key == "text_projection.weight":
+            made["text.projection"] = value.T.contiguous()
+        elif (nested and key.startswith("text_model.")) or family.part == "text":
+            made[f"text.body.{key.removeprefix('text_model.')}"] = value
+        elif family.image is None:
+            vision[key] = value
+        else:
+            made[_image_name(key.removeprefix("vision_model.") if nested else key, family.image)] = value
+    return made | (from_hugging_face(vision) if vision else {})
+
+
+def _image_name(key: str, tower: str) -> str:
+    family = IMAGES[tower]
+    if family.pools:
+        if key.startswith(f"{family.norm}."):
+            return f"image.pool.{key.replace(family.norm, 'norm', 1)}"
+        return f"image.pool.{key}" if key.startswith("head.") else f"image.body.{key}"
+    return (
+        f"readout.{key.replace(family.norm, 'norm', 1)}" if key.startswith(f"{family.norm}.") else f"image.body.{key}"
+    )
