@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from claver.errors import CheckpointError, ClaverError
+from claver.errors import CheckpointError, ClaverError, PeerError
 from claver.models.checkpoint.files import read_json
 from claver.models.checkpoint.folder import CONFIG, TOKENIZER, read_config
 from claver.models.checkpoint.hugging_face import PREPROCESSOR, PROCESSOR, config_from_hugging_face, read_preprocessor
@@ -16,6 +16,8 @@ from claver.models.tokenizer import MERGES
 
 CONFIGS = [CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, ACTIONS, "vocab.json", "merges.txt", MERGES]
 """Files of a model besides its weights."""
+PEERS = {"xclip": "X-CLIP", "videoprism": "VideoPrism"}
+"""Other models, by the model_type of their config, that `claver.inference.peers` evaluates."""
 
 
 def kind_of(folder: Path) -> Kind:
@@ -28,7 +30,10 @@ def kind_of(folder: Path) -> Kind:
         return kind
     if open_clip:
         return "open_clip"
-    raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; only 'claver' and 'clip' can be loaded")
+    told = f"{folder / CONFIG} says model_type {kind!r}"
+    if isinstance(kind, str) and kind in PEERS:
+        raise PeerError(f"{told}: {PEERS[kind]} is a peer, which only `claver evaluate` runs, on labelled clips")
+    raise CheckpointError(f"{told}; only 'claver' and 'clip' can be loaded, and by `claver evaluate` some peers")
 
 
 def files_of(folder: Path) -> list[Path]:
