@@ -17,6 +17,10 @@ class CheckpointError(ClaverError):
     """Weights or a model folder that cannot be used as requested."""
 
 
+class PeerError(CheckpointError):
+    """A model of somebody else's that is run as a peer, by `claver evaluate` alone."""
+
+
 def in_short(name: str) -> str:
     """A name as messages show it: of an endless one, which no file has, the beginning and the end."""
     if len(name) <= _LONGEST_NAME:

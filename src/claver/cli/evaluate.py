@@ -18,8 +18,8 @@ from claver.cli.model import (
     DecodeTimeoutOption,
     DeviceOption,
     DtypeOption,
+    EvaluatedModelOption,
     FramesOption,
-    ModelOption,
     PreprocessOption,
     TemporalOption,
     TextsOption,
@@ -40,12 +40,14 @@ from claver.cli.timeline import (
     checked_background,
     checked_level,
 )
-from claver.errors import ClaverError
+from claver.errors import ClaverError, PeerError
 from claver.log import logger
 from claver.terminal import complain
 
 if TYPE_CHECKING:
     from claver.evaluation.protocols import Evaluation
+    from claver.inference.peers import PeerModel
+    from claver.models import Claver
 
 EPILOG = """
 [bold]Examples[/]
@@ -55,6 +57,7 @@ claver evaluate ucf_split1.csv ucf_split2.csv ucf_split3.csv --model MODEL --set
 claver evaluate ucf_split1.csv --split test --model MODEL --texts templates --predictions answers.csv\n
 claver evaluate k600_draw1.csv k600_draw2.csv k600_draw3.csv --model MODEL --setting zero-shot --output result.json\n
 claver evaluate --task localization activity_net.json --videos videos/ --split validation --model MODEL\n
+claver evaluate my_split.csv --model microsoft/xclip-base-patch32 --views 4x3\n
 torchrun --nproc-per-node 8 -m claver evaluate k400_val.csv --model MODEL --views 4x3
 """
 
@@ -87,7 +90,7 @@ def evaluate(
             "the annotations of ActivityNet (JSON) or THUMOS'14.",
         ),
     ] = "classification",
-    model: ModelOption = None,
+    model: EvaluatedModelOption = None,
     texts: TextsOption = None,
     split: Annotated[
         str | None,
@@ -164,18 +167,15 @@ def evaluate(
         rank = _join_processes(stack)
         tests = read_tests(manifests, split)
         own: dict[str, Any] = {"temporal": temporal, "frames": frames, "preprocess": preprocess}
-        loaded = open_model(model, device=device, dtype=dtype, **own)
+        loaded = _opened(model, device=device, dtype=dtype, **own)
         tests = [among_learned(test, loaded) for test in tests]
         with progress_shown("encoding texts", hidden=rank_and_size()[1] > 1) as progress:
             recognizers = recognizers_for(tests, loaded, texts, views=looks, frames=frames, progress=progress)
-        settings: dict[str, Any] = {
-            "model": model_identity(model),
-            "temporal": recognizers[0].model.config.temporal.kind,
-        }
+        settings = _identity(model, loaded)
         settings |= {"frames": recognizers[0].frames, "views": str(recognizers[0].views), "setting": setting}
         settings |= {"dtype": dtype, "tests": [str(path) for path in manifests], "split": split}
         settings |= {"texts": text_identity(texts), "clips": digest(tests)}
-        settings |= {"actions": digest([recognizer.bank.actions for recognizer in recognizers])}
+        settings |= {"actions": digest([recognizer.texts for recognizer in recognizers])}
         settings |= {} if preprocess is None else {"preprocess": preprocess}
         settings |= {} if damaged == "answer" else {"damaged": damaged}
         loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout, "damaged": damaged}
@@ -188,13 +188,32 @@ def evaluate(
             _report(evaluations, settings, Path(name).name or name)
 
 
+def _opened(model: str | None, **settings: Any) -> Claver | PeerModel:
+    """The model that the options choose, or else the peer; settings as of `open_model`."""
+    try:
+        return open_model(model, **settings)
+    except PeerError:
+        from claver.cli.model import open_peer
+
+        return open_peer(str(model), **settings)
+
+
+def _identity(model: str | None, loaded: Claver | PeerModel) -> dict[str, Any]:
+    """What is evaluated, as results and those that are gone on with have it."""
+    from claver.inference.peers import PeerModel
+
+    if isinstance(loaded, PeerModel):
+        return {"model": loaded.identity, "peer": loaded.name}
+    return {"model": model_identity(model), "temporal": loaded.config.temporal.kind}
+
+
 def _report(evaluations: Sequence[Evaluation], settings: dict[str, Any], model: str) -> None:
     """Tables on stdout; then damaged clips, and those that could not be read, for which the exit code is 1."""
     from claver.evaluation.report import damaged_clips, print_report, skipped_clips
     from claver.progress import Screen
 
     known = {key: settings[key] for key in ("setting", "frames", "views")}
-    print_report(Screen(), evaluations, name=f"{model} ({settings['temporal']})", **known)
+    print_report(Screen(), evaluations, name=f"{model} ({settings.get('temporal') or settings['peer']})", **known)
     for path, damage in damaged_clips(evaluations).items():
         complain(f"{path}: damaged: {damage}")
     for why in skipped_clips(evaluations).values():

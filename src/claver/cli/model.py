@@ -15,18 +15,23 @@ from claver.errors import ClaverError
 from claver.files import is_file, read_bytes
 
 if TYPE_CHECKING:
+    from claver.inference.peers import PeerModel
     from claver.models import Claver
     from claver.text.encoding import Progress
 
 DEFAULT_ACTIONS = "kinetics400"
 DEFAULT_MODEL = "openai/clip-vit-base-patch16"
 
-ModelOption = Annotated[
+_MODEL_HELP = (
+    "A Hugging Face id, a model folder (CLIP, open_clip, ours) or that of a training run, an OpenAI .pt or a "
+    f"released CLAVER .pth. Without it, {DEFAULT_MODEL} if that is in the local cache."
+)
+ModelOption = Annotated[str | None, typer.Option(help=_MODEL_HELP)]
+EvaluatedModelOption = Annotated[
     str | None,
     typer.Option(
-        help="A Hugging Face id, a model folder (CLIP, open_clip, ours) or that of a training run, an OpenAI .pt or a "
-        "released CLAVER .pth. "
-        f"Without it, {DEFAULT_MODEL} if that is in the local cache."
+        help=f"{_MODEL_HELP} Or a peer to compare with, an id or folder of X-CLIP or of VideoPrism's video-text model, "
+        "run by transformers (pip install 'claver\\[hf]')."
     ),
 ]
 TemporalOption = Annotated[
@@ -117,6 +122,25 @@ def open_model(
     settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
     settings["preprocess"] = preprocess
     return load(model or cached_default(), **settings)
+
+
+def open_peer(
+    model: str, *, temporal: str | None, frames: int | None, device: str | None, dtype: str, preprocess: str | None
+) -> PeerModel:
+    """The peer that the options choose, where `open_model` found that the model is one.
+
+    Raises:
+        ClaverError: it cannot be loaded, or options that a peer does not have.
+    """
+    from claver.inference.peers import load_peer
+
+    if temporal is not None:
+        raise ClaverError("--temporal is for CLIP and CLAVER models; a peer joins frames in its own way")
+    if preprocess not in (None, "checkpoint"):
+        raise ClaverError(f"--preprocess {preprocess} is not for a peer; its own processor says what is done to pixels")
+    peer = load_peer(model, device=open_device(device), dtype=_dtype(dtype))
+    peer.check_frames(frames or peer.frames)
+    return peer
 
 
 @contextmanager

@@ -14,10 +14,11 @@ from claver.data.parts import clips_for
 from claver.distributed import rank_and_size, wait_for_all
 from claver.errors import ClaverError
 from claver.evaluation.predictions import predictions_text
-from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, evaluate
+from claver.evaluation.protocols import Evaluation, Scorer, TestSet, by_benchmark, evaluate
 from claver.evaluation.report import to_dict
 from claver.files import write_whole
 from claver.inference.jobs import Journal, Record
+from claver.inference.peers import Peer, PeerModel
 from claver.inference.recognizer import Recognizer, Views
 from claver.json_text import to_json
 from claver.models import Claver
@@ -55,7 +56,7 @@ def _require_unlike(manifests: Sequence[Path], tests: Sequence[TestSet]) -> None
             raise ClaverError(f"{path} holds the same clips as {earlier}, given before; give each test set once")
 
 
-def among_learned(test: TestSet, model: Claver) -> TestSet:
+def among_learned(test: TestSet, model: Claver | PeerModel) -> TestSet:
     """With all classes that the model has learned as competitors, if the clips' are among them, as while it learned.
 
     The classes of a benchmark are its protocol: they stay what they are.
@@ -66,35 +67,37 @@ def among_learned(test: TestSet, model: Claver) -> TestSet:
 
 def recognizers_for(
     tests: Sequence[TestSet],
-    model: Claver,
+    model: Claver | PeerModel,
     texts: str | None = None,
     *,
     views: Views | str | None = None,
     frames: int | None = None,
     progress: Progress = lambda done, total: None,
-) -> list[Recognizer]:
+) -> list[Scorer]:
     """One for each benchmark, in the order of `by_benchmark`: each has its own classes, and its own texts for them.
 
     Classes that the model was trained on have the texts that it learned them by, unless others are requested.
 
     Args:
         tests: the test sets.
-        model: the model.
+        model: the model, or a peer.
         texts: which texts, as in `claver.text.texts_for`.
         views: as in `Recognizer`.
         frames: as in `Recognizer`.
         progress: as in `Recognizer`.
 
     Raises:
-        ClaverError: there are no texts for a class.
+        ClaverError: there are no texts for a class, or a peer cannot take so many frames.
     """
     competing = []
     for group in by_benchmark(tests):
         classes = list(dict.fromkeys(name for test in group for name in test.classes))
-        if texts is None and model.learned is not None and set(classes) <= set(model.learned.names):
+        if texts is None and isinstance(model, Claver) and model.learned and set(classes) <= set(model.learned.names):
             competing.append(own_actions(model).select(classes))
         else:
             competing.append(texts_for(classes, texts, dataset=group[0].benchmark))
+    if isinstance(model, PeerModel):
+        return [Peer(model, actions, views=views, frames=frames, progress=progress) for actions in competing]
     return [
         Recognizer(model, actions, views=views, frames=frames, unknown=False, progress=progress)
         for actions in competing
@@ -108,7 +111,7 @@ def digest(items: Sequence[TestSet] | Sequence[Actions]) -> str:
 
 
 def run_evaluation(
-    recognizers: Sequence[Recognizer],
+    recognizers: Sequence[Scorer],
     tests: Sequence[TestSet],
     *,
     output: Path | None = None,

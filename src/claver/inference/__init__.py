@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
     from claver.inference.live import LiveRecognizer, Moment
     from claver.inference.open_set import Background, OpenSet
+    from claver.inference.peers import Peer, PeerModel, load_peer
     from claver.inference.prediction import Answer, Prediction
     from claver.inference.recognizer import Recognizer
     from claver.inference.windows import WindowEncoder, WindowIterator, Windows
@@ -25,6 +26,8 @@ _HOME = {
     "LiveRecognizer": "live",
     "Moment": "live",
     "OpenSet": "open_set",
+    "Peer": "peers",
+    "PeerModel": "peers",
     "Prediction": "prediction",
     "Recognizer": "recognizer",
     "VideoEmbedding": "encoder",
@@ -33,6 +36,7 @@ _HOME = {
     "WindowEncoder": "windows",
     "WindowIterator": "windows",
     "Windows": "windows",
+    "load_peer": "peers",
 }
 
 __all__ = [
@@ -43,6 +47,8 @@ __all__ = [
     "LiveRecognizer",
     "Moment",
     "OpenSet",
+    "Peer",
+    "PeerModel",
     "Prediction",
     "Recognizer",
     "VideoEmbedding",
@@ -51,6 +57,7 @@ __all__ = [
     "WindowEncoder",
     "WindowIterator",
     "Windows",
+    "load_peer",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -90,49 +91,26 @@ class VideoEmbedding:
     damage: Damage | None = None
 
 
-class VideoEncoder:
-    """Encodes videos with one model, each in the same views.
-
-        >>> encoder = VideoEncoder(claver.load("openai/clip-vit-base-patch16"), views="4x3")
-        >>> encoder("clip.mp4").frames.shape        # [12, 8, 512]
+class ViewEncoder(ABC):
+    """Looks at videos, one or many, each in the same views; whoever inherits says how views are encoded.
 
     Attributes:
-        model: the model.
         views: clips and crops of each video.
         frames: T, frames of each view.
         preprocess: what is done to the pixels.
         damaged: what is done with a damaged video.
     """
 
-    def __init__(
-        self,
-        model: Claver,
-        views: Views | str = Views(),
-        *,
-        frames: int | None = None,
-        preprocess: Preprocess | None = None,
-        damaged: OnDamage = "answer",
-    ) -> None:
-        """Check that the settings fit the model.
-
-        Args:
-            model: the model.
-            views: `4x3` is the paper's test; `1x1`, the usual, a twelfth of its cost.
-            frames: T, frames of each view; the model's own number if None.
-            preprocess: what is done to the pixels; what the model was loaded with if None.
-            damaged: what to do with a damaged video: `answer`, and mark the answer; `skip` it; or `fail`. One of which
-                all frames used are damaged is never answered.
-
-        Raises:
-            ClaverError: views of another form, pictures of another size than the model's, or another word for damaged.
-        """
-        self.model = model
+    def __init__(self, views: Views | str, *, frames: int, preprocess: Preprocess, damaged: OnDamage) -> None:
+        """Settings as of `VideoEncoder`."""
         self.views = views if isinstance(views, Views) else Views.parse(views)
-        self.frames = frames or model.config.temporal.frames
-        self.preprocess = preprocess or model.config.preprocess
+        self.frames = frames
+        self.preprocess = preprocess
         self.damaged = checked_on_damage(damaged)
-        if self.preprocess.size != (size := model.config.image.size):
-            raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
+
+    @abstractmethod
+    def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
+        """Views as bytes [V, T, 3, h, w] to embeddings [V, T, E] in float32, so many views at a time."""
 
     def __call__(self, source: VideoLike) -> VideoEmbedding:
         """Encode one video.
@@ -159,17 +137,6 @@ class VideoEncoder:
             preprocess=self.preprocess,
             normalized=False,
         )
-
-    @torch.inference_mode()
-    def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
-        """Views as bytes [V, T, 3, h, w] to frame embeddings [V, T, E] in float32, so many views at a time."""
-        return torch.cat(
-            [self.model.encode_video(self.normalized(part)).float() for part in views_VTCHW.split(batch_size)]
-        )
-
-    def normalized(self, pixels: Tensor) -> Tensor:
-        """Views as bytes to what the model takes, on its device."""
-        return normalize(pixels.to(self.model.device), self.preprocess.mean, self.preprocess.std)
 
     def stream(
         self,
@@ -212,7 +179,65 @@ class VideoEncoder:
             yield views if isinstance(views, Failure) else _embedding(name, views, next(encoded))
 
     def __repr__(self) -> str:
-        return f"VideoEncoder({self.frames} frames, views {self.views})"
+        return f"{type(self).__name__}({self.frames} frames, views {self.views})"
+
+
+class VideoEncoder(ViewEncoder):
+    """Encodes videos with one model, each in the same views.
+
+        >>> encoder = VideoEncoder(claver.load("openai/clip-vit-base-patch16"), views="4x3")
+        >>> encoder("clip.mp4").frames.shape        # [12, 8, 512]
+
+    Attributes:
+        model: the model.
+        views: clips and crops of each video.
+        frames: T, frames of each view.
+        preprocess: what is done to the pixels.
+        damaged: what is done with a damaged video.
+    """
+
+    def __init__(
+        self,
+        model: Claver,
+        views: Views | str = Views(),
+        *,
+        frames: int | None = None,
+        preprocess: Preprocess | None = None,
+        damaged: OnDamage = "answer",
+    ) -> None:
+        """Check that the settings fit the model.
+
+        Args:
+            model: the model.
+            views: `4x3` is the paper's test; `1x1`, the usual, a twelfth of its cost.
+            frames: T, frames of each view; the model's own number if None.
+            preprocess: what is done to the pixels; what the model was loaded with if None.
+            damaged: what to do with a damaged video: `answer`, and mark the answer; `skip` it; or `fail`. One of which
+                all frames used are damaged is never answered.
+
+        Raises:
+            ClaverError: views of another form, pictures of another size than the model's, or another word for damaged.
+        """
+        self.model = model
+        super().__init__(
+            views,
+            frames=frames or model.config.temporal.frames,
+            preprocess=preprocess or model.config.preprocess,
+            damaged=damaged,
+        )
+        if self.preprocess.size != (size := model.config.image.size):
+            raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
+
+    @torch.inference_mode()
+    def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
+        """Views as bytes [V, T, 3, h, w] to frame embeddings [V, T, E] in float32, so many views at a time."""
+        return torch.cat(
+            [self.model.encode_video(self.normalized(part)).float() for part in views_VTCHW.split(batch_size)]
+        )
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """Views as bytes to what the model takes, on its device."""
+        return normalize(pixels.to(self.model.device), self.preprocess.mean, self.preprocess.std)
 
 
 def name_of(source: VideoLike) -> str:

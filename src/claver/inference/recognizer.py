@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,16 @@ class Recognizer:
         return self.bank.actions.names
 
     @property
+    def texts(self) -> Actions:
+        """The actions with their texts."""
+        return self.bank.actions
+
+    @property
+    def relative(self) -> bool:
+        """Whether an action's score depends on its competitors, as the released arithmetic's softmax over them does."""
+        return self.model.config.aggregate == "released"
+
+    @property
     def conditions(self) -> Conditions:
         """What a calibration of this recogniser holds for.
 
@@ -164,18 +174,8 @@ class Recognizer:
         damaged: OnDamage | None = None,
     ) -> Iterator[Prediction | Failure]:
         """Recognise many files, in order, going on past those that cannot be read; arguments as of `VideoEncoder`."""
-        for result in self.encoder.stream(
-            paths, batch_size=batch_size, workers=workers, decode_timeout=decode_timeout, damaged=damaged
-        ):
-            if isinstance(result, Failure):
-                yield result
-                continue
-            try:
-                prediction = self.predict(result)
-            except VideoError as error:
-                yield Failure(result.source, str(error), by_model=True)
-            else:
-                yield prediction
+        settings: dict[str, Any] = {"workers": workers, "decode_timeout": decode_timeout, "damaged": damaged}
+        return answered(self.encoder.stream(paths, batch_size=batch_size, **settings), self.predict)
 
     @torch.inference_mode()
     def predict(self, video: VideoEmbedding) -> Prediction:
@@ -222,3 +222,19 @@ class Recognizer:
 
     def __repr__(self) -> str:
         return f"Recognizer({len(self.actions)} actions, {self.frames} frames, views {self.views})"
+
+
+def answered(
+    videos: Iterable[VideoEmbedding | Failure], predict: Callable[[VideoEmbedding], Prediction]
+) -> Iterator[Prediction | Failure]:
+    """The answer for each video that could be encoded; scores that are not finite are a failure of the model."""
+    for video in videos:
+        if isinstance(video, Failure):
+            yield video
+            continue
+        try:
+            prediction = predict(video)
+        except VideoError as error:
+            yield Failure(video.source, str(error), by_model=True)
+        else:
+            yield prediction

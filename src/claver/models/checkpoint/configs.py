@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from claver.errors import CheckpointError, ClaverError
+from claver.errors import CheckpointError, ClaverError, PeerError
 from claver.models.checkpoint.families import FAMILIES, REFUSED, SENTENCE, config_of
 from claver.models.checkpoint.files import read_json
 from claver.models.checkpoint.folder import CONFIG, TOKENIZER, read_config
@@ -21,6 +21,8 @@ CONFIGS = [
     *(*LIBRARY_FILES, "vocab.txt", SENTENCE, f"1_Pooling/{CONFIG}"),
 ]
 """Files of a model besides its weights."""
+PEERS = {"xclip": "X-CLIP", "videoprism": "VideoPrism"}
+"""Other models, by the model_type of their config, that `claver.inference.peers` evaluates."""
 
 
 def kind_of(folder: Path) -> str:
@@ -37,8 +39,11 @@ def kind_of(folder: Path) -> str:
         return str(kind)
     if kind in REFUSED:
         raise CheckpointError(f"{folder} {REFUSED[kind]}")
+    told = f"{folder / CONFIG} says model_type {kind!r}"
+    if isinstance(kind, str) and kind in PEERS:
+        raise PeerError(f"{told}: {PEERS[kind]} is a peer, which only `claver evaluate` runs, on labelled clips")
     known = ", ".join(["claver", "clip", *FAMILIES])
-    raise CheckpointError(f"{folder / CONFIG} says model_type {kind!r}; what can be loaded is {known}")
+    raise CheckpointError(f"{told}; what can be loaded is {known}, and by `claver evaluate` some peers")
 
 
 def files_of(folder: Path) -> list[Path]:
