@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.formats import CsvSafeOption, Record, check_apart, check_output
+from claver.cli.formats import CsvSafeOption, Record, ReportFormat, check_apart, check_output
 from claver.errors import ClaverError
 from claver.files import only_writer, write_whole
 from claver.inference.jobs import run_job
@@ -61,14 +60,6 @@ _NOTHING_TOGETHER = (
     "clips of one group have in common, or have brackets around it, as in _([0-9]+)_"
 )
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-class ReportFormat(StrEnum):
-    """How the result of a check is written."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
 
 
 ManifestArgument = Annotated[Path, typer.Argument(metavar="MANIFEST", show_default=False, help="A manifest (CSV).")]

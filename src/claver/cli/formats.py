@@ -38,6 +38,14 @@ class Format(StrEnum):
     csv = "csv"
 
 
+class ReportFormat(StrEnum):
+    """How a report or a list is written."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
 def form_for(form: Format | None, output: Path | None) -> Format:
     """The requested format; else the one that the suffix of the output names, else a table."""
     suffix = output.suffix.lower().removeprefix(".") if output is not None else ""

@@ -24,6 +24,8 @@ from claver.cli.explain import explain
 from claver.cli.help_text import unwrap_help
 from claver.cli.inputs import FilesCommand
 from claver.cli.loudness import add_loudness
+from claver.cli.models import EPILOG as MODELS_EXAMPLES
+from claver.cli.models import models
 from claver.cli.profile import EPILOG as PROFILE_EXAMPLES
 from claver.cli.profile import profile
 from claver.cli.prompts import prompts_app
@@ -59,6 +61,7 @@ app.command(epilog=EXPLAIN_EXAMPLES, cls=FilesCommand)(explain)
 app.command(epilog=TRAIN_EXAMPLES)(train)
 app.command(epilog=BLEND_EXAMPLES)(blend)
 app.command(epilog=CONVERT_EXAMPLES)(convert)
+app.command(epilog=MODELS_EXAMPLES)(models)
 app.command(epilog=QUICKSTART_EXAMPLES)(quickstart)
 app.command(epilog=STUDY_EXAMPLES)(study)
 app.command(epilog=PROFILE_EXAMPLES)(profile)
