@@ -42,8 +42,8 @@ class Prediction:
         source: what was recognised, a path or a word for what it was.
         actions: the C actions that competed.
         scores: Eq. 10 for each, [C]; the higher the better, comparable within one model.
-        probabilities: [C], softmax of the scores: what is likely *if* one of the actions is what happens. Of models whose
-            similarities have a bias, as SigLIP's, each is a sigmoid of its own: they do not add up to 1.
+        probabilities: [C], softmax of the scores: what is likely *if* one of the actions is what happens. Of models
+            whose similarities have a bias, as SigLIP's, each is a sigmoid of its own: they do not add up to 1.
         frames: what the model saw of the video in view V // 2, uint8 [T, h, w, 3].
         seconds: when the frames of each view are shown, from the first frame of the video on, [V, T]; None where
             frames were given as an array.
