@@ -19,7 +19,8 @@ EPILOG = """
 [bold]Examples[/]
 
 claver convert vit_h_14.bin --activation gelu --heads 16,16 --output models/vit_h_14\n
-claver convert laion/CLIP-ViT-B-16-laion2B-s34B-b88K --output models/laion_b16
+claver convert laion/CLIP-ViT-B-16-laion2B-s34B-b88K --output models/laion_b16\n
+claver convert facebook/dinov2-base --text sentence-transformers/all-MiniLM-L6-v2 --output models/dino_minilm
 """
 
 
@@ -31,6 +32,13 @@ def convert(
     ] = None,
     activation: Annotated[
         str | None, typer.Option(help="gelu (most of LAION, DataComp) or quick_gelu (OpenAI, DFN, MetaCLIP).")
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="For an image tower alone (DINOv2, DINOv3, ViT, a registered one): the id or folder of a sentence "
+            "encoder whose texts it is joined with. Images then have to learn them: see claver train."
+        ),
     ] = None,
     temporal: TemporalOption = None,
     preprocess: PreprocessOption = None,
@@ -44,20 +52,20 @@ def convert(
     from claver.models import load
 
     settings: dict[str, Any] = {"activation": activation, "temporal": temporal, "preprocess": preprocess}
-    model = load(source, heads=given, **settings)
+    model = load(source, heads=given, text=text, **settings)
     if temporal is None:
         _without_new_tower(model)
     try:
         model.save_pretrained(output)
     except OSError as error:
         raise CheckpointError(f"{output} cannot be written: {error.strerror or error}") from error
-    image, text, kind, pixels = (
+    image, words, kind, pixels = (
         model.config.image,
         model.config.text,
         model.config.temporal.kind,
         model.config.preprocess,
     )
-    told = f"heads {image.heads} (images) and {text.heads} (texts), {model.config.activation}, temporal {kind}"
+    told = f"heads {image.heads} (images) and {words.heads} (texts), {model.config.activation}, temporal {kind}"
     told += f", pictures resized to {pixels.short_side} and cut to {pixels.size}"
     say(shown(f"{output}: {told}"))
 

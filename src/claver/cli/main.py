@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -43,6 +44,7 @@ from claver.cli.train import train
 from claver.cli.watch import EPILOG as WATCH_EXAMPLES
 from claver.cli.watch import watch
 from claver.errors import ClaverError
+from claver.plugins import name_plugins
 from claver.terminal import Loudness, complain, loudness, say, show_warnings, shown_text
 
 app = typer.Typer(
@@ -82,9 +84,21 @@ Version = Annotated[
 ]
 
 
+Plugins = Annotated[
+    list[Path],
+    typer.Option(
+        "--plugin",
+        show_default=False,
+        help="A Python file that registers image towers (claver.register_tower), for models that have them. It is run "
+        "when one is needed; may be given several times.",
+    ),
+]
+
+
 @app.callback(no_args_is_help=True)
-def _options(version: Version = False) -> None:
-    pass
+def _options(version: Version = False, plugin: Plugins = []) -> None:  # noqa: B006 - Typer wants a list
+    if plugin:
+        name_plugins(plugin)
 
 
 def main() -> None:

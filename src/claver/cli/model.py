@@ -23,8 +23,8 @@ DEFAULT_ACTIONS = "kinetics400"
 DEFAULT_MODEL = "openai/clip-vit-base-patch16"
 
 _MODEL_HELP = (
-    "A Hugging Face id, a model folder (CLIP, open_clip, ours) or that of a training run, an OpenAI .pt or a "
-    f"released CLAVER .pth. Without it, {DEFAULT_MODEL} if that is in the local cache."
+    "A Hugging Face id, a model folder (CLIP, SigLIP and others that `claver models` lists; ours) or that of a "
+    f"training run, an OpenAI .pt or a released CLAVER .pth. Without it, {DEFAULT_MODEL} if that is in the local cache."
 )
 ModelOption = Annotated[str | None, typer.Option(help=_MODEL_HELP)]
 EvaluatedModelOption = Annotated[

@@ -73,7 +73,7 @@ def explain(
     direction = bank.prototypes[indices[0]] - (bank.prototypes[indices[1]] if against else 0)
     found = video_relevance(model, encoder.normalized(seen), direction.to(model.device))
     embedding = video_embedding(found.frame_embeddings[None].float(), model.config.aggregate)[0]
-    bias = 0.0 if against or model.bias is None else float(model.bias)  # of a difference it falls away
+    bias = 0.0 if against or model.bias is None else float(model.bias.detach())  # of a difference it falls away
     texts = [_explain_texts(model, bank, index, embedding) for index in indices]
     scores, probabilities = _time_line(model, bank, found.frame_embeddings)
     frames = seen.permute(0, 2, 3, 1).cpu().numpy()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
+
+from torch.overrides import TorchFunctionMode
 
 from claver.errors import ClaverError
 from claver.models.hosting import use_attention
@@ -70,11 +73,36 @@ def hosted_model(name: str, settings: Mapping[str, Any], options: Mapping[str, A
     """
     config = made_config(name, settings)
     use_attention(config)
+    from transformers.initialization import no_init_weights
+
     try:
-        with quiet():
+        with quiet(), no_init_weights() if _uninitialized.get() else nullcontext():
             return getattr(library(), name)(config, **(options or {}))
     except (ValueError, TypeError, KeyError, ZeroDivisionError, RuntimeError) as error:
         raise ClaverError(f"{name} cannot be made: {' '.join(str(error).split())}") from error
+
+
+_uninitialized: ContextVar[bool] = ContextVar("uninitialized", default=False)
+
+
+@contextmanager
+def uninitialized() -> Iterator[None]:
+    """Within this context models get no values: random numbers cost seconds, and whatever is loaded replaces them."""
+    token = _uninitialized.set(True)
+    try:
+        with _NoInitialization():
+            yield
+    finally:
+        _uninitialized.reset(token)
+
+
+class _NoInitialization(TorchFunctionMode):
+    """Leaves out what `torch.nn.init` does: on the meta device it would only cost seconds of imports."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

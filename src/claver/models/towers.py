@@ -14,6 +14,7 @@ from claver.models.text.base import TextTower
 from claver.models.text.clip import ClipText
 from claver.models.vision.base import VisionTower
 from claver.models.vision.clip import ClipVision, Readout
+from claver.plugins import load_plugins
 from claver.suggest import hint
 from claver.video.transforms import Preprocess
 
@@ -82,7 +83,13 @@ def register_tower(
 
 
 def registered_tower(name: str) -> Registered | None:
-    """The image tower that was registered under a name."""
+    """The image tower that was registered under a name, also by the plugins that are named; None if there is none.
+
+    Raises:
+        ClaverError: a plugin fails.
+    """
+    if name not in _registered:
+        load_plugins()
     return _registered.get(name)
 
 

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from claver.models import Claver, ClaverConfig
+from claver.models.library import uninitialized
 from claver.models.text.clip import ClipText
 
 Part = Literal["image", "temporal", "readout", "text"]
@@ -59,7 +60,7 @@ class Counts:
 def fake_model(config: ClaverConfig) -> Claver:
     """A model of fake tensors: it runs, and computes shapes alone."""
     # Masks and plans that a forward pass makes stay real: they are kept, and a real pass may want them later.
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with FakeTensorMode(allow_non_fake_inputs=True), uninitialized():
         return Claver(config).eval()
 
 
@@ -172,20 +173,32 @@ def _part_of(name: str) -> Part:
 
 
 def _kind_of_work(place: str, func: Any) -> Kind:
-    if ".blocks." not in place:
+    words = place.split(".")
+    if not _in_block(words):
         return "embeddings" if place.startswith("image") else "readout"
-    if any(module in place.split(".") for module in ("up", "down")):
+    if _kind_of_module(words) == "mlp":
         return "mlp"
     linear = getattr(func, "overloadpacket", func) in (_aten.mm, _aten.addmm)
     return "projections" if linear else "scores"
 
 
-def _kind_of_parameter(name: str) -> Kind:
-    words = set(name.split("."))
-    if any(word.startswith("norm") for word in words):
+def _in_block(words: Sequence[str]) -> bool:
+    """Whether a module lies in a numbered block, ours or another library's, or in a head that pools as one."""
+    return any(word.isdecimal() for word in words) or words[:2] == ["image", "pool"]
+
+
+def _kind_of_module(words: Sequence[str]) -> Kind | None:
+    """What a part of a block does, by the names that we and transformers have for it."""
+    if any("norm" in word.lower() or word.startswith("layer_scale") for word in words):
         return "norms"
-    if words & {"qkv", "out"}:
+    if not {"qkv", "out", "attention", "self_attn"}.isdisjoint(words):
         return "projections"
-    if words & {"up", "down"}:
-        return "mlp"
-    return "readout" if words & {"projection", "logit_scale"} else "embeddings"
+    return None if {"up", "down", "mlp", "intermediate", "output"}.isdisjoint(words) else "mlp"
+
+
+def _kind_of_parameter(name: str) -> Kind:
+    words = name.split(".")
+    kind = _kind_of_module(words)
+    if kind == "norms" or (kind is not None and _in_block(words)):
+        return kind
+    return "readout" if {"projection", "logit_scale", "logit_bias"} & set(words[:2]) else "embeddings"

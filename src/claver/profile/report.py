@@ -93,12 +93,13 @@ def profile(config: ClaverConfig, *, frames: int | None = None, texts: int = 1, 
     temporal = config.temporal
     model = fake_model(config.with_temporal(temporal.kind, frames, temporal.layers))
     video = video_steps(model, random_video(model, 1, model.config.temporal.frames))
-    text = text_steps(model, plain_texts(model, texts, text_tokens))
+    tokens_CL = plain_texts(model, texts, text_tokens)
+    text = text_steps(model, tokens_CL)
     counted = tuple((step.name, count(model, step.run)) for step in video)
     return Profile(
         model.config,
         texts,
-        text_tokens,
+        tokens_CL.shape[1],
         parameters(model),
         counted,
         tuple((step.name, count(model, step.run, outside="text")) for step in text),

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from claver.errors import CheckpointError, ClaverError
 from claver.log import logger
@@ -27,6 +26,7 @@ from claver.models.checkpoint.unpickle import is_torchscript
 from claver.models.checkpoint.weights import SUFFIXES, find_weights, read_tensors
 from claver.models.config import Activation, Aggregate, ClaverConfig, Temporal
 from claver.models.learned import read_learned
+from claver.models.library import uninitialized
 from claver.models.temporal import KINDS, TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
 from claver.models.towers import registered_tower
@@ -313,18 +313,9 @@ def _made_elsewhere(key: str) -> str:
     return "; another version of transformers may have saved it" if ".body." in key else ""
 
 
-class _NoInitialization(TorchFunctionMode):
-    """Leaves out what `torch.nn.init` does: random numbers on the meta device cost seconds of imports, for nothing."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
-        return func(*args, **(kwargs or {}))
-
-
 def without_values(make: Callable[[ClaverConfig], M], config: ClaverConfig) -> M:
     """A model on the meta device: every shape, and no memory."""
-    with torch.device("meta"), _NoInitialization():
+    with torch.device("meta"), uninitialized():
         return make(config)
 
 
@@ -333,7 +324,7 @@ def empty(make: Callable[[ClaverConfig], M], config: ClaverConfig) -> M:
     model = without_values(make, config)
     if not any(buffer.is_meta for buffer in model.buffers()):
         return model
-    with _NoInitialization():
+    with uninitialized():
         return make(config)
 
 
