@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,9 @@ from torch import nn
 from claver.errors import ClaverError
 from claver.suggest import hint_or_some
 from claver.training.recipe import Recipe
+
+_TABLES = re.compile(r"(^|\.)(embedding|position|probe|\w+_tokens?|(token|word|position|token_type)_embeddings?)(\.|$)")
+"""Parameters that are vectors to look up, or single ones, under the names that we and other libraries have for them."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Group:
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
     """Whether weight decay belongs on a parameter: on matrices, not on biases, norms, embeddings or the scale."""
-    return parameter.ndim >= 2 and not {"embedding", "position"} & set(name.split("."))
+    return parameter.ndim >= 2 and not _TABLES.search(name)
 
 
 def freeze(model: nn.Module, parts: tuple[str, ...]) -> None:
