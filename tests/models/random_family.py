@@ -182,7 +182,8 @@ def sentence_encoder(folder: Path, pooling: str = "mean") -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = byte_level("BertTokenizer", folder)
     tokenizer.save_pretrained(folder)
-    (folder / "modules.json").write_text("[]")
+    steps = ["Transformer", "Pooling", "Normalize"]
+    (folder / "modules.json").write_text(json.dumps([{"type": f"sentence_transformers.models.{x}"} for x in steps]))
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 18}')
     (folder / "1_Pooling").mkdir(exist_ok=True)
     modes = {"mean": "pooling_mode_mean_tokens", "first": "pooling_mode_cls_token"}

@@ -240,6 +240,30 @@ def test_what_cannot_be_loaded_is_said_in_one_sentence(
     assert str(copy) in str(caught.value)
 
 
+def test_a_sentence_encoder_with_more_behind_it_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    image, _ = folder_of("vit", folders)
+    folder, _ = text_folder(folders)
+    shutil.copytree(folder, tmp_path / "words")
+    steps = json.loads((folder / "modules.json").read_text())
+    (tmp_path / "words" / "modules.json").write_text(
+        json.dumps([*steps, {"type": "sentence_transformers.models.Dense"}])
+    )
+    with pytest.raises(ClaverError, match="pass through Dense as well"):
+        claver.load(image, text=tmp_path / "words")
+
+
+def test_siglip_without_sentencepiece_is_refused_rather_than_tokenised_otherwise(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    folder, _ = folder_of("siglip", folders)
+    other = families.byte_level("Siglip2Tokenizer", folder)
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *args, **more: other)
+    with pytest.raises(ClaverError, match="needs the packages sentencepiece and protobuf"):
+        claver.load(folder)
+
+
 def rewrite(folder: Path, section: str | None, **values: Any) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text())

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from claver.errors import CheckpointError
-from claver.models.checkpoint.files import read_json
+from claver.models.checkpoint.files import read_json, read_list
 from claver.models.checkpoint.folder import CONFIG
 from claver.models.checkpoint.hugging_face import (
     config_from_hugging_face,
@@ -196,6 +196,9 @@ def sentence_pooling(folder: Path) -> str:
     """
     if not (folder / SENTENCE).is_file():
         return "mean"
+    steps = [str(step.get("type", "")).rpartition(".")[2] for step in read_list(folder / SENTENCE)]
+    if more := [step for step in steps if step not in ("Transformer", "Pooling", "Normalize")]:
+        raise CheckpointError(f"{folder / SENTENCE}: its texts pass through {more[0]} as well, which is not supported")
     path = folder / "1_Pooling" / CONFIG
     values = read_json(path) if path.is_file() else {}
     on = [key for key, value in values.items() if key.startswith("pooling_mode_") and value is True]

@@ -40,19 +40,35 @@ def read_text(path: Path, most: int = MOST_DOCUMENT) -> str:
         raise CheckpointError(str(error)) from error
 
 
+def read_list(path: Path, most: int = MOST_DOCUMENT) -> list[dict[str, Any]]:
+    """The JSON objects of a list in a file.
+
+    Raises:
+        CheckpointError: it is none of objects, or cannot be read.
+    """
+    values = _parsed(path, most)
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise CheckpointError(f"{path} should hold a list of JSON objects")
+    return values
+
+
 def read_json(path: Path, most: int = MOST_DOCUMENT) -> dict[str, Any]:
     """The JSON object in a file.
 
     Raises:
         CheckpointError: it is not one, or cannot be read.
     """
+    values = _parsed(path, most)
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} should hold one JSON object")
+    return values
+
+
+def _parsed(path: Path, most: int) -> Any:
     text = read_text(path, most)
     try:
-        values = parse_json(text, str(path))
+        return parse_json(text, str(path))
     except ClaverError as error:
         cause = error.__cause__
         told = f"{path} is not valid JSON: {cause}" if isinstance(cause, JSONDecodeError) else str(error)
         raise CheckpointError(told) from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} should hold one JSON object")
-    return values

@@ -21,6 +21,8 @@ SENTENCE_SETTINGS = "sentence_bert_config.json"
 LIBRARY_FILES = (SETTINGS, SENTENCE_SETTINGS, "special_tokens_map.json", "spiece.model", "sentencepiece.bpe.model")
 """Files of a tokenizer that only the library reads."""
 _NO_LIMIT = 10**6
+_SPM = "SiglipTokenizer"
+"""The one tokenizer of transformers that is known here without a machine of the tokenizers library."""
 _TEXTS = (
     "",
     "a",
@@ -81,11 +83,16 @@ def _library_tokenizer(folder: Path) -> Any:
     transformers = library()
     with quiet():
         try:
-            return transformers.AutoTokenizer.from_pretrained(
+            found = transformers.AutoTokenizer.from_pretrained(
                 str(folder), local_files_only=True, trust_remote_code=False
             )
         except ImportError as error:
-            raise CheckpointError(f"it needs more packages: {str(error).strip().splitlines()[0]}") from error
+            told = str(error).strip().splitlines()[0]
+            raise CheckpointError(f"it needs more packages (pip install 'claver[hf]'): {told}") from error
+    if read_json(folder / SETTINGS).get("tokenizer_class") == _SPM and type(found).__name__ != _SPM:
+        # Another class would read the same words, but leave the punctuation in them.
+        raise CheckpointError("it needs the packages sentencepiece and protobuf; pip install 'claver[hf]'")
+    return found
 
 
 def _backend(tokenizer: Any) -> Any:
@@ -95,7 +102,7 @@ def _backend(tokenizer: Any) -> Any:
         from tokenizers import Tokenizer
 
         return Tokenizer.from_str(made.to_str())
-    if type(tokenizer).__name__ != "SiglipTokenizer":
+    if type(tokenizer).__name__ != _SPM:
         raise CheckpointError(f"{type(tokenizer).__name__} has no tokenizer.json, and only SigLIP's is known without")
     from tokenizers import Regex, normalizers, processors
     from transformers.convert_slow_tokenizer import SpmConverter
