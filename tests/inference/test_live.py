@@ -101,6 +101,14 @@ def test_what_is_no_frame_or_no_setting_is_refused() -> None:
         next(live().watch("a.mp4", "b.mp4"))
 
 
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    stream = live()
+    with torch.no_grad():
+        stream.recognizer.model.logit_scale.fill_(torch.nan)
+    with pytest.raises(VideoError, match=r"frame at 0\.25 s: the model gives non-finite scores for it"):
+        stream.push(pictures(1)[0], 0.25)
+
+
 def test_every_due_frame_of_a_file_is_answered(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", pictures(24), fps=8)
     stream = claver.LiveRecognizer(talking_model("kmct"), ACTIONS, fps=4, cache=False)

@@ -15,9 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from claver.errors import ClaverError, VideoError
+from claver.errors import ClaverError
 from claver.inference.feeds import Feeds
-from claver.inference.prediction import Answer, rank_answers
+from claver.inference.prediction import Ranked, probabilities
 from claver.inference.recognizer import Recognizer
 from claver.inference.streaming import StreamEncoder
 from claver.models import Claver
@@ -31,7 +31,7 @@ Frame = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Moment:
+class Moment(Ranked):
     """The ranked actions after one frame of a stream.
 
     Attributes:
@@ -60,24 +60,6 @@ class Moment:
     stream: int = 0
     unknown: float | None = None
 
-    def top(self, k: int = 5) -> list[Answer]:
-        """The k best actions, best first; fewer if there are fewer.
-
-        Raises:
-            ClaverError: k below 1.
-        """
-        return rank_answers(self.actions, self.scores, self.probabilities, k)
-
-    @property
-    def action(self) -> str:
-        """The best action."""
-        return self.top(1)[0].action
-
-    @property
-    def none_of_these(self) -> bool:
-        """Whether it is more probable than not that none of the actions applies."""
-        return self.unknown is not None and self.unknown > 0.5
-
     def to_dict(self, k: int = 5) -> dict[str, Any]:
         """Plain values."""
         return {
@@ -87,9 +69,7 @@ class Moment:
             "seen": self.seen,
             "dropped": self.dropped,
             "latency": round(self.latency, 4),
-            "unknown": self.unknown,
-            "none_of_these": self.none_of_these,
-            "top": [answer._asdict() for answer in self.top(k)],
+            **self._standing(k),
         }
 
 
@@ -224,9 +204,7 @@ class LiveRecognizer:
         stream, model = self.streams[number], self.recognizer.model
         frames_1TE = stream.encoder.push_tokens(tokens_11ND)
         scores = self.recognizer.bank.scores(frames_1TE, model.scale, model.config.aggregate)
-        if not bool(scores.isfinite().all()):
-            raise VideoError(f"frame at {seconds:g} s: the model gives non-finite scores for it")
-        shares = scores.softmax(0) if model.config.aggregate == "paper" else scores / scores.sum()
+        shares = probabilities(scores, model, f"frame at {seconds:g} s")
         stream.times.append(seconds)
         count = frames_1TE.shape[1]
         stream.last = Moment(

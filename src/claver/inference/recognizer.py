@@ -15,7 +15,7 @@ from claver.errors import ClaverError, VideoError
 from claver.inference.calibration import Calibration, Conditions
 from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
 from claver.inference.open_set import OpenSet, clip_embedding
-from claver.inference.prediction import Answer, Prediction
+from claver.inference.prediction import Answer, Prediction, probabilities
 from claver.models import Claver, load
 from claver.models.checkpoint.loading import PreprocessChoice
 from claver.text.actions import Actions
@@ -184,15 +184,10 @@ class Recognizer:
         Raises:
             VideoError: the scores are not finite.
         """
-        aggregate = self.model.config.aggregate
-        scores = self.bank.scores(video.frames, self.model.scale, aggregate)
-        if not bool(scores.isfinite().all()):
-            weights = f"its weights do not suit {self.model.dtype}"
-            raise VideoError(f"{video.source}: the model gives non-finite scores for it; {weights}")
-        # The released score is a sum of softmaxes already: dividing by its total makes it a distribution.
-        probabilities = scores.softmax(0) if aggregate == "paper" else scores / scores.sum()
+        scores = self.bank.scores(video.frames, self.model.scale, self.model.config.aggregate)
+        shares = probabilities(scores, self.model, video.source)
         seen = video.pixels[len(video.pixels) // 2].permute(0, 2, 3, 1).cpu().numpy()
-        found = (scores.cpu().numpy(), probabilities.cpu().numpy(), seen)
+        found = (scores.cpu().numpy(), shares.cpu().numpy(), seen)
         settings: dict[str, Any] = {
             "seconds": video.seconds,
             "damaged": video.damage,
