@@ -91,6 +91,9 @@ def test_what_is_no_frame_or_no_setting_is_refused() -> None:
         live(fps=0)
     with pytest.raises(ClaverError, match="streams must be at least 1"):
         live(streams=0)
+    for window in (0, -2):
+        with pytest.raises(ClaverError, match=f"window must be at least 1 frame, .* not {window}$"):
+            live(window=window)
     with pytest.raises(ClaverError, match="has its actions already"):
         LiveRecognizer(Recognizer(talking_model(), ACTIONS, cache=False), ACTIONS)
     with pytest.raises(VideoError, match=r"nothing\.mp4: there is no such file"):

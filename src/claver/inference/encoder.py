@@ -124,12 +124,15 @@ class VideoEncoder:
                 all frames used are damaged is never answered.
 
         Raises:
-            ClaverError: views of another form, pictures of another size than the model's, or another word for damaged.
+            ClaverError: views of another form, less than one frame, pictures of another size than the model's, or
+                another word for damaged.
         """
         self.model = model
         self.views = views if isinstance(views, Views) else Views.parse(views)
-        self.frames = frames or model.config.temporal.frames
-        self.preprocess = preprocess or model.config.preprocess
+        self.frames = model.config.temporal.frames if frames is None else frames
+        if self.frames < 1:
+            raise ClaverError(f"frames must be at least 1, or None for the model's own, not {frames}")
+        self.preprocess = model.config.preprocess if preprocess is None else preprocess
         self.damaged = checked_on_damage(damaged)
         if self.preprocess.size != (size := model.config.image.size):
             raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
@@ -191,7 +194,7 @@ class VideoEncoder:
             damaged: what to do with damaged files; the encoder's own setting if None.
         """
         waiting: list[_Loaded] = []
-        on_damage = checked_on_damage(damaged or self.damaged)
+        on_damage = checked_on_damage(self.damaged if damaged is None else damaged)
         preprocess, threads = self.preprocess, 1 if workers else 0
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
         locations = (path if isinstance(path, ClipLocation) else ClipLocation(str(path), str(path)) for path in paths)

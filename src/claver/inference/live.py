@@ -107,6 +107,8 @@ class LiveRecognizer:
         """
         if fps is not None and not 0 < fps < float("inf"):
             raise ClaverError(f"fps is a number of frames per second above 0, or None for every frame, not {fps}")
+        if window is not None and window < 1:
+            raise ClaverError(f"window must be at least 1 frame, or None for the recogniser's own, not {window}")
         if streams < 1:
             raise ClaverError(f"streams must be at least 1, not {streams}")
         given = isinstance(model, Recognizer)
@@ -114,7 +116,7 @@ class LiveRecognizer:
             raise ClaverError("a Recognizer has its actions already; give a model, or a Recognizer alone")
         self.recognizer = model if isinstance(model, Recognizer) else Recognizer(model, actions, **settings)
         self.fps = fps
-        window = window or self.recognizer.frames
+        window = self.recognizer.frames if window is None else window
         self._require_fit(window)
         self.streams = [_Stream(StreamEncoder(self.recognizer.model, window)) for _ in range(streams)]
 

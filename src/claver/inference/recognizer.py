@@ -86,10 +86,13 @@ class Recognizer:
             raise ClaverError(f"the model is loaded already: give preprocess={preprocess!r} to claver.load")
         loaded = model if isinstance(model, Claver) else load(model, preprocess=preprocess)
         learned = loaded.learned if actions is None else None
+        if learned is not None:
+            views = learned.views if views is None else views
+            frames = learned.frames if frames is None else frames
         self.encoder = VideoEncoder(
             loaded,
-            views or (learned.views if learned else Views()),
-            frames=frames or (learned.frames if learned else None),
+            Views() if views is None else views,
+            frames=frames,
             preprocess=preprocess if isinstance(preprocess, Preprocess) else None,
             damaged=damaged,
         )
