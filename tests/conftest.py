@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.browser import find_chromium
+
 settings.register_profile("claver", deadline=None)  # wall-clock time says little on a machine that others use
 settings.load_profile("claver")
 
@@ -31,3 +33,8 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def clips(shared: Path) -> Path:
     return shared / "clips"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    return find_chromium()

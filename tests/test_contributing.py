@@ -35,7 +35,7 @@ def needed(file: Path, modules: set[str]) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             below = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= below if below <= modules else {node.module} | (below & modules)
+            found |= {node.module} | (below & modules)  # a submodule too is looked up in its package, which runs first
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
     return found & modules - {"claver"}  # which has lazy names alone, and nothing within the package uses them
@@ -52,7 +52,9 @@ def test_no_module_needs_itself_by_way_of_others() -> None:
 def imported(file: Path) -> set[str]:
     """Names of the modules right below `claver` that a file imports, within functions too."""
     nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
-    modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    modules = [
+        f"{node.module}.{alias.name}" for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
     modules += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     return {module.split(".")[1] for module in modules if module.startswith("claver.")}
 

@@ -5,11 +5,11 @@ The names below are imported when first used, so that `import claver` stays quic
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from claver import moved
 from claver.errors import CheckpointError, ClaverError, VideoError
+from claver.lazy import lazy_names
 
 if TYPE_CHECKING:
     from claver.attention import KroneckerMask, kronecker_attention
@@ -30,24 +30,24 @@ __version__ = "0.2.0"
 moved.install()
 
 _HOME = {
-    "Claver": "claver.models",
-    "ClaverConfig": "claver.models",
-    "KroneckerMask": "claver.attention",
-    "LiveRecognizer": "claver.inference.live",
-    "Moment": "claver.inference.live",
-    "Prediction": "claver.inference.prediction",
-    "Recognizer": "claver.inference.recognizer",
-    "TextBank": "claver.text.text_bank",
-    "Timeline": "claver.timeline.timeline",
-    "VideoEmbedding": "claver.inference.encoder",
-    "VideoEncoder": "claver.inference.encoder",
-    "VideoLike": "claver.video",
-    "Views": "claver.inference.encoder",
-    "evaluate": "claver.evaluation",
-    "kronecker_attention": "claver.attention",
-    "VisionTower": "claver.models.vision.base",
-    "load": "claver.models",
-    "register_tower": "claver.models.towers",
+    "Claver": "models",
+    "ClaverConfig": "models",
+    "KroneckerMask": "attention",
+    "LiveRecognizer": "inference.live",
+    "Moment": "inference.live",
+    "Prediction": "inference.prediction",
+    "Recognizer": "inference.recognizer",
+    "TextBank": "text.text_bank",
+    "Timeline": "timeline.timeline",
+    "VideoEmbedding": "inference.encoder",
+    "VideoEncoder": "inference.encoder",
+    "VideoLike": "video",
+    "Views": "inference.encoder",
+    "VisionTower": "models.vision.base",
+    "evaluate": "evaluation",
+    "kronecker_attention": "attention",
+    "load": "models",
+    "register_tower": "models.towers",
 }
 
 __all__ = [
@@ -80,7 +80,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'claver' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOME)

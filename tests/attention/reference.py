@@ -1,5 +1,6 @@
 """Attention under a materialised mask, as the definition has it."""
 
+import torch
 from torch import Tensor
 
 from claver.attention import KroneckerMask
@@ -12,3 +13,15 @@ def reference(q: Tensor, k: Tensor, v: Tensor, mask: KroneckerMask) -> Tensor:
     rows = mask.matrix(frames, tokens).view(frames, tokens, -1)[:, : q.shape[3]].flatten(0, 1)
     weights = scores.masked_fill(~rows, float("-inf")).softmax(-1)
     return (weights @ v.flatten(2, 3)).unflatten(2, (frames, q.shape[3]))
+
+
+def assert_as(actual: Tensor, expected: Tensor, inputs: list[Tensor]) -> None:
+    """The same values, and the same gradients by the inputs, in float64."""
+    torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-11)
+    weight = torch.randn_like(expected)
+    for mine, theirs in zip(
+        torch.autograd.grad((actual * weight).sum(), inputs),
+        torch.autograd.grad((expected * weight).sum(), inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-11)

@@ -9,11 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.tiny import talking_model
 
 from claver.cli import main
 from claver.terminal import Loudness, set_loudness
 
 Claver = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small model."""
+    folder = tmp_path_factory.mktemp("model")
+    talking_model().save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from tests.cli.conftest import Claver
 from tests.tiny import talking_model
 from tests.videos import write_video
 
+from claver.errors import ClaverError
+
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,6 +41,22 @@ def test_map_as_a_table_and_json(inside: Claver, tree: Path, tmp_path: Path) -> 
     assert 0 <= result["map_0.5_0.95"] <= result["map_0.3_0.7"] <= 1
     assert f"{100 * result['map_0.3_0.7']:.2f} %" in done.stdout
     assert result["failures"] == {}
+
+
+def test_what_is_done_is_resumed_whatever_the_batch_size(
+    inside: Claver, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise ClaverError(f"cannot write {path}: No space left on device")
+
+    output = tmp_path / "result.json"
+    with monkeypatch.context() as patched:
+        patched.setattr("claver.cli.localize.write_whole", full)
+        assert inside("evaluate", tree / "good.json", *options(tree, "--output", output)).returncode == 1
+    done = inside("evaluate", tree / "good.json", *options(tree, "--output", output, "--batch-size", 3))
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 videos done before, resuming" in done.stderr
+    assert "batch_size" not in json.loads(output.read_text())["settings"]
 
 
 def test_missing_videos_are_named_and_count(inside: Claver, tree: Path) -> None:

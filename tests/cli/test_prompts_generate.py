@@ -249,6 +249,7 @@ def test_a_model_in_a_folder(quick: Quick, tmp_path: Path) -> None:
         (["--actions", "rowing", "--model", "m", "--examples", "nowhere.yaml"], "nowhere.yaml"),
         (["--actions", "rowing", "--local", "nowhere"], "there is no model folder nowhere"),
         (["--actions", "rowing", "--local", "x", "--base-url", "http://h/v1"], "--base-url goes with --model"),
+        (["--actions", "rowing", "--local", "x", "--list", ""], "--list is empty; give the list a name"),
         (["--actions", "", "--model", "m", "--base-url", "http://h/v1"], "the list of actions is empty"),
     ],
 )

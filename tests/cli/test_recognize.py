@@ -25,13 +25,6 @@ ACTIONS = "waving,bowing,running"
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    talking_model().save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos")
     (folder / "deeper").mkdir()
@@ -187,6 +180,10 @@ def test_interrupted_and_resumed_it_loses_and_repeats_nothing(inside: Claver, mo
             "claver: cannot write /dev: it exists and is no regular file",
         ),
         (["", "--model", "MODEL"], "claver: an empty name is no video"),
+        (["x.mp4", "--model", ""], "claver: --model is empty; name a model, or leave it out for the default"),
+        (["x.mp4", "--model", "", "--dry-run"], "claver: --model is empty; name a model"),
+        (["x.mp4", "--model", "MODEL", "--views", "", "--dry-run"], "claver: views must be clips x crops"),
+        (["x.mp4", "--model", "MODEL", "--temporal", ""], "claver: temporal must be one of kmt, kmct"),
         (["x.mp4", "--model", "nowhere.pt"], "claver: there is no file or folder nowhere.pt"),
         (["x.mp4", "--model", "MODEL", "--output", "no/such/folder.csv"], "the folder no/such does not exist"),
     ],

@@ -7,20 +7,12 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Claver
-from tests.tiny import talking_model
 from tests.videos import write_ffv1, write_video
 
 from claver.inference.jobs import Journal
 from claver.timeline import Timeline
 
 ACTIONS = "waving,bowing,running"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    talking_model().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -91,6 +91,9 @@ def test_what_is_no_frame_or_no_setting_is_refused() -> None:
         live(fps=0)
     with pytest.raises(ClaverError, match="streams must be at least 1"):
         live(streams=0)
+    for window in (0, -2):
+        with pytest.raises(ClaverError, match=f"window must be at least 1 frame, .* not {window}$"):
+            live(window=window)
     with pytest.raises(ClaverError, match="has its actions already"):
         LiveRecognizer(Recognizer(talking_model(), ACTIONS, cache=False), ACTIONS)
     with pytest.raises(VideoError, match=r"nothing\.mp4: there is no such file"):
@@ -99,6 +102,14 @@ def test_what_is_no_frame_or_no_setting_is_refused() -> None:
         next(live().watch("gopher://127.0.0.1/1"))
     with pytest.raises(ClaverError, match="1 streams, but 2 sources"):
         next(live().watch("a.mp4", "b.mp4"))
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    stream = live()
+    with torch.no_grad():
+        stream.recognizer.model.logit_scale.fill_(torch.nan)
+    with pytest.raises(VideoError, match=r"frame at 0\.25 s: the model gives non-finite scores for it"):
+        stream.push(pictures(1)[0], 0.25)
 
 
 def test_every_due_frame_of_a_file_is_answered(tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
+from tests.tiny import talking_model
 
 import claver
-from claver.inference.prediction import Prediction, percent, share_scale
+from claver.errors import VideoError
+from claver.inference.prediction import Prediction, percent, probabilities, share_scale
 
 EVIL = "<script>alert('x')</script> & \"more\""
 
@@ -36,6 +39,20 @@ class Read(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
+
+
+@pytest.mark.parametrize("aggregate", ["paper", "released"])
+def test_probabilities_of_scores_add_up_to_one(aggregate: str) -> None:
+    model = talking_model(aggregate=aggregate)
+    scores = torch.tensor([[1.0, 2.0, 5.0], [0.5, 0.25, 0.25]])
+    expected = scores.double().exp() if aggregate == "paper" else scores.double()
+    expected /= expected.sum(1, keepdim=True)
+    torch.testing.assert_close(probabilities(scores, model, "clip.mp4").double(), expected, rtol=1e-6, atol=0)
+    for own, share in zip(scores, expected, strict=True):
+        torch.testing.assert_close(probabilities(own, model, "clip.mp4").double(), share, rtol=1e-6, atol=0)
+    scores[1, 2] = torch.nan
+    with pytest.raises(VideoError, match=r"clip\.mp4: the model gives non-finite .* do not suit torch\.float32"):
+        probabilities(scores, model, "clip.mp4")
 
 
 def test_html_is_small_escaped_and_whole() -> None:

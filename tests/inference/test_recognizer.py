@@ -174,10 +174,17 @@ def test_from_a_saved_folder_and_a_picture(model: Claver, videos: list[Path], tm
 def test_bad_input(model: Claver, videos: list[Path]) -> None:
     with pytest.raises(ClaverError, match="views must be clips x crops"):
         Recognizer(model, ACTIONS, views="4x2")
+    with pytest.raises(ClaverError, match="views must be clips x crops"):
+        Recognizer(model, ACTIONS, views="")
+    for frames in (0, -1):
+        with pytest.raises(ClaverError, match=f"frames must be at least 1, .* not {frames}$"):
+            Recognizer(model, ACTIONS, frames=frames)
     assert str(Views.parse("10×3")) == "10x3"
     recognizer = Recognizer(model, ACTIONS)
     with pytest.raises(VideoError, match="there is no such file"):
         recognizer("missing.mp4")
+    with pytest.raises(ClaverError, match="damaged is one of answer, skip, fail, not ''"):
+        next(recognizer.stream(videos[:1], damaged=""))  # type: ignore[arg-type]
     with pytest.raises(ClaverError, match="at least 1"):
         recognizer(videos[0]).top(0)
     with pytest.raises(VideoError, match=r"uint8 \[T, H, W, 3\]"):

@@ -8,6 +8,7 @@ from tests.tiny import tiny_model
 
 from claver.errors import ClaverError
 from claver.inference.streaming import StreamEncoder
+from claver.log import warn_once
 from claver.models import Claver
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -51,6 +52,37 @@ def test_other_kinds_answer_as_the_clip_of_the_last_frames(kind: str) -> None:
         with torch.no_grad():
             expected = model.encode_video(video[:, number + 1 - got.shape[1] : number + 1])
         torch.testing.assert_close(got, expected, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "window", "said"),
+    [
+        ("kmt", 4, ["temporal embedding interpolated to 1, 2, … frames until a stream has the 4 of its window"]),
+        (
+            "kmt",
+            3,
+            [
+                "temporal embedding interpolated to 1, 2, … frames until a stream has the 3 of its window",
+                "temporal embedding interpolated from 4 to 3 frames",
+            ],
+        ),
+        ("mean", 4, []),
+    ],
+)
+def test_that_a_stream_is_filling_is_said_once(
+    kind: str, window: int, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_once.cache_clear()
+    model, video = tiny_model(kind, frames=4), frames(1, 7)
+    for _ in range(2):
+        stream = StreamEncoder(model, window)
+        for number in range(7):
+            stream.push(video[:, number])
+    assert caplog.messages == said
+    if kind == "kmt":
+        with torch.no_grad():
+            model.encode_video(video[:, :2])
+        assert caplog.messages == [*said, "temporal embedding interpolated from 4 to 2 frames"]
 
 
 def test_memory_is_bounded_and_a_reset_begins_anew() -> None:

@@ -1,8 +1,6 @@
 """The page of a time line: whole and escaped, and in a real browser a click goes to its place in the video."""
 
-import os
 import re
-import shutil
 import subprocess
 import threading
 from html.parser import HTMLParser
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.browser import browse, opening
 from tests.timeline.small import EVIL, track
 
 from claver.terminal import shown
@@ -69,35 +68,11 @@ def test_a_long_video_of_many_actions_stays_small() -> None:
     assert "No action reaches the threshold." in markup
 
 
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    return found
-
-
-def browse(chromium: str, address: Path, *flags: str) -> str:
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", *flags]
-    done = subprocess.run(
-        [*command, address.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"HOME": str(address.parent)},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def heard(chromium: str, address: Path, pattern: str) -> str:
     """What the page says on the console, by the browser's own clock: in virtual time no video plays."""
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-    command += ["--enable-logging=stderr", "--remote-debugging-port=0", address.as_uri()]
-    home = os.environ | {"HOME": str(address.parent)}
+    started = opening(chromium, address, "--enable-logging=stderr", "--remote-debugging-port=0")
     said = []
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=home) as browser:
+    with subprocess.Popen(**started, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as browser:
         assert browser.stderr is not None
         ending = threading.Timer(90, browser.kill)
         ending.start()

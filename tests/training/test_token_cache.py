@@ -75,6 +75,13 @@ def test_an_interrupted_run_goes_on_with_the_first_missing_shard(clips, tmp_path
     assert not list(tmp_path.rglob(".tokens*"))
 
 
+def test_a_shard_has_a_clip(clips, tmp_path):
+    for count in (0, -3):
+        with pytest.raises(ClaverError, match=f"clips_per_shard must be at least 1, not {count}"):
+            cache_clips(tiny_model(), clips, tmp_path, clips_per_shard=count)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("harm", ["flip", "cut", "empty"])
 def test_a_damaged_shard_is_noticed_and_made_again(clips, tmp_path, caplog, harm):
     tokens, _ = cached(tiny_model(), clips, tmp_path)

@@ -53,3 +53,9 @@ def test_no_more_than_depth_files_are_in_work(tmp_path: Path) -> None:
     next(stream)
     assert taken == ["a", "b", "c"]
     assert [name for name, _ in stream] == list("bcdefgh")
+
+
+@pytest.mark.parametrize("depth", [0, -1])
+def test_a_depth_of_none_is_refused_and_loses_no_file(depth: int) -> None:
+    with pytest.raises(ValueError, match=f"depth must be at least 1, not {depth}"):
+        next(prefetch(["a"], work, workers=1, depth=depth))

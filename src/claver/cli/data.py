@@ -109,7 +109,7 @@ def index(
     for path in (output, report):
         check_output(path)
     options: dict[str, Any] = {"videos": videos, "fold": fold, "split": split, "dataset": dataset}
-    options |= {"classes": classes or (), "first_label": first_label, "ignore": [output]}
+    options |= {"classes": () if classes is None else classes, "first_label": first_label, "ignore": [output]}
     with only_writer(output):
         found = index_folder(folder, layout, **options)
         if only_present:
@@ -238,8 +238,8 @@ def split(
             part, groups = _set_apart(manifest, whole, test, group, seed, only)
         elif few_shot is not None:
             part = parts.few_shot(whole.select(only), few_shot, seed=seed, split=only)
-        else:
-            part = parts.k600_draw(whole.select(only), k600_draw or 1)
+        elif k600_draw is not None:
+            part = parts.k600_draw(whole.select(only), k600_draw)
         write_manifest(part, output, root=root)
     each = Counter(sample.split for sample in part.samples) if test is not None else {}
     counts = f": {', '.join(f'{count} {name}' for name, count in sorted(each.items(), reverse=True))}" if each else ""

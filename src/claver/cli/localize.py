@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,7 +13,7 @@ from claver.cli.formats import check_apart, check_output
 from claver.cli.model import model_identity, open_model, progress_shown, text_identity
 from claver.errors import ClaverError, VideoError
 from claver.files import write_whole
-from claver.inference.jobs import Journal
+from claver.inference.jobs import Journal, Record
 from claver.json_text import to_json
 from claver.terminal import complain, say, tell
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from claver.evaluation.annotations import Annotations
     from claver.evaluation.localization import Localization
     from claver.inference.recognizer import Recognizer
-
-Record = dict[str, Any]
 
 
 def evaluate_localization(
@@ -64,7 +62,8 @@ def evaluate_localization(
     recognizer = _recognizer(annotations, model, texts, looking, loading)
     settings: Record = {"task": "localization", "model": model_identity(model), "texts": text_identity(texts)}
     settings |= {"annotations": text_identity(str(path)), "subset": subset, "videos": str(folder)}
-    settings |= {**looking, "temporal": loading["temporal"], "dtype": loading["dtype"], "frames": loading["frames"]}
+    settings |= {name: value for name, value in looking.items() if name != "batch_size"}  # nothing depends on that
+    settings |= {"temporal": loading["temporal"], "dtype": loading["dtype"], "frames": loading["frames"]}
     settings |= {"damaged": loading["damaged"], "preprocess": loading["preprocess"]}
     write = partial(_write, annotations, found, output, settings)
     failed = _detect(found, recognizer, looking, output, settings, write)

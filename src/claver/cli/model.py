@@ -99,7 +99,7 @@ def model_identity(model: str | None) -> str:
     """What the model is, so that no run resumes with other weights than it started with."""
     from claver.models.fingerprint import weights_identity
 
-    return weights_identity(model or DEFAULT_MODEL)
+    return weights_identity(DEFAULT_MODEL if model is None else _not_empty(model))
 
 
 def open_model(
@@ -121,7 +121,7 @@ def open_model(
     place, kind = open_device(device), _dtype(dtype)
     settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
     settings["preprocess"] = preprocess
-    return load(model or cached_default(), **settings)
+    return load(named_model(model), **settings)
 
 
 def open_peer(
@@ -158,6 +158,21 @@ def text_identity(given: str | None) -> str | None:
     if given is None or not is_file(given):
         return given
     return f"{given} {sha256(read_bytes(Path(given))).hexdigest()[:12]}"
+
+
+def named_model(model: str | None) -> str:
+    """The model that is named, or the default.
+
+    Raises:
+        ClaverError: an empty name, as of a variable that is not set, or no name and none cached.
+    """
+    return cached_default() if model is None else _not_empty(model)
+
+
+def _not_empty(model: str) -> str:
+    if not model.strip():
+        raise ClaverError("--model is empty; name a model, or leave it out for the default")
+    return model
 
 
 def cached_default() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claver.cli.formats import Format
-from claver.cli.model import DEFAULT_ACTIONS, cached_default
+from claver.cli.model import DEFAULT_ACTIONS, named_model
 from claver.errors import ClaverError
 from claver.terminal import shown
 
@@ -38,10 +38,10 @@ def recognition_plan(
     own = None if actions is not None else _learned(model)
     named = actions if actions is not None else (Actions(own.names, own.texts) if own else DEFAULT_ACTIONS)
     competing = read_actions(named, texts=texts)
-    looks = Views.parse(views or (own.views if own else "1x1"))
+    looks = Views.parse(views if views is not None else own.views if own else "1x1")
     count = sum(map(len, competing.texts))
     lines = [
-        f"model    {_model(model or cached_default(), temporal, frames)}",
+        f"model    {_model(named_model(model), temporal, frames)}",
         f"actions  {len(competing.names)}, with {count} texts: {_some(competing.names)}",
         f"views    {looks} of each video",
         f"output   {_output(output, form)}",
@@ -68,7 +68,8 @@ def _model(name: str, temporal: str | None, frames: int | None) -> str:
         return f"{shown(name)}, a file of weights"
     if place.is_dir():
         own = read_config(weights_in(place)).get("temporal") or {}
-        kind, count = temporal or own.get("kind", "kmt"), frames or own.get("frames", 8)
+        kind = own.get("kind", "kmt") if temporal is None else temporal
+        count = own.get("frames", 8) if frames is None else frames
         return f"{shown(str(weights_in(place)))}, {kind}, {count} frames"
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError

@@ -94,7 +94,8 @@ def _model(name: str, temporal: str | None, frames: int | None) -> tuple[str | N
     from claver.models import load, named_config
 
     if _LIKE_A_SIZE.fullmatch(name) and not Path(name).exists():
-        return None, named_config(name, temporal or "kmt", frames or 8)  # type: ignore[arg-type]
+        kind, count = "kmt" if temporal is None else temporal, 8 if frames is None else frames
+        return None, named_config(name, kind, count)  # type: ignore[arg-type]
     return name, load(name, temporal=temporal, frames=frames).config  # type: ignore[arg-type]
 
 

@@ -98,6 +98,8 @@ def generate(
         raise ClaverError("--base-url goes with --model; a --local model is run here")
     if output.suffix != ".jsonl":
         raise ClaverError(f"a bank is a .jsonl file, by which --texts knows it, and not {str(output)!r}")
+    if name is not None and not name.strip():
+        raise ClaverError("--list is empty; give the list a name, or leave it out")
     check_output(output)
     names = read_actions(actions, texts="names").names
     forms = {form: text for form, text in load_forms(examples).items() if kind in (Kinds.all, form)}
@@ -113,7 +115,7 @@ def generate(
         writer = _local(cast(Path, local), endpoint=way, sampling=drawn, batch=concurrency, device=device, seed=seed)
     sources = sources_for(writer, forms, drawn)
     with only_writer(output):
-        file = BankFile(output, name or _list_name(actions), names, sources, overwrite=overwrite)
+        file = BankFile(output, _list_name(actions) if name is None else name, names, sources, overwrite=overwrite)
         generation = Generation(writer, forms, file, samples=samples, attempts=attempts, validate=validate)
         _run(generation)
     _report(generation)

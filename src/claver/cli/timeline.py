@@ -28,12 +28,13 @@ from claver.cli.model import (
 from claver.cli.recognizer import ActionsOption, open_recognizer
 from claver.errors import ClaverError, VideoError
 from claver.files import write_whole
-from claver.inference.jobs import Journal
+from claver.inference.jobs import Journal, Record
 from claver.terminal import complain, tell
 
 if TYPE_CHECKING:
     from claver.inference.recognizer import Recognizer
     from claver.timeline import Timeline
+    from claver.timeline.timeline import Threshold
     from claver.timeline.writing import TimelineFormat
 
 EPILOG = """
@@ -45,7 +46,6 @@ claver timeline videos/ --model MODEL --actions my_actions.csv --fps 4 --output 
 claver timeline videos/ --model MODEL --actions kinetics400 --format eaf --output annotations
 """
 
-Record = dict[str, Any]
 VideosArgument = Annotated[
     list[str],
     typer.Argument(
@@ -174,17 +174,17 @@ def checked_background(background: str) -> str:
     return background
 
 
-def checked_level(threshold: str) -> Any:
+def checked_level(threshold: str) -> Threshold:
     """`auto`, or a number above 0.
 
     Raises:
         ClaverError: it is neither.
     """
     try:
-        level = threshold if threshold == "auto" else float(threshold)
+        level: Threshold = "auto" if threshold == "auto" else float(threshold)
     except ValueError:
         level = -1.0
-    if level != "auto" and not 0 < float(level) < float("inf"):
+    if level != "auto" and not 0 < level < float("inf"):
         raise ClaverError(f"threshold is auto or a level above 0, the background, not {threshold!r}")
     return level
 

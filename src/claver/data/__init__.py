@@ -5,9 +5,9 @@ The names below are imported when first used: reading a list must not wait for t
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from claver.lazy import lazy_names
 from claver.moved import renamed
 
 if TYPE_CHECKING:
@@ -80,8 +80,4 @@ __all__ = [
     "write_shards",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"claver.data.{_HOME[name]}"), name)
-    return renamed(__name__, name)
+__getattr__ = lazy_names(__name__, _HOME, renamed)

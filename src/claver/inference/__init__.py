@@ -5,8 +5,9 @@ The names below are imported when first used: a job's journal must not wait for 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from claver.lazy import lazy_names
 
 if TYPE_CHECKING:
     from claver.inference.calibration import Calibration
@@ -60,8 +61,4 @@ __all__ = [
     "load_peer",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"claver.inference.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'claver.inference' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOME)

@@ -105,6 +105,8 @@ class ViewEncoder(ABC):
         """Settings as of `VideoEncoder`."""
         self.views = views if isinstance(views, Views) else Views.parse(views)
         self.frames = frames
+        if frames < 1:
+            raise ClaverError(f"frames must be at least 1, or None for the model's own, not {frames}")
         self.preprocess = preprocess
         self.damaged = checked_on_damage(damaged)
 
@@ -158,7 +160,7 @@ class ViewEncoder(ABC):
             damaged: what to do with damaged files; the encoder's own setting if None.
         """
         waiting: list[_Loaded] = []
-        on_damage = checked_on_damage(damaged or self.damaged)
+        on_damage = checked_on_damage(self.damaged if damaged is None else damaged)
         preprocess, threads = self.preprocess, 1 if workers else 0
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
         locations = (path if isinstance(path, ClipLocation) else ClipLocation(str(path), str(path)) for path in paths)
@@ -221,7 +223,7 @@ class VideoEncoder(ViewEncoder):
         self.model = model
         super().__init__(
             views,
-            frames=frames or model.config.temporal.frames,
+            frames=model.config.temporal.frames if frames is None else frames,
             preprocess=preprocess or model.config.preprocess,
             damaged=damaged,
         )

@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from claver.closing import Closing
 from claver.errors import ClaverError
 from claver.files import only_writer, read_bytes, write_whole
 from claver.json_text import parse_json, to_json
@@ -105,7 +105,7 @@ def error_record(item: str, error: str) -> Record:
     return {"path": item, "error": error}
 
 
-class Journal:
+class Journal(Closing):
     """Records of finished files, one JSON line each, after a first line with the settings they were made with.
 
     As long as it is open no other command writes the same output.
@@ -182,12 +182,8 @@ class Journal:
         self._file.close()
         self.path.unlink()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the output; what was added is kept."""
         self._stack.close()
 
 

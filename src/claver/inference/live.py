@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from claver.errors import ClaverError, VideoError
-from claver.inference.prediction import Answer, rank_answers
+from claver.errors import ClaverError
+from claver.inference.feeds import Feeds
+from claver.inference.prediction import Ranked, probabilities
 from claver.inference.recognizer import Recognizer
 from claver.inference.streaming import StreamEncoder
-from claver.log import logger
 from claver.models import Claver
 from claver.text.actions import Actions
 from claver.text.selection import Named
@@ -29,12 +28,10 @@ from claver.video.iterating import TimedFrame
 from claver.video.live_source import LiveSource
 
 Frame = npt.NDArray[np.uint8]
-QUEUED = 4
-"""Frames of a file that are decoded ahead."""
 
 
 @dataclass(frozen=True)
-class Moment:
+class Moment(Ranked):
     """The ranked actions after one frame of a stream.
 
     Attributes:
@@ -63,24 +60,6 @@ class Moment:
     stream: int = 0
     unknown: float | None = None
 
-    def top(self, k: int = 5) -> list[Answer]:
-        """The k best actions, best first; fewer if there are fewer.
-
-        Raises:
-            ClaverError: k below 1.
-        """
-        return rank_answers(self.actions, self.scores, self.probabilities, k)
-
-    @property
-    def action(self) -> str:
-        """The best action."""
-        return self.top(1)[0].action
-
-    @property
-    def none_of_these(self) -> bool:
-        """Whether it is more probable than not that none of the actions applies."""
-        return self.unknown is not None and self.unknown > 0.5
-
     def to_dict(self, k: int = 5) -> dict[str, Any]:
         """Plain values."""
         return {
@@ -90,9 +69,7 @@ class Moment:
             "seen": self.seen,
             "dropped": self.dropped,
             "latency": round(self.latency, 4),
-            "unknown": self.unknown,
-            "none_of_these": self.none_of_these,
-            "top": [answer._asdict() for answer in self.top(k)],
+            **self._standing(k),
         }
 
 
@@ -130,6 +107,8 @@ class LiveRecognizer:
         """
         if fps is not None and not 0 < fps < float("inf"):
             raise ClaverError(f"fps is a number of frames per second above 0, or None for every frame, not {fps}")
+        if window is not None and window < 1:
+            raise ClaverError(f"window must be at least 1 frame, or None for the recogniser's own, not {window}")
         if streams < 1:
             raise ClaverError(f"streams must be at least 1, not {streams}")
         given = isinstance(model, Recognizer)
@@ -137,7 +116,7 @@ class LiveRecognizer:
             raise ClaverError("a Recognizer has its actions already; give a model, or a Recognizer alone")
         self.recognizer = model if isinstance(model, Recognizer) else Recognizer(model, actions, **settings)
         self.fps = fps
-        window = window or self.recognizer.frames
+        window = self.recognizer.frames if window is None else window
         self._require_fit(window)
         self.streams = [_Stream(StreamEncoder(self.recognizer.model, window)) for _ in range(streams)]
 
@@ -227,9 +206,7 @@ class LiveRecognizer:
         stream, model = self.streams[number], self.recognizer.model
         frames_1TE = stream.encoder.push_tokens(tokens_11ND)
         scores = self.recognizer.bank.scores(frames_1TE, model.scale, model.config.aggregate, model.bias)
-        if not bool(scores.isfinite().all()):
-            raise VideoError(f"frame at {seconds:g} s: the model gives non-finite scores for it")
-        shares = model.probabilities(scores)
+        shares = probabilities(scores, model, f"frame at {seconds:g} s")
         stream.times.append(seconds)
         count = frames_1TE.shape[1]
         stream.last = Moment(
@@ -281,7 +258,7 @@ class LiveRecognizer:
         if len(sources) != len(self.streams):
             raise ClaverError(f"there are {len(self.streams)} streams, but {len(sources)} sources were given")
         self.reset()
-        with closing(_Feeds([LiveSource.parse(source) for source in sources], self.fps, reconnect, newest)) as feeds:
+        with closing(Feeds([LiveSource.parse(source) for source in sources], self.fps, reconnect, newest)) as feeds:
             while (arrived := feeds.take()) is not None:
                 for stream, dropped in zip(self.streams, feeds.dropped, strict=True):
                     stream.dropped = dropped
@@ -319,95 +296,3 @@ class _Stream:
     def reset(self) -> None:
         self.begin_anew()
         self.last, self.dropped = None, 0
-
-
-@dataclass(frozen=True)
-class _Arrived:
-    """A frame, and when it was decoded."""
-
-    frame: TimedFrame
-    at: float
-
-
-def _reopened(*arrived: _Arrived) -> bool:
-    return any(one.frame.reopened for one in arrived)
-
-
-class _Feeds:
-    """Decoding threads, one per source, and queues from which the model takes frames."""
-
-    def __init__(self, sources: Sequence[LiveSource], fps: float | None, reconnect: bool, newest: bool | None) -> None:
-        self._changed, self._stop = threading.Condition(), threading.Event()
-        self._queues: list[deque[_Arrived]] = [deque() for _ in sources]
-        self._ended = [False] * len(sources)
-        self._errors: list[Exception] = []
-        self.dropped = [0] * len(sources)
-        self._sources, self._newest = sources, newest
-        self._threads = [
-            threading.Thread(target=self._run, args=(number, source, fps, reconnect), daemon=True)
-            for number, source in enumerate(sources)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def take(self) -> list[_Arrived | None] | None:
-        """The next frame of each stream that has one, at least one; None when all have ended.
-
-        Raises:
-            VideoError: a source failed, and all others have ended.
-        """
-        with self._changed:
-            while not any(self._queues):
-                if all(self._ended):
-                    if self._errors:
-                        raise self._errors[0]
-                    return None
-                self._changed.wait(0.2)  # bounded, so that Ctrl-C is heard
-            taken = [queue.popleft() if queue else None for queue in self._queues]
-            self._changed.notify_all()
-            return taken
-
-    def close(self) -> None:
-        """Stop the threads; one that waits for a silent network stops at its timeout."""
-        self._stop.set()
-        with self._changed:
-            self._changed.notify_all()
-        for thread in self._threads:
-            thread.join(timeout=2)
-
-    def _run(self, number: int, source: LiveSource, fps: float | None, reconnect: bool) -> None:
-        def lost(why: str) -> None:
-            logger.warning("%s is lost (%s); it is tried again", source.name, why.rstrip("."))
-
-        try:
-            with closing(source.lasting(fps, reconnect=reconnect, on_lost=lost, stopped=self._stop.wait)) as frames:  # type: ignore[type-var]
-                for frame in frames:
-                    if not self._put(number, _Arrived(frame, time.perf_counter())):
-                        return
-        except Exception as error:
-            failure = error if isinstance(error, ClaverError) else VideoError(f"{source.name}: {error}")
-            if len(self._sources) > 1:  # the others go on
-                logger.warning("%s", failure)
-            with self._changed:
-                self._errors.append(failure)
-        finally:
-            with self._changed:
-                self._ended[number] = True
-                self._changed.notify_all()
-
-    def _takes_newest(self, number: int) -> bool:
-        return self._sources[number].is_live if self._newest is None else self._newest
-
-    def _put(self, number: int, arrived: _Arrived) -> bool:
-        """Queue a frame; False when the consumer has stopped."""
-        queue = self._queues[number]
-        with self._changed:
-            while not self._takes_newest(number) and len(queue) >= QUEUED and not self._stop.is_set():
-                self._changed.wait(0.2)
-            if self._takes_newest(number) and queue:
-                dropped = queue.pop()
-                arrived = replace(arrived, frame=replace(arrived.frame, reopened=_reopened(dropped, arrived)))
-                self.dropped[number] += 1
-            queue.append(arrived)
-            self._changed.notify_all()
-        return not self._stop.is_set()

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from claver.errors import ClaverError
+from claver.errors import ClaverError, VideoError
 from claver.plotting import new_figure, save_figure
 from claver.terminal import shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
+    from claver.models import Claver
     from claver.video.damage import Damage
 
 
@@ -34,8 +36,43 @@ class Answer(NamedTuple):
     score: float
 
 
+class Ranked:
+    """Actions with their scores, best first: what every answer of a recogniser has."""
+
+    actions: tuple[str, ...]
+    scores: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    unknown: float | None
+
+    def top(self, k: int = 5) -> list[Answer]:
+        """The k best actions, best first, equal scores in the order of the actions; fewer if there are fewer.
+
+        Raises:
+            ClaverError: k below 1.
+        """
+        if k < 1:
+            raise ClaverError(f"top needs a number of at least 1, not {k}")
+        order = np.argsort(-self.scores, kind="stable")[:k]
+        return [Answer(self.actions[c], float(self.probabilities[c]), float(self.scores[c])) for c in order]
+
+    @property
+    def action(self) -> str:
+        """The best action."""
+        return self.top(1)[0].action
+
+    @property
+    def none_of_these(self) -> bool:
+        """Whether it is more probable than not that none of the actions applies; False where that is not known."""
+        return self.unknown is not None and self.unknown > 0.5
+
+    def _standing(self, k: int) -> dict[str, Any]:
+        """Plain values of the k best actions, and of whether none applies."""
+        top = [answer._asdict() for answer in self.top(k)]
+        return {"top": top, "unknown": self.unknown, "none_of_these": self.none_of_these}
+
+
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Ranked):
     """The answer for one video.
 
     Attributes:
@@ -61,33 +98,13 @@ class Prediction:
     damaged: Damage | None = None
     unknown: float | None = None
 
-    def top(self, k: int = 5) -> list[Answer]:
-        """The k best actions, best first; fewer if there are fewer.
-
-        Raises:
-            ClaverError: k below 1.
-        """
-        return rank_answers(self.actions, self.scores, self.probabilities, k)
-
-    @property
-    def action(self) -> str:
-        """The best action."""
-        return self.top(1)[0].action
-
-    @property
-    def none_of_these(self) -> bool:
-        """Whether it is more probable than not that none of the actions applies; False where that is not known."""
-        return self.unknown is not None and self.unknown > 0.5
-
     def to_dict(self, k: int = 5) -> dict[str, Any]:
         """Plain values: the source, when the frames used are shown, what is damaged, the k best actions, and whether
         none of them applies.
         """
         seconds = None if self.seconds is None else np.unique(self.seconds.round(3)).tolist()
         damaged = None if self.damaged is None else self.damaged.to_dict()
-        top = [answer._asdict() for answer in self.top(k)]
-        none = {"unknown": self.unknown, "none_of_these": self.none_of_these}
-        return {"path": self.source, "seconds": seconds, "damaged": damaged, "top": top, **none}
+        return {"path": self.source, "seconds": seconds, "damaged": damaged, **self._standing(k)}
 
     def plot(self, k: int = 5, path: str | Path | None = None) -> Figure:
         """The frames the model saw above bars of the k best actions (extra `explain`).
@@ -134,18 +151,21 @@ class Prediction:
         return [] if self.unknown is None or not self.none_of_these else [f"{NONE}: {percent(self.unknown)}"]
 
 
-def rank_answers(
-    actions: Sequence[str], scores: npt.NDArray[np.float32], probabilities: npt.NDArray[np.float32], k: int
-) -> list[Answer]:
-    """The k best of C actions, best first; equal scores in the order of the actions.
+def probabilities(scores_C: Tensor, model: Claver, source: str) -> Tensor:
+    """What is likely *if* one of the actions is what happens, from the scores of Eq. 10 [..., C].
+
+    Args:
+        scores_C: of `TextBank.scores`.
+        model: whose scores they are.
+        source: what they are of, for the error.
 
     Raises:
-        ClaverError: k below 1.
+        VideoError: the scores are not finite.
     """
-    if k < 1:
-        raise ClaverError(f"top needs a number of at least 1, not {k}")
-    order = np.argsort(-scores, kind="stable")[:k]
-    return [Answer(actions[c], float(probabilities[c]), float(scores[c])) for c in order]
+    if not bool(scores_C.isfinite().all()):
+        weights = f"its weights do not suit {model.dtype}"
+        raise VideoError(f"{source}: the model gives non-finite scores for it; {weights}")
+    return model.probabilities(scores_C)
 
 
 def percent(share: float) -> str:

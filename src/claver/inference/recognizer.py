@@ -15,7 +15,7 @@ from claver.errors import ClaverError, VideoError
 from claver.inference.calibration import Calibration, Conditions
 from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
 from claver.inference.open_set import OpenSet, clip_embedding
-from claver.inference.prediction import Answer, Prediction
+from claver.inference.prediction import Answer, Prediction, probabilities
 from claver.models import Claver, load
 from claver.models.checkpoint.loading import PreprocessChoice
 from claver.text.actions import Actions
@@ -86,10 +86,13 @@ class Recognizer:
             raise ClaverError(f"the model is loaded already: give preprocess={preprocess!r} to claver.load")
         loaded = model if isinstance(model, Claver) else load(model, preprocess=preprocess)
         learned = loaded.learned if actions is None else None
+        if learned is not None:
+            views = learned.views if views is None else views
+            frames = learned.frames if frames is None else frames
         self.encoder = VideoEncoder(
             loaded,
-            views or (learned.views if learned else Views()),
-            frames=frames or (learned.frames if learned else None),
+            Views() if views is None else views,
+            frames=frames,
             preprocess=preprocess if isinstance(preprocess, Preprocess) else None,
             damaged=damaged,
         )
@@ -184,14 +187,10 @@ class Recognizer:
         Raises:
             VideoError: the scores are not finite.
         """
-        aggregate = self.model.config.aggregate
-        scores = self.bank.scores(video.frames, self.model.scale, aggregate, self.model.bias)
-        if not bool(scores.isfinite().all()):
-            weights = f"its weights do not suit {self.model.dtype}"
-            raise VideoError(f"{video.source}: the model gives non-finite scores for it; {weights}")
-        probabilities = self.model.probabilities(scores)
+        scores = self.bank.scores(video.frames, self.model.scale, self.model.config.aggregate, self.model.bias)
+        shares = probabilities(scores, self.model, video.source)
         seen = video.pixels[len(video.pixels) // 2].permute(0, 2, 3, 1).cpu().numpy()
-        found = (scores.cpu().numpy(), probabilities.cpu().numpy(), seen)
+        found = (scores.cpu().numpy(), shares.cpu().numpy(), seen)
         settings: dict[str, Any] = {
             "seconds": video.seconds,
             "damaged": video.damage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -10,7 +11,11 @@ from torch import Tensor
 
 from claver.attention.kv_cache import KeyValueCache
 from claver.errors import ClaverError
+from claver.log import warn_once
 from claver.models import Claver
+
+_INTERPOLATED = "temporal embedding interpolated"
+_FILLING = "temporal embedding interpolated to 1, 2, … frames until a stream has the {} of its window"
 
 
 @dataclass
@@ -90,7 +95,9 @@ class StreamEncoder:
 
     def _again(self, tokens_B1ND: Tensor) -> Tensor:
         self._tokens.append(tokens_B1ND)
-        return self.model.encode_tokens(torch.cat(list(self._tokens), dim=1)).float()
+        filling = len(self._tokens) < self.window
+        with warn_once.put_as(_INTERPOLATED, _FILLING.format(self.window)) if filling else nullcontext():
+            return self.model.encode_tokens(torch.cat(list(self._tokens), dim=1)).float()
 
     def reset(self) -> None:
         """Forget all frames, as after a cut."""

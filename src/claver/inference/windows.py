@@ -6,14 +6,13 @@ import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from claver.closing import Closing
 from claver.errors import ClaverError, VideoError
 from claver.inference.encoder import VideoEncoder, name_of
 from claver.models.objective import video_embedding
@@ -51,7 +50,7 @@ class Windows:
         return cls(torch.cat([part.embeddings for part in parts]), np.concatenate(starts), np.concatenate(stops))
 
 
-class WindowIterator(Iterator[Windows]):
+class WindowIterator(Iterator[Windows], Closing):
     """Gives the windows of one video, some at a time, until it ends or is closed, as by the end of a `with` block.
 
     Attributes:
@@ -83,14 +82,6 @@ class WindowIterator(Iterator[Windows]):
         self._windows.close()
         self._frames.close()
         self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class WindowEncoder:

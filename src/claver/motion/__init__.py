@@ -7,8 +7,9 @@ The names below are imported when first used: the verbs must not wait for torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from claver.lazy import lazy_names
 
 if TYPE_CHECKING:
     from claver.motion.rendering import (
@@ -43,8 +44,4 @@ __all__ = [
     "write_clips",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"claver.motion.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'claver.motion' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOME)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from claver.lazy import lazy_names
 
 if TYPE_CHECKING:
     from claver.timeline.segments import Segment
@@ -14,8 +15,4 @@ _HOME = {"Segment": "segments", "Timeline": "timeline", "Track": "track"}
 
 __all__ = ["Segment", "Timeline", "Track"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"claver.timeline.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'claver.timeline' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOME)

@@ -18,7 +18,6 @@ from rich.progress import Progress
 from claver.distributed import rank_and_size, wait_for_all
 from claver.errors import ClaverError
 from claver.models import Claver, Learned
-from claver.training import distributed
 from claver.training.checkpoint import (
     State,
     find_checkpoint,
@@ -28,6 +27,15 @@ from claver.training.checkpoint import (
     save_checkpoint,
 )
 from claver.training.display import training_progress
+from claver.training.distributed import (
+    check_enough,
+    check_same_start,
+    largest,
+    share_of,
+    share_weights,
+    sum_gradients,
+    sum_over_processes,
+)
 from claver.training.ema import Ema
 from claver.training.inspection import save_batch
 from claver.training.interruption import Interrupted, Stop
@@ -155,7 +163,7 @@ class Trainer:
     def _prepare(self, stack: ExitStack) -> _Run:
         recipe = self.recipe
         accelerator = make_accelerator(recipe, self.folder)
-        distributed.check_enough(len(self.task), recipe.batch_size, recipe.accumulation)
+        check_enough(len(self.task), recipe.batch_size, recipe.accumulation)
         if self.folder is not None and _first():
             prepare_folder(self.folder)
             stack.enter_context(held(self.folder))
@@ -177,8 +185,8 @@ class Trainer:
     def _start(self, run: _Run, resume: bool) -> int:
         """The step to begin with, the same in all processes; what an earlier run left is moved aside if it is 0."""
         start = self._resume(run) if resume else 0
-        distributed.check_same_start(start)
-        distributed.share_weights(self.model)
+        check_same_start(start)
+        share_weights(self.model)
         if not start and self.folder is not None and _first():
             set_aside(self.folder)
         return start
@@ -203,7 +211,7 @@ class Trainer:
             return self.task.rows_at(step)
         recipe = self.recipe
         rows = batch_at(step, samples=len(self.task), batch_size=recipe.batch_size, seed=recipe.seed)
-        return distributed.share_of(rows)
+        return share_of(rows)
 
     def _step(self, run: _Run, step: int) -> float:
         recipe, accelerator = self.recipe, run.accelerator
@@ -217,7 +225,7 @@ class Trainer:
             losses.append(loss.detach())
             accelerator.backward(loss)
         own = [loss.item() for loss in losses]
-        total = distributed.sum_over_processes(sum(own), accelerator.device)
+        total = sum_over_processes(sum(own), accelerator.device)
         if not math.isfinite(total):
             raise self._no_number("loss", total, step, parts, own)
         if not self._update(run, step):
@@ -227,7 +235,7 @@ class Trainer:
     def _update(self, run: _Run, step: int) -> bool:
         """Make the step; False, and no step, if the gradient is not finite: weights and checkpoints stay sound."""
         learning = [p for p in self.model.parameters() if p.requires_grad]
-        distributed.sum_gradients(learning)
+        sum_gradients(learning)
         norm = run.accelerator.clip_grad_norm_(learning, self.recipe.clip_norm or math.inf)
         # With fp16 it is the scaler's part to pass over such steps.
         if run.accelerator.scaler is None and not math.isfinite(norm):
@@ -254,7 +262,7 @@ class Trainer:
         return self.recipe.lr * rate
 
     def _after(self, run: _Run, done: int) -> None:
-        if done < run.total and (number := distributed.largest(run.stop.number, run.accelerator.device)):
+        if done < run.total and (number := largest(run.stop.number, run.accelerator.device)):
             self._save(run, done)
             wait_for_all()
             raise Interrupted(number, done)

@@ -122,13 +122,15 @@ def cache_clips(
         on_clip: called with the number of each clip when it is done, and with how many this process has to do.
 
     Raises:
-        ClaverError: the folder cannot be written, or too many clips cannot be read.
+        ClaverError: the folder cannot be written, too many clips cannot be read, or less than one clip in a shard.
     """
+    if clips_per_shard is not None and clips_per_shard < 1:
+        raise ClaverError(f"clips_per_shard must be at least 1, not {clips_per_shard}")
     rank, size = rank_and_size()
     key = from_everyone(cache_key(model, clips, views) if rank == 0 else "")[0]
     place = Path(folder) / key[:20]
     _prepare(Path(folder), place)
-    each = clips_per_shard or max(1, _SHARD_BYTES // _clip_bytes(model, views))
+    each = max(1, _SHARD_BYTES // _clip_bytes(model, views)) if clips_per_shard is None else clips_per_shard
     starts = range(0, len(clips), each)
     shards = [place / f"tokens-{number:05d}-of-{len(starts):05d}.safetensors" for number in range(len(starts))]
     checked = [number for number in range(rank, len(shards), size) if not _is_sound(shards[number], key, verify)]

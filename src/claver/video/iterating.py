@@ -11,12 +11,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count, takewhile
-from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from claver.closing import Closing
 from claver.errors import ClaverError
 from claver.video.damage import Damage, PassingSigns
 
@@ -132,7 +132,7 @@ class Pace:
             tick = next(ticks, None)
 
 
-class FrameIterator(Iterator[TimedFrame]):
+class FrameIterator(Iterator[TimedFrame], Closing):
     """Gives `TimedFrame`s until the video ends or `close` is called, as the end of a `with` block does.
 
     Damage is passed over: what decodes is given, and `damage` tells at any time what was wrong until then.
@@ -160,14 +160,6 @@ class FrameIterator(Iterator[TimedFrame]):
     def close(self) -> None:
         """Release the file and the decoder; there are no more frames after that."""
         self._frames.close()
-
-    def __enter__(self) -> FrameIterator:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def timed_frames(

@@ -51,11 +51,13 @@ def prefetch(
     if workers < 1:
         yield from ((path, _attempt(load, path)) for path in paths)
         return
+    if (most := 2 * workers if depth is None else depth) < 1:
+        raise ValueError(f"depth must be at least 1, not {depth}")
     pending: deque[tuple[Item, Future[T | VideoError]]] = deque()
     rest = iter(paths)
     with closing(WorkerPool(partial(_attempt, load), workers, timeout=timeout)) as pool:
         while True:
-            for following in islice(rest, (depth or 2 * workers) - len(pending)):
+            for following in islice(rest, most - len(pending)):
                 pending.append((following, pool.submit(following)))
             if not pending:
                 return

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
 
+from claver.closing import Closing
 from claver.errors import VideoError
 from claver.video.damage import Damage, Signs, judge, told_by
 from claver.video.decoding import DisorderedError, InexactError, decode_plainly, decode_sparse, in_order, plan
@@ -78,7 +78,7 @@ class VideoInfo:
         return bool(np.abs(self.timestamps - regular).max() > 0.5 * regular[1])
 
 
-class VideoReader:
+class VideoReader(Closing):
     """Frames of one video by index: `with VideoReader("clip.mp4") as video: video.read([0, 10, 20])`.
 
     Frame i is the i-th that a full decode shows. Opening lists the packets (MP4 and MOV by the file's own tables,
@@ -128,14 +128,6 @@ class VideoReader:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Release the file and the decoder. Reading again reopens them."""

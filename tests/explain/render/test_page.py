@@ -1,15 +1,13 @@
 """The page as a browser has it, and that it needs nothing but itself."""
 
-import os
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
+from tests.browser import browse
 from tests.explain.conftest import EVIL, explained
 
 from claver.explain import Explanation
@@ -97,25 +95,6 @@ def test_one_action_alone(clip: Path) -> None:
     assert "one action alone" in markup
     assert "The score of “waving” is" in markup
     assert not Elements(markup).open
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
-    return found
-
-
-def browse(chromium: str, address: Path, *flags: str) -> str:
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", *flags]
-    home = {"HOME": str(address.parent)}  # a profile of its own
-    done = subprocess.run(
-        [*command, address.as_uri()], capture_output=True, text=True, timeout=120, env=os.environ | home
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_browser_shows_it(chromium: str, causal: Explanation, tmp_path: Path) -> None:
