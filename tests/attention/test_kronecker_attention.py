@@ -93,7 +93,7 @@ def test_the_flex_predicate_equals_the_materialised_mask(
 def test_large_clips_never_get_a_bias_as_large_as_the_dense_mask(name: str) -> None:
     frames, tokens = 8, 197
     for cpu in (False, True):
-        plan = plan_attention(MASKS[name], frames, tokens, cpu=cpu)
+        plan = plan_attention(MASKS[name], frames, tokens, flash=cpu)
         assert plan.kind in ("factorised", "halved" if cpu and name in ("kmt", "kmct") else "sliced")
         assert plan.buffer <= tokens * (2 * frames - 1) * tokens < (frames * tokens) ** 2 / 4
 
@@ -154,3 +154,28 @@ def test_bad_input_is_named() -> None:
         plan_attention(MASKS["joint"], 2, 3, last=3)
     with pytest.raises(ValueError, match="between 1 and the 3 tokens"):
         plan_attention(MASKS["joint"], 2, 3, 4)
+
+
+def test_flex_past_the_compiler_s_limit_takes_another_plan_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The compiler gives up at the ninth variant: what then runs uncompiled would build all S×S scores."""
+    from claver.attention import functional
+
+    variants: set[object] = set()
+
+    def compiled(q: Tensor, k: Tensor, v: Tensor, block_mask: object) -> Tensor:
+        variants.add((q.shape, k.shape, q.dtype))
+        if len(variants) > 8:
+            assert torch._dynamo.config.fail_on_recompile_limit_hit, "it would go on uncompiled"
+            raise torch._dynamo.exc.FailOnRecompileLimitHit("recompile_limit reached")
+        return torch.nn.attention.flex_attention.flex_attention(q, k, v, block_mask=block_mask)  # type: ignore[return-value]
+
+    monkeypatch.setattr(functional, "_flex_compiles", lambda q: True)
+    monkeypatch.setattr(functional, "_compiled_flex", lambda: compiled)
+    for frames in range(2, 14):
+        q, k, v = (x.detach() for x in draw((1, 1, frames, 3, 16), 3, frames))
+        found = kronecker_attention(q, k, v, MASKS["kmct"], plan="flex")
+        torch.testing.assert_close(found, reference(q, k, v, MASKS["kmct"]))
+    assert len(variants) > 8
+    assert caplog.text.count("FlexAttention is left for plan='auto': recompile_limit reached") == 1

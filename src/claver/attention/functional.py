@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from claver.attention.caching import cached
+from claver.attention.flash import flash_kernel
 from claver.attention.halved import attend_in_parts
 from claver.attention.mask import KroneckerMask
 from claver.attention.plan import Plan, PlanKind, as_bias, plan_attention
+from claver.log import warn_once
 
 
 def kronecker_attention(
@@ -41,19 +43,16 @@ def kronecker_attention(
     if k_BHTNd.shape != v_BHTNd.shape or any(query != key for query, key in alike) or q_BHtMd.shape[2] > frames:
         shapes = ", ".join(str(tuple(x.shape)) for x in (q_BHtMd, k_BHTNd, v_BHTNd))
         raise ValueError(f"q [B, H, t, M, d], k and v [B, H, T, N, d] do not fit together: {shapes}")
-    cpu = q_BHtMd.device.type == "cpu"
-    if plan == "halved" and not cpu:
-        raise ValueError("the halved plan needs the CPU's flash kernel; use plan='auto'")
-    gpu = _flex_compiles(q_BHtMd)
     last, queries = q_BHtMd.shape[2:4]
-    chosen = plan_attention(mask, frames, tokens, queries, last=last, kind=plan, gpu=gpu, cpu=cpu)
+    flash = flash_kernel(q_BHtMd) is not None
+    chosen = plan_attention(mask, frames, tokens, queries, last=last, kind=plan, flash=flash)
     if chosen.kind == "flex":
         wanted = torch.is_grad_enabled() and any(x.requires_grad for x in (q_BHtMd, k_BHTNd, v_BHTNd))
         if wanted and not q_BHtMd.is_cuda:
             raise ValueError("FlexAttention has no gradients on a CPU; use plan='auto'")
         return _flex(q_BHtMd, k_BHTNd, v_BHTNd, mask)
     if chosen.kind == "halved":
-        return attend_in_parts(q_BHtMd, k_BHTNd, v_BHTNd, chosen.parts)
+        return attend_in_parts(q_BHtMd, k_BHTNd, v_BHTNd, chosen.parts, cached=chosen.cached)
     run = {"factorised": _factorised, "dense": _dense, "sliced": _sliced}[chosen.kind]
     return run(q_BHtMd, k_BHTNd, v_BHTNd, chosen)
 
@@ -94,9 +93,15 @@ def _flex(q: Tensor, k: Tensor, v: Tensor, mask: KroneckerMask) -> Tensor:
     from torch.nn.attention.flex_attention import flex_attention
 
     block_mask = _flex_block_mask(mask, q.shape[2], k.shape[3], q.shape[3], str(q.device))
-    attend = _compiled_flex() if _flex_compiles(q) else flex_attention
-    out = attend(q.flatten(2, 3), k.flatten(2, 3), v.flatten(2, 3), block_mask=block_mask)
-    return out.unflatten(2, q.shape[2:4])
+    rows = q.flatten(2, 3), k.flatten(2, 3), v.flatten(2, 3)
+    if not _flex_compiles(q):
+        return flex_attention(*rows, block_mask=block_mask).unflatten(2, q.shape[2:4])
+    try:
+        with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+            return _compiled_flex()(*rows, block_mask=block_mask).unflatten(2, q.shape[2:4])
+    except (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
+        warn_once(f"FlexAttention is left for plan='auto': {str(error).splitlines()[0][:120]}")
+        return kronecker_attention(q, k, v, mask)
 
 
 @cached(32)

@@ -5,10 +5,15 @@
 | factorised | each frame or each place by itself, or one set of keys    | the visible ones   | N×N or T×T, or none |
 |            | for all queries (spatial, pipeline, joint, class)         |                    |                     |
 | dense      | small clips, where one call beats T calls                 | S×S                | S×S, at most 1 MiB  |
-| flex       | on a GPU                                                  | visible blocks     | a list of tiles     |
-| halved     | on a CPU, itself and all or nothing of the other frames   | the visible ones   | none                |
-|            | (KMTA, KMCTA)                                             |                    |                     |
+| halved     | itself and all or nothing of the other frames (KMTA,      | the visible ones   | none                |
+|            | KMCTA), where a kernel tells its log-sum-exp: CPU, CUDA   |                    |                     |
 | sliced     | else: one call per query frame over its visible frames    | visible key frames | N×(2T−1)N           |
+| flex       | never by itself: compiled FlexAttention, for comparison   | visible blocks     | a list of tiles     |
+
+FlexAttention was the plan on a GPU until it was measured there: `torch.compile` keeps 8 variants of it in a process:
+every shape, mask, type and grad mode is one, and the ninth builds the S×S scores, 17 to 60 times slower. On an H100 in
+bf16 (B16 T8 N197) it took 2.0 times as long as unmasked flash attention for KMCTA and 2.8 times for KMTA, and lost to
+one call under a dense mask. Attention by halves is made of unmasked flash attention alone.
 """
 
 from __future__ import annotations
@@ -57,6 +62,7 @@ class Plan:
         bias: visible pairs as booleans for `factorised` and `dense`; None where everything is visible.
         slices: for `sliced`: one per query frame.
         parts: for `halved`: query frames and key frames of each call.
+        cached: for `halved`: whether all queries see the frames before theirs as well.
     """
 
     kind: Literal["factorised", "sliced", "dense", "flex", "halved"]
@@ -67,6 +73,7 @@ class Plan:
     bias: Tensor | None = None
     slices: tuple[Slice, ...] = ()
     parts: tuple[Part, ...] = ()
+    cached: bool = False
 
 
 @cached(128)
@@ -78,8 +85,7 @@ def plan_attention(
     *,
     last: int | None = None,
     kind: PlanKind = "auto",
-    gpu: bool = False,
-    cpu: bool = False,
+    flash: bool = False,
 ) -> Plan:
     """Plan attention of the first `queries` tokens of each frame (all N if None) over T frames of N tokens.
 
@@ -90,8 +96,7 @@ def plan_attention(
         queries: M ≤ N, the tokens of each frame whose output is wanted; 1 asks for the class tokens only.
         last: the frames that have queries, the last of the T; all if None.
         kind: `auto` picks; a name forces that plan.
-        gpu: whether FlexAttention's compiled kernel is available.
-        cpu: whether the CPU's flash kernel is, which returns the log-sum-exp that `halved` needs.
+        flash: whether there is a kernel that tells its log-sum-exp, which `halved` needs.
 
     Raises:
         ValueError: a token would have nothing to look at, or the forced plan does not fit the mask.
@@ -108,8 +113,8 @@ def plan_attention(
     factorised = _by_frame(blocks, queries) or _by_token(blocks, queries) or _by_keys(blocks, queries)
     if kind == "auto":
         small = last * queries * frames * tokens <= _SMALL
-        large: PlanKind = "halved" if cpu and _halved(blocks, queries) else "sliced"
-        kind = "factorised" if factorised else "dense" if small else "flex" if gpu and last == frames else large
+        large: PlanKind = "halved" if flash and _halved(blocks, queries) else "sliced"
+        kind = "factorised" if factorised else "dense" if small else large
     if kind in ("factorised", "halved"):
         found = factorised if kind == "factorised" else _halved(blocks, queries)
         if found is None:
@@ -186,11 +191,10 @@ def _halved(blocks: Blocks, queries: int) -> Plan | None:
         return None
     if any(bool(side.any()) and not bool(side.all()) for side in (below, above)):
         return None
-    parts = tuple(halves(first, frames, earlier=bool(below.any()), later=bool(above.any())))
-    if first and below.any():
-        parts = ((slice(first, frames), slice(0, first)), *parts)
-    rectangles = sum((q.stop - q.start) * (k.stop - k.start) for q, k in parts)
-    return Plan("halved", queries * (rectangles * tokens + frames - first), 0, parts=parts)
+    asking, cached = frames - first, bool(first and below.any())
+    parts = tuple(halves(asking, earlier=bool(below.any()), later=bool(above.any())))
+    rectangles = sum(part.pairs * (asking // part.block) for part in parts) + asking * first * cached
+    return Plan("halved", queries * (rectangles * tokens + asking), 0, parts=parts, cached=cached)
 
 
 def _sides(frames: int) -> tuple[Tensor, Tensor, Tensor]:
