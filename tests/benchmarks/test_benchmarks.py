@@ -11,6 +11,8 @@ from benchmarks.machine import Machine
 from benchmarks.report import joined, markdown, write
 from benchmarks.timing import QUICK, Row, assert_same, compare, missing
 
+from benchmarks import gpu
+
 
 @pytest.mark.slow
 def test_a_quick_run_measures_every_area_and_writes_both_files(tmp_path: Path) -> None:
@@ -60,3 +62,26 @@ def test_a_partial_run_joins_the_page(tmp_path: Path) -> None:
     assert [(row.area, row.ratio) for row in rows[:2]] == [("kept", 2.0), ("old", 3.0)]
     assert rows[2].note == absent.note
     assert joined(tmp_path / "page.md", [new], replace(machine, processor="another")) == [new]
+
+
+@pytest.mark.slow
+def test_the_rows_of_a_gpu_run_on_a_cpu_and_one_that_fails_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small and in single precision: that they run, and give what the usual way gives, which they assert."""
+    shown: list[Row] = []
+    rows = gpu.rows(QUICK, device="cpu", shown=shown.append)
+    assert rows == shown
+    assert [row.what for row in rows if row.note.startswith("failed")] == []
+    measured = [row for row in rows if row.rounds]
+    assert {row.what.split(",")[0] for row in measured} == {
+        "KMCTA", "KMTA", "video encoder", "training step", "recognize",
+    }  # fmt: skip
+    assert sum("unmasked" in row.baseline for row in measured) == 4
+
+    def break_down(*arguments: object) -> list[Row]:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(gpu, "_attention", break_down)
+    monkeypatch.setattr(gpu, "_encoder", break_down)
+    rows = gpu.rows(QUICK, device="cpu")
+    assert sum("failed: RuntimeError: no such kernel" in row.note for row in rows) == 8
+    assert any(row.rounds for row in rows)
