@@ -158,7 +158,8 @@ class ClaverConfig:
     def with_temporal(self, kind: Temporal, frames: int | None = None, layers: int | None = None) -> ClaverConfig:
         """The same model with another temporal tower; its depth is a third of the image tower's unless given."""
         chosen = layers if layers is not None else max(1, self.image.layers // 3)
-        return replace(self, temporal=TemporalConfig(kind, chosen, frames or self.temporal.frames))
+        length = self.temporal.frames if frames is None else frames
+        return replace(self, temporal=TemporalConfig(kind, chosen, length))
 
 
 def _check_choice(name: str, value: object, choices: Any) -> None:
