@@ -26,21 +26,26 @@ PEERS = {"xclip": "X-CLIP", "videoprism": "VideoPrism"}
 
 
 def kind_of(folder: Path) -> str:
-    """Whose config a folder has."""
+    """Whose config a folder has.
+
+    Raises:
+        CheckpointError: that of a model that cannot be loaded.
+    """
     open_clip = (folder / OPEN_CLIP_CONFIG).is_file()
     if open_clip and not (folder / CONFIG).is_file():
         return "open_clip"
-    kind = read_config(folder).get("model_type")
+    said = read_config(folder).get("model_type")
+    kind = said if isinstance(said, str) else ""
     if kind in ("claver", "clip"):
-        return str(kind)
+        return kind
     if open_clip:
         return "open_clip"
     if kind in FAMILIES:
-        return str(kind)
+        return kind
     if kind in REFUSED:
         raise CheckpointError(f"{folder} {REFUSED[kind]}")
-    told = f"{folder / CONFIG} says model_type {kind!r}"
-    if isinstance(kind, str) and kind in PEERS:
+    told = f"{folder / CONFIG} says model_type {said!r}"
+    if kind in PEERS:
         raise PeerError(f"{told}: {PEERS[kind]} is a peer, which only `claver evaluate` runs, on labelled clips")
     known = ", ".join(["claver", "clip", *FAMILIES])
     raise CheckpointError(f"{told}; what can be loaded is {known}, and by `claver evaluate` some peers")

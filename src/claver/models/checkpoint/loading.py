@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from claver.errors import CheckpointError, ClaverError
 from claver.log import logger
@@ -27,6 +26,7 @@ from claver.models.checkpoint.unpickle import is_torchscript
 from claver.models.checkpoint.weights import SUFFIXES, find_weights, read_tensors
 from claver.models.config import Activation, Aggregate, ClaverConfig, Temporal
 from claver.models.learned import read_learned
+from claver.models.shapes import NoInitialization, without_values
 from claver.models.temporal import KINDS, TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
 from claver.models.towers import registered_tower
@@ -293,7 +293,7 @@ def _filled(make: Callable[[ClaverConfig], M], config: ClaverConfig, state: Stat
 
 def _misfit(make: Make, config: ClaverConfig, state: State) -> str | None:
     """What weights lack for a config, or have too much or in another shape, to follow the name of their file."""
-    expected = without_values(make, config).state_dict()
+    expected = without_values(lambda: make(config)).state_dict()
     wanted = [key for key in expected if _has_temporal(state) or not key.startswith("temporal.")]
     if missing := [key for key in wanted if key not in state]:
         return f" lacks {len(missing)} parameters, first {missing[0]!r}{_made_elsewhere(missing[0])}"
@@ -313,27 +313,12 @@ def _made_elsewhere(key: str) -> str:
     return "; another version of transformers may have saved it" if ".body." in key else ""
 
 
-class _NoInitialization(TorchFunctionMode):
-    """Leaves out what `torch.nn.init` does: random numbers on the meta device cost seconds of imports, for nothing."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
-        return func(*args, **(kwargs or {}))
-
-
-def without_values(make: Callable[[ClaverConfig], M], config: ClaverConfig) -> M:
-    """A model on the meta device: every shape, and no memory."""
-    with torch.device("meta"), _NoInitialization():
-        return make(config)
-
-
 def empty(make: Callable[[ClaverConfig], M], config: ClaverConfig) -> M:
     """A model to be filled with weights: on the meta device, but where a tower has tables that no checkpoint holds."""
-    model = without_values(make, config)
+    model = without_values(lambda: make(config))
     if not any(buffer.is_meta for buffer in model.buffers()):
         return model
-    with _NoInitialization():
+    with NoInitialization():
         return make(config)
 
 
