@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, get_args
 import torch
 from torch import Tensor
 
-from claver.errors import CheckpointError, ClaverError
+from claver.errors import CheckpointError, told_of
 from claver.log import logger
 from claver.models.checkpoint.configs import config_of_folder, kind_of
 from claver.models.checkpoint.families import FAMILIES, state_of
@@ -149,7 +149,7 @@ def _read(
             f"{path} is no checkpoint: a folder is needed, or a file that ends in {', '.join(SUFFIXES)}"
         )
     raw = read_tensors(files)
-    try:
+    with told_of(path):
         layout, kept = layout_of(raw)
         state = own_names(layout, kept)
         config = None if openai else _config_beside(make, files[0].parent, layout, state, own=own)
@@ -158,10 +158,6 @@ def _read(
             if own:
                 pixels = replace(config.preprocess, short_side=config.preprocess.size)
                 config = replace(config, preprocess=pixels)
-    except CheckpointError as error:
-        raise error if str(path) in str(error) else CheckpointError(f"{path}: {error}") from error
-    except ClaverError as error:
-        raise CheckpointError(f"{path}: {error}") from error
     return state, _overridden(config, heads, activation), own
 
 
@@ -179,10 +175,8 @@ def _read_family(
             else "is a sentence encoder without images: give it as text= beside an image tower"
         )
         raise CheckpointError(f"{path} {told}")
-    try:
+    with told_of(path):
         return state_of(path, kind, config), config, True
-    except ClaverError as error:
-        raise error if str(path) in str(error) else CheckpointError(f"{path}: {error}") from error
 
 
 def _require_pair(source: str | Path) -> None:
