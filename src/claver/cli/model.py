@@ -15,7 +15,7 @@ from claver.errors import ClaverError
 from claver.files import is_file, read_bytes
 
 if TYPE_CHECKING:
-    from claver.inference.peers import PeerModel
+    from claver.inference.peer_models import PeerModel
     from claver.models import Claver
     from claver.text.encoding import Progress
 
@@ -132,7 +132,7 @@ def open_peer(
     Raises:
         ClaverError: it cannot be loaded, or options that a peer does not have.
     """
-    from claver.inference.peers import load_peer
+    from claver.inference.peer_models import load_peer
 
     if temporal is not None:
         raise ClaverError("--temporal is for CLIP and CLAVER models; a peer joins frames in its own way")

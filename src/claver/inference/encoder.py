@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from claver.data.clips import ClipLocation
 from claver.errors import ClaverError, VideoError
+from claver.log import warn_once
 from claver.models import Claver
 from claver.video import Damage, Preprocess, VideoViews, read_views
 from claver.video.damage import OnDamage, checked_on_damage
@@ -91,28 +91,53 @@ class VideoEmbedding:
     damage: Damage | None = None
 
 
-class ViewEncoder(ABC):
-    """Looks at videos, one or many, each in the same views; whoever inherits says how views are encoded.
+class VideoModel(Protocol):
+    """What encodes views: a `Claver`, or a peer."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+
+    def encode_video(self, pixels_VTCHW: Tensor, /) -> Tensor:
+        """Normalised views to their embeddings [V, T, E]."""
+
+
+class ViewEncoder:
+    """Looks at videos, one or many, each in the same views, and has a model encode these.
 
     Attributes:
+        model: what encodes.
         views: clips and crops of each video.
         frames: T, frames of each view.
         preprocess: what is done to the pixels.
         damaged: what is done with a damaged video.
     """
 
-    def __init__(self, views: Views | str, *, frames: int, preprocess: Preprocess, damaged: OnDamage) -> None:
+    def __init__(
+        self, model: VideoModel, views: Views | str, *, frames: int, preprocess: Preprocess, damaged: OnDamage
+    ) -> None:
         """Settings as of `VideoEncoder`."""
+        self.model = model
         self.views = views if isinstance(views, Views) else Views.parse(views)
         self.frames = frames
         if frames < 1:
             raise ClaverError(f"frames must be at least 1, or None for the model's own, not {frames}")
         self.preprocess = preprocess
+        if self.views.crops == 3 and preprocess.resize == "squash" and preprocess.size == preprocess.short_side:
+            warn_once("frames are squashed to a square, of which three crops would be the same: one is looked at")
+            self.views = Views(self.views.temporal)
         self.damaged = checked_on_damage(damaged)
 
-    @abstractmethod
+    @torch.inference_mode()
     def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
-        """Views as bytes [V, T, 3, h, w] to embeddings [V, T, E] in float32, so many views at a time."""
+        """Views as bytes [V, T, 3, h, w] to frame embeddings [V, T, E] in float32, so many views at a time."""
+        return torch.cat(
+            [self.model.encode_video(self.normalized(part)).float() for part in views_VTCHW.split(batch_size)]
+        )
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """Views as bytes to what the model takes, on its device."""
+        return normalize(pixels.to(self.model.device), self.preprocess.mean, self.preprocess.std)
 
     def __call__(self, source: VideoLike) -> VideoEmbedding:
         """Encode one video.
@@ -198,6 +223,8 @@ class VideoEncoder(ViewEncoder):
         damaged: what is done with a damaged video.
     """
 
+    model: Claver
+
     def __init__(
         self,
         model: Claver,
@@ -220,8 +247,8 @@ class VideoEncoder(ViewEncoder):
         Raises:
             ClaverError: views of another form, pictures of another size than the model's, or another word for damaged.
         """
-        self.model = model
         super().__init__(
+            model,
             views,
             frames=model.config.temporal.frames if frames is None else frames,
             preprocess=preprocess or model.config.preprocess,
@@ -229,17 +256,6 @@ class VideoEncoder(ViewEncoder):
         )
         if self.preprocess.size != (size := model.config.image.size):
             raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
-
-    @torch.inference_mode()
-    def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
-        """Views as bytes [V, T, 3, h, w] to frame embeddings [V, T, E] in float32, so many views at a time."""
-        return torch.cat(
-            [self.model.encode_video(self.normalized(part)).float() for part in views_VTCHW.split(batch_size)]
-        )
-
-    def normalized(self, pixels: Tensor) -> Tensor:
-        """Views as bytes to what the model takes, on its device."""
-        return normalize(pixels.to(self.model.device), self.preprocess.mean, self.preprocess.std)
 
 
 def name_of(source: VideoLike) -> str:

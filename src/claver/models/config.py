@@ -15,7 +15,8 @@ Aggregate = Literal["paper", "released"]
 """Whose arithmetic joins frames and texts: the paper's, or that of the released code, for published checkpoints."""
 Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
 """Of CLIP, of open_clip's later models, of SigLIP."""
-_LIMITS = {"layers": 1024, "frames": 65_536, "size": 65_536, "vocabulary": 2**24, "eot": 2**24}
+MOST_LAYERS = 1024
+_LIMITS = {"layers": MOST_LAYERS, "frames": 65_536, "size": 65_536, "vocabulary": 2**24, "eot": 2**24}
 _LARGEST, _LARGEST_EPS = 2**18, 0.1
 """No model is larger: a config that asks for more is damaged, or is meant to fill the memory."""
 _USUAL: tuple[tuple[str, str, Any], ...] = (
