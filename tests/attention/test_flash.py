@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import Tensor
@@ -73,3 +75,24 @@ def test_kernels_of_a_gpu_equal_the_cpu_s(
     shares = kernel.backward(*there, found, found_lse)
     for mine, theirs in zip(shares, expected, strict=True):
         torch.testing.assert_close(mine.double().cpu(), theirs, atol=4 * tolerance, rtol=4 * tolerance)
+
+
+def test_a_gpu_is_given_a_log_sum_exp_without_gaps_and_no_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its derivative reads the log-sum-exp by address alone, and given lengths it takes rows of unlike ones."""
+    given: list[object] = []
+
+    def backward(*arguments: object) -> tuple[Tensor, Tensor, Tensor]:
+        given.extend(arguments)
+        return q, k, v
+
+    operators = SimpleNamespace(_scaled_dot_product_flash_attention_backward=backward)
+    monkeypatch.setattr("claver.attention.flash._aten", operators)
+    q, k, v = drawn()
+    lse = torch.arange(60.0).view(2, 3, 10)[:, :, ::2]
+    assert not lse.is_contiguous()
+    CudaFlash().backward(q, q, k, v, q, lse)
+    handed = given[5]
+    assert isinstance(handed, Tensor)
+    assert handed.is_contiguous()
+    assert torch.equal(handed, lse)
+    assert given[6:10] == [None, None, 5, 7]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,8 @@ import claver
 from claver.errors import ClaverError
 from claver.inference.recognizer import Recognizer
 from claver.models import Claver
+from claver.models.checkpoint.families import sentence_pooling
+from claver.models.hosting import HostedLayer
 from claver.models.library import plain_settings
 from tests.models import random_family as families
 
@@ -297,8 +304,8 @@ def test_settings_that_fetch_code_are_left_out_at_any_depth() -> None:
         "_attn_implementation": "x",
         "auto_map": {"AutoModel": "a.B"},
     }
-    settings = {"vision_config": {"hidden_size": 8, "eos_token_id": None, **evil}, "heads": 2, "more": None, **evil}
-    assert plain_settings(settings) == {"vision_config": {"hidden_size": 8, "eos_token_id": None}, "heads": 2}
+    kept = {"vision_config": {"hidden_size": 8, "eos_token_id": None}, "heads": 2, "more": None}
+    assert plain_settings({**kept, "vision_config": {**kept["vision_config"], **evil}, **evil}) == kept
 
 
 def test_settings_that_fetch_code_are_left_alone(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -330,3 +337,200 @@ def test_towers_are_only_joined_with_what_fits(
     text_folder(folders)
     with pytest.raises(ClaverError, match=told):
         claver.load(folders[source], text=None if text is None else folders[text])
+
+
+def test_an_untrained_projection_is_told_at_every_load(
+    folders: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, _ = folder_of("dinov2", folders)
+    words, _ = text_folder(folders)
+    model = claver.load(folder, text=words, temporal="mean")
+    assert "answers mean nothing" in caplog.text
+    model.save_pretrained(tmp_path / "saved")
+    caplog.clear()
+    again = claver.load(tmp_path / "saved", temporal="kmct")
+    assert "answers mean nothing" in caplog.text
+    assert "image-text model" not in caplog.text
+    again.config = replace(again.config, untrained=False)
+    again.save_pretrained(tmp_path / "trained")
+    caplog.clear()
+    claver.load(tmp_path / "trained")
+    assert "answers mean nothing" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        ({"pooling_mode": "cls"}, "first"),
+        ({"pooling_mode": "mean"}, "mean"),
+        ({"pooling_mode": "max"}, None),
+        ({"pooling_mode_cls_token": True}, "first"),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}, None),
+        ({}, "mean"),
+    ],
+)
+def test_pooling_is_read_in_either_form_and_from_where_it_is(
+    written: dict[str, Any], wanted: str | None, tmp_path: Path
+) -> None:
+    families.sentence_encoder(tmp_path)
+    shutil.move(tmp_path / "1_Pooling", tmp_path / "7_Pooling")
+    steps = [{"type": "m.Transformer", "path": ""}, {"type": "m.Pooling", "path": "7_Pooling"}]
+    (tmp_path / "modules.json").write_text(json.dumps(steps))
+    (tmp_path / "7_Pooling" / "config.json").write_text(json.dumps(written))
+    if wanted is None:
+        with pytest.raises(ClaverError, match="is not supported; by cls or mean it is"):
+            sentence_pooling(tmp_path)
+    else:
+        assert sentence_pooling(tmp_path) == wanted
+
+
+def test_a_prompt_before_every_text_is_refused(tmp_path: Path) -> None:
+    families.sentence_encoder(tmp_path)
+    path = tmp_path / "config_sentence_transformers.json"
+    path.write_text(json.dumps({"prompts": {"query": "query: "}, "default_prompt_name": "query"}))
+    with pytest.raises(ClaverError, match="puts the prompt 'query' before every text"):
+        sentence_pooling(tmp_path)
+
+
+def without_vocabulary(folder: Path) -> None:
+    for name in ("tokenizer.json", "vocab.txt", "spiece.model"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def tokenizer_setting(**values: Any) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "tokenizer_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without_vocabulary, "has no vocabulary"),
+        (tokenizer_setting(padding_side="left"), "on the left, but the model expects 0 on the right"),
+        (lambda p: rewrite(p, None, pad_token_id=7), "it pads with 0 on the right, but the model expects 7"),
+        (tokenizer_setting(pad_token="[SEP]"), "it pads with 3"),
+    ],
+)
+def test_a_tokenizer_that_would_be_misread_is_refused(
+    change: Callable[[Path], None], told: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    image, _ = folder_of("vit", folders)
+    words, _ = text_folder(folders)
+    shutil.copytree(words, tmp_path / "words")
+    change(tmp_path / "words")
+    with pytest.raises(ClaverError, match=told):
+        claver.load(image, text=tmp_path / "words")
+
+
+def test_scale_and_bias_stay_exact_in_half_precision(folders: dict[str, Path]) -> None:
+    folder, _ = folder_of("siglip", folders)
+    exact, half = (claver.load(folder, temporal="mean", dtype=dtype) for dtype in (None, torch.bfloat16))
+    assert half.dtype == torch.bfloat16
+    assert half.bias is not None
+    assert exact.bias is not None
+    assert half.bias.dtype == torch.float32
+    assert torch.equal(half.bias, exact.bias)
+    assert torch.equal(half.logit_scale, exact.logit_scale)
+
+
+def test_tables_that_are_no_weights_stay_exact_in_half_precision(folders: dict[str, Path]) -> None:
+    folder, _ = folder_of("dinov3_vit", folders)
+    words, _ = text_folder(folders)
+    half = claver.load(folder, text=words, temporal="mean", dtype=torch.bfloat16)
+    assert half.image.body.rope_embeddings.inv_freq.dtype == torch.float32  # type: ignore[union-attr]
+    pixels = random_pixels(half).bfloat16()
+    assert bool(half.encode_video(pixels).isfinite().all())
+
+
+def test_loading_in_threads_leaves_other_models_alone(folders: dict[str, Path]) -> None:
+    """What keeps a model from being filled before it is loaded must not keep others from it, then or later."""
+    folder, _ = folder_of("siglip", folders)
+    words, _ = text_folder(folders)
+    image, _ = folder_of("dinov3_vit", folders)
+    loads = [lambda: claver.load(folder, temporal="mean"), lambda: claver.load(image, text=words, temporal="mean")] * 4
+    normal, verbosity = torch.nn.init.normal_, logging_of_transformers()
+    with ThreadPoolExecutor(4) as threads:
+        models = list(threads.map(lambda load: load(), loads))
+    assert torch.nn.init.normal_ is normal
+    assert logging_of_transformers() == verbosity
+    assert torch.equal(torch.nn.init.zeros_(torch.full((3,), 7.0)), torch.zeros(3))
+    for model in models[2:]:
+        twin = models[0] if model.config.bias else models[1]
+        assert all(torch.equal(value, twin.state_dict()[key]) for key, value in model.state_dict().items())
+
+
+def logging_of_transformers() -> int:
+    from transformers.utils import logging
+
+    return int(logging.get_verbosity())
+
+
+def test_a_model_is_copied_and_pickled_whole(folders: dict[str, Path]) -> None:
+    folder, _ = folder_of("siglip", folders)
+    model = claver.load(folder, temporal="mean")
+    model.tokenizer = None
+    pixels = random_pixels(model)
+    expected = model.encode_video(pixels)
+    for made in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(made.encode_video(pixels), expected)
+        first = made.image.body.encoder.layers[0]
+        assert isinstance(first, HostedLayer)
+        with torch.no_grad():
+            first.mlp.fc1.weight.zero_()  # type: ignore[union-attr, operator]
+        assert not torch.equal(made.encode_video(pixels), expected)
+        assert torch.equal(model.encode_video(pixels), expected)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "told"),
+    [
+        ("image", {"model_type": ["siglip_vision_model"]}, "are not known; known are"),
+        ("image", {"model_type": {}}, "are not known; known are"),
+        ("text", {"model_type": None}, "are not known; known are"),
+        ("image", {"image_size": None}, "makes? no sense|refuses its settings|cannot be made|do not|has shape"),
+    ],
+)
+def test_odd_settings_of_our_own_folder_are_said_in_one_sentence(
+    part: str, values: dict[str, Any], told: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder, _ = folder_of("siglip", folders)
+    claver.load(folder, temporal="mean").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config[part]["settings"].update(values)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ClaverError, match=told):
+        claver.load(tmp_path)
+
+
+def test_other_pooling_and_other_prefixes_than_there_are_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    image, _ = folder_of("dinov2_with_registers", folders)
+    words, _ = text_folder(folders)
+    claver.load(image, text=words, temporal="mean").save_pretrained(tmp_path)
+    right = json.loads((tmp_path / "config.json").read_text())
+    for change, told in (
+        (lambda c: c["text"]["settings"].update(claver_pooling="x"), "claver_pooling must be one of"),
+        (lambda c: c["image"].pop("prefix"), "prefix is 1, but the tower has 4"),
+    ):
+        config = copy.deepcopy(right)
+        change(config)
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(ClaverError, match=told):
+            claver.load(tmp_path)
+
+
+def test_names_of_another_version_of_the_library_are_told_by_its_number(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder, _ = folder_of("siglip", folders)
+    claver.load(folder, temporal="mean").save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["image"]["settings"]["transformers_version"] = "9.9.9"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    weights = load_file(tmp_path / "model.safetensors")
+    renamed = {key.replace("image.body.encoder.", "image.body.blocks."): value for key, value in weights.items()}
+    save_file(renamed, tmp_path / "model.safetensors")
+    with pytest.raises(ClaverError, match=r"it was saved by transformers 9\.9\.9, with which it can be loaded"):
+        claver.load(tmp_path)

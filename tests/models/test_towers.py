@@ -224,3 +224,40 @@ def test_recognising_with_numbers_of_a_user_s_tower(words: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 255, (5, 40, 50, 3), dtype=np.uint8)
     found = recognizer(frames)
     assert found.probabilities.sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_tables_of_whole_numbers_stay_what_they_are(words: Path, tmp_path: Path) -> None:
+    class Indexed(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("order", torch.tensor([0, 4, 3, 2, 1]))
+
+        def forward(self, frames: Tensor) -> Tensor:
+            return super().forward(frames)[:, self.order]
+
+    claver.register_tower("indexed", lambda config: Indexed(), width=64, patch=16, size=32)
+    model = claver.load("indexed", text=words, temporal="mean", frames=1)
+    model.save_pretrained(tmp_path / "saved")
+    again = claver.load(tmp_path / "saved")
+    video = torch.randn(1, 1, 3, 32, 32)
+    assert torch.equal(again.image_tokens(video), model.image_tokens(video))
+    assert again.state_dict()["image.body.order"].dtype == torch.int64
+
+
+def test_another_version_of_a_tower_is_not_taken_for_the_one_before(words: Path, tmp_path: Path) -> None:
+    claver.register_tower("my-net", lambda config: Net(), width=64, patch=16, size=32)
+    claver.load("my-net", text=words, temporal="mean", frames=1).save_pretrained(tmp_path / "saved")
+    claver.register_tower("my-net", lambda config: Net(), width=64, patch=16, size=32, version=2)
+    with pytest.raises(ClaverError, match="version 1 of image tower 'my-net'; version 2 is registered"):
+        claver.load(tmp_path / "saved")
+
+
+def test_a_tower_without_parameters_is_run_in_the_type_of_its_frames(words: Path) -> None:
+    class Pixels(nn.Module):
+        def forward(self, frames: Tensor) -> Tensor:
+            patches = frames.unfold(2, 16, 16).unfold(3, 16, 16).permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
+            return torch.cat([patches.mean(1, keepdim=True), patches], dim=1)
+
+    claver.register_tower("pixels", lambda config: Pixels(), width=768, patch=16, size=32)
+    model = claver.load("pixels", text=words, temporal="mean", frames=1)
+    assert model.image_tokens(torch.ones(1, 1, 3, 32, 32)).shape == (1, 1, 1, 768)

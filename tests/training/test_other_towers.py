@@ -17,7 +17,7 @@ from claver.cli.main import app
 from claver.models import Claver
 from claver.training.lora import add_lora, merge_lora, plain_model
 from claver.training.memory import recomputed_blocks
-from claver.training.optim import decays
+from claver.training.optim import decays, freeze, to_training
 from claver.training.recipe import Lora
 
 pytest.importorskip("transformers")
@@ -118,6 +118,7 @@ def test_a_run_from_videos_with_and_without_cached_tokens(
         rows.append(f"{seed}.mp4,{('waving', 'bowing')[seed % 2]},{'test' if seed > 3 else 'train'}")
     (tmp_path / "clips.csv").write_text("\n".join(rows) + "\n")
     sets = {"train": "clips.csv", "train_split": "train", "test": "clips.csv", "test_split": "test", "workers": 0}
+    assert claver.load(places[name]).config.untrained == (name == "joined")
     recipe: dict[str, Any] = {"task": "videos", "videos": sets, "init_from": str(places[name]), "freeze": ["image"]}
     recipe |= {"steps": 2, "warmup": 1, "batch_size": 2, "lr": 1e-3, "temporal": {"kind": "kmct", "frames": 3}}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
@@ -133,7 +134,23 @@ def test_a_run_from_videos_with_and_without_cached_tokens(
         assert moved >= {"temporal", "text"}
         assert "image" not in moved
         assert trained.learned is not None
+        assert not trained.config.untrained
         assert trained.learned.names == ("bowing", "waving")
         answer = CliRunner().invoke(app, ["recognize", "0.mp4", "--model", output], catch_exceptions=False)
         assert answer.exit_code == 0
         assert "waving" in answer.output
+
+
+def test_a_frozen_tower_gives_in_training_what_it_gives_otherwise(places: dict[str, Path]) -> None:
+    """BERT drops at random in training mode, if it learns; CLIP has nothing of the kind."""
+    model = claver.load(places["joined"], temporal="kmct", frames=3)
+    _, tokens = inputs(model)
+    with torch.no_grad():
+        expected = model.encode_text(tokens)
+        freeze(model, ("text", "image"))
+        to_training(model)
+        assert model.temporal.training
+        assert torch.equal(model.encode_text(tokens), expected)
+        freeze(model, ())
+        to_training(model)
+        assert not torch.equal(model.encode_text(tokens), expected)

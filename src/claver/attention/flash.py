@@ -66,10 +66,10 @@ class CudaFlash(FlashKernel):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As of every kernel. Nothing is dropped, so that the state of the random numbers plays no part."""
         unused = torch.zeros((), dtype=torch.uint64, device=q.device)
-        none = torch.empty(0, dtype=torch.int32, device=q.device)
         lengths = q.shape[2], k.shape[2]
+        # Cumulative lengths would say that rows are of unlike lengths. The log-sum-exp is read as if it had no gaps.
         return _aten._scaled_dot_product_flash_attention_backward(
-            grad, q, k, v, out, lse, none, none, *lengths, 0.0, False, unused, unused
+            grad, q, k, v, out, lse.contiguous(), None, None, *lengths, 0.0, False, unused, unused
         )
 
 
@@ -88,7 +88,7 @@ class CudaEfficient(FlashKernel):
         self, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """As of every kernel."""
-        filled = F.pad(lse, (0, -lse.shape[2] % self._ROWS), value=float("inf"))
+        filled = F.pad(lse, (0, -lse.shape[2] % self._ROWS), value=float("inf")).contiguous()
         unused = torch.zeros((), dtype=torch.int64, device=q.device)
         wanted = [True, True, True, False]
         *made, _ = _aten._scaled_dot_product_efficient_attention_backward(

@@ -11,6 +11,7 @@ from claver.errors import ClaverError
 from claver.models.checkpoint.loading import Weights
 from claver.models.claver import Claver
 from claver.models.config import ClaverConfig
+from claver.models.library import VERSION
 
 
 @torch.no_grad()
@@ -55,6 +56,8 @@ def _check_alike(start: ClaverConfig, trained: ClaverConfig) -> None:
     first, second = start.to_dict(), trained.to_dict()
     for config in (first, second):
         config["preprocess"] = {key: config["preprocess"].get(key) for key in ("size", "mean", "std", "interpolation")}
+        for part in ("image", "text"):
+            config[part].get("settings", {}).pop(VERSION, None)
     for part in ("image", "text", "preprocess", "activation", "norm_eps"):
         ours, theirs = first[part], second[part]
         if ours != theirs and isinstance(ours, dict):

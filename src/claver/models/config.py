@@ -38,10 +38,15 @@ _ADDED = ("prefix", "tower", "settings")
 class _Tower:
     """What the configs of towers have in common."""
 
-    def __repr__(self) -> str:
-        """As of any dataclass, but for another tower than CLIP's only what it adds: caches go by this text."""
+    @property
+    def telling(self) -> dict[str, Any]:
+        """The settings that tell towers apart, for keys of caches: of CLIP's those that it always had."""
         plain = vars(self)["tower"] == "clip"
-        shown = {name: value for name, value in vars(self).items() if not (plain and name in _ADDED)}
+        return {name: value for name, value in vars(self).items() if not (plain and name in _ADDED)}
+
+    def __repr__(self) -> str:
+        """As of any dataclass, but without what CLIP's towers have no need of: caches go by this text."""
+        shown = self.telling
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
@@ -121,13 +126,15 @@ class ClaverConfig:
     aggregate: Aggregate = "paper"
     preprocess: Preprocess = field(default_factory=Preprocess)
     bias: bool = False  # whether similarities have a bias, and probabilities are sigmoids, as SigLIP's
+    untrained: bool = False  # whether the projection from images to texts is one that nobody trained
 
     def __post_init__(self) -> None:
         _check_choice("activation", self.activation, Activation)
         _check_choice("aggregate", self.aggregate, Aggregate)
         _check_size("", "embedding", self.embedding)
-        if type(self.bias) is not bool:
-            raise ClaverError(f"bias must be true or false, not {self.bias!r}")
+        for name in ("bias", "untrained"):
+            if type(getattr(self, name)) is not bool:
+                raise ClaverError(f"{name} must be true or false, not {getattr(self, name)!r}")
         if not (isinstance(self.norm_eps, float | int) and 0 < self.norm_eps <= _LARGEST_EPS):
             raise ClaverError(f"norm_eps must be above 0 and at most {_LARGEST_EPS}, not {self.norm_eps!r}")
 
@@ -137,8 +144,9 @@ class ClaverConfig:
         for part, key, usual in _USUAL:
             if values[part][key] == usual:
                 del values[part][key]
-        if not self.bias:
-            del values["bias"]
+        for key in ("bias", "untrained"):
+            if not values[key]:
+                del values[key]
         return values
 
     @classmethod

@@ -28,6 +28,16 @@ _library: ContextVar[Attend] = ContextVar("library")
 class HostedLayer(nn.Module):
     """A layer of transformers of which `host` has made one of ours; of a class that has this one and its own."""
 
+    own: type[nn.Module]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Copied and pickled by its own class: the one that it has now is made, and found nowhere."""
+        return _restored, (self.own,), self.__dict__
+
+
+def _restored(kind: Any) -> nn.Module:
+    return nn.Module.__new__(_hosted(kind))
+
 
 def host(layers: nn.ModuleList) -> None:
     """Make blocks of ours of some layers, in place; their weights keep their names."""
@@ -65,7 +75,7 @@ def _hosted(kind: Any) -> Any:
             return layer(x, *args, **kwargs)
         return run(_Call(layer, args, kwargs), x, _library_attention, None)  # type: ignore[arg-type]
 
-    return type(kind.__name__, (HostedLayer, kind), {"forward": forward, "__module__": kind.__module__})
+    return type(kind.__name__, (HostedLayer, kind), {"forward": forward, "own": kind, "__module__": kind.__module__})
 
 
 @dataclass(frozen=True)

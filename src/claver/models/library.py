@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 
 from claver.errors import ClaverError
@@ -11,7 +12,8 @@ from claver.models.config import MOST_LAYERS
 from claver.models.hosting import use_attention
 from claver.models.shapes import is_uninitialized
 
-_OLDEST = (5, 0)
+_OLDEST = (5, 23)
+VERSION = "transformers_version"
 _IGNORED = (
     *("attn_implementation", "experts_implementation", "auto_map", "quantization_config", "dtype", "torch_dtype"),
     *("output_attentions", "output_hidden_states", "return_dict", "use_cache", "architectures", "transformers_version"),
@@ -39,6 +41,11 @@ def library() -> Any:
     return transformers
 
 
+def made_by() -> dict[str, str]:
+    """The version of the package as a setting, to be told where names of weights are no longer the same."""
+    return {VERSION: str(library().__version__)}
+
+
 def model_class(name: str) -> Any:
     """A class of models of the package.
 
@@ -54,7 +61,7 @@ def model_class(name: str) -> Any:
 
 def plain_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """What of a transformers config, and of the configs within it, says how a tower computes."""
-    return {key: value for key, value in _computing(values).items() if value is not None}
+    return dict(_computing(values))
 
 
 def _computing(value: Any) -> Any:
@@ -105,26 +112,33 @@ def hosted_model(name: str, settings: Mapping[str, Any], options: Mapping[str, A
 
 def made_model(name: str, config: Any, options: Mapping[str, Any] | None = None) -> Any:
     """A model with random weights, on whatever device is set; arguments and errors as of `hosted_model`."""
-    from transformers.initialization import no_init_weights
-
+    kind = model_class(name)
+    # Of a class that leaves its weights as they are: the library's own way to that is one for all threads.
+    quick = type(kind.__name__, (kind,), {"init_weights": lambda self: None, "__module__": kind.__module__})
     try:
-        with quiet(), no_init_weights() if is_uninitialized() else nullcontext():
-            return model_class(name)(config, **(options or {}))
-    except (ValueError, TypeError, KeyError, ZeroDivisionError, RuntimeError) as error:
+        with quiet():
+            model = (quick if is_uninitialized() else kind)(config, **(options or {}))
+    except Exception as error:  # whatever its checks raise, or the lack of them
         raise ClaverError(f"{name} cannot be made: {' '.join(str(error).split())}") from error
+    model.__class__ = kind
+    return model
+
+
+_talking = RLock()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within this context the library shows no progress and tells of nothing but errors."""
+    """Within this context the library shows no progress and says nothing; of two threads one waits for the other."""
     from transformers.utils import logging
 
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
+    with _talking:
+        level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity(logging.CRITICAL)
+        logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(level)
+            if bars:
+                logging.enable_progress_bar()

@@ -132,6 +132,23 @@ class Tokenizer:
             raise CheckpointError(f"it has ids up to {self.largest}, but the model knows {text.vocabulary} tokens")
         if text.tower == "clip":
             self._require_ends(text)
+        else:
+            self._require_padding(text)
+
+    def _require_padding(self, text: TextConfig) -> None:
+        """That what fills a row is what the tower takes for nothing."""
+        pad = self.padding
+        if not 0 <= pad.id < text.vocabulary:
+            raise CheckpointError(f"it pads with {pad.id}, but the model knows {text.vocabulary} tokens")
+        if pad.length is not None:  # all of a row is looked at
+            return
+        wanted = text.settings.get("pad_token_id")
+        if pad.left or pad.id != wanted:
+            side = "the left" if pad.left else "the right"
+            told = f"it pads with {pad.id} on {side}, but the model expects {wanted} on the right"
+            raise CheckpointError(told)
+        if pad.id in self.encode("a"):
+            raise CheckpointError(f"it pads with {pad.id}, which is one of the tokens of every text")
 
     def _require_ends(self, text: TextConfig) -> None:
         empty, word = self.encode(""), self.encode("a")

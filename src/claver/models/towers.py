@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -45,6 +46,7 @@ def register_tower(
     heads: int | None = None,
     layers: int = 12,
     prefix: int = 1,
+    version: int = 1,
     preprocess: Preprocess | None = None,
     weights: Callable[[], Mapping[str, Tensor]] | None = None,
 ) -> None:
@@ -64,6 +66,8 @@ def register_tower(
         heads: attention heads of temporal towers on it; D / 64 if None.
         layers: its depth; a new temporal tower has a third of it.
         prefix: tokens that are no patch, the summary among them.
+        version: of what it computes: give another number when the code changes, so that nothing made by it before, no
+            model and no cached tokens, is taken for what it makes now.
         preprocess: what is done to the pixels; CLIP's constants and the paper's crop if None.
         weights: gives the pretrained weights when a new model is built on the tower, under the names of the module's
             own state; those of a read-out, if any, with `readout.` before theirs. If None, what `make` makes has them.
@@ -75,7 +79,7 @@ def register_tower(
         raise ClaverError(f"an image tower cannot be called {name!r}")
     if heads is None and width % 64:
         raise ClaverError(f"tower {name!r}: a width of {width} is no multiple of 64; say how many heads= it has")
-    image = ImageConfig(size, patch, width, layers, heads or width // 64, None, prefix, name)
+    image = ImageConfig(size, patch, width, layers, heads or width // 64, None, prefix, name, {"version": version})
     pixels = preprocess or Preprocess.paper(size)
     if pixels.size != size:
         raise ClaverError(f"tower {name!r} takes frames of {size} pixels, but preprocess gives {pixels.size}")
@@ -108,7 +112,8 @@ class PlainVision(VisionTower):
         Raises:
             ClaverError: the module gives tokens of another shape than it was registered with.
         """
-        tokens: Tensor = self.body(frames_FCHW.to(next(self.body.parameters()).dtype))
+        first = next(self.body.parameters(), frames_FCHW)
+        tokens: Tensor = self.body(frames_FCHW.to(first.dtype))
         rows, columns = self.grid(*frames_FCHW.shape[-2:])
         wanted = (len(frames_FCHW), self.prefix + rows * columns, self.config.image.width)
         if tuple(tokens.shape) != wanted:
@@ -140,12 +145,17 @@ def make_image_tower(config: ClaverConfig) -> VisionTower:
         from claver.models.vision.transformers import FAMILIES, TransformersVision
 
         _require_family(config.image.settings.get("model_type"), FAMILIES, "image")
-        return TransformersVision(config)
+        with _sensible("image"):
+            return TransformersVision(config)
     found = registered_tower(name)
     if found is None:
         raise ClaverError(
             f"the model's image tower is {name!r}, which is not registered{hint(name, _registered)}: call "
             "claver.register_tower first, or name the file that does it (claver --plugin FILE …)"
+        )
+    if (theirs := config.image.settings.get("version")) != (ours := found.image.settings["version"]):
+        raise ClaverError(
+            f"the model was made with version {theirs} of image tower {name!r}; version {ours} is registered"
         )
     made = found.make(config)
     return made if isinstance(made, VisionTower) else PlainVision(config, made)
@@ -165,9 +175,20 @@ def make_text_tower(config: ClaverConfig) -> TextTower:
     from claver.models.text.transformers import FAMILIES, TransformersText
 
     _require_family(config.text.settings.get("model_type"), FAMILIES, "text")
-    return TransformersText(config)
+    with _sensible("text"):
+        return TransformersText(config)
+
+
+@contextmanager
+def _sensible(part: str) -> Iterator[None]:
+    """What goes wrong within this context for want of a setting is said in one sentence."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, AssertionError, ValueError) as error:
+        told = f"{type(error).__name__} {' '.join(str(error).split())}"
+        raise ClaverError(f"{part}: a setting of its tower is missing or makes no sense: {told}") from error
 
 
 def _require_family(found: object, known: Mapping[str, object], part: str) -> None:
-    if found not in known:
+    if not isinstance(found, str) or found not in known:
         raise ClaverError(f"{part} towers of model_type {found!r} are not known; known are {', '.join(known)}")

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -41,7 +41,7 @@ from claver.training.inspection import save_batch
 from claver.training.interruption import Interrupted, Stop
 from claver.training.lora import add_lora, merge_lora
 from claver.training.memory import compile_towers, recomputed_blocks
-from claver.training.optim import freeze, groups_table, make_optimizer, parameter_groups, rate_at
+from claver.training.optim import freeze, groups_table, make_optimizer, parameter_groups, rate_at, to_training
 from claver.training.recipe import Recipe
 from claver.training.run_folder import held, set_aside
 from claver.training.sampling import Rows, batch_at, chance_at
@@ -173,6 +173,8 @@ class Trainer:
         if recipe.lora is not None:
             add_lora(self.model, recipe.lora)
         groups = parameter_groups(self.model, recipe)
+        if any(group.part == "readout" and group.lr for group in groups):
+            self.model.config = replace(self.model.config, untrained=False)
         if self.console is not None and _first():
             self.console.print(groups_table(groups, title=f"What learns: {self.name}"))
         self.model.to(accelerator.device)
@@ -203,7 +205,7 @@ class Trainer:
         if isinstance(self.task, WorksAhead):
             stack.callback(self.task.end)
             self.task.begin(self._rows_at, start)
-        self.model.train()
+        to_training(self.model)
 
     def _rows_at(self, step: int) -> Rows:
         """The samples this process computes at a step."""
@@ -301,7 +303,7 @@ class Trainer:
                     self._measure(run, done)
             except Interrupted as stop:
                 return stop.number
-        self.model.train()
+        to_training(self.model)
         return 0
 
     def _measure(self, run: _Run, done: int) -> None:

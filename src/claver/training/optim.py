@@ -58,6 +58,14 @@ def freeze(model: nn.Module, parts: tuple[str, ...]) -> None:
         parameter.requires_grad_(not any(_belongs(name, part) for part in parts))
 
 
+def to_training(model: nn.Module) -> None:
+    """Training mode for what learns: a tower that does not must give what it gives, without the dropout of some."""
+    model.train()
+    for tower in model.children():
+        if not any(parameter.requires_grad for parameter in tower.parameters()):
+            tower.eval()
+
+
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[Group]:
     """All parameters of a model in groups, frozen ones too: by part, and there by whether they decay."""
     found: dict[tuple[str, bool, bool], list[tuple[str, nn.Parameter]]] = {}

@@ -170,7 +170,7 @@ def cache_key(model: Claver, clips: Clips, views: int) -> str:
     """
     hashed = hashlib.sha256()
     config = model.config
-    settings = {"preprocess": asdict(config.preprocess), "image": asdict(config.image), "views": views}
+    settings = {"preprocess": asdict(config.preprocess), "image": config.image.telling, "views": views}
     settings |= {
         "frames": config.temporal.frames,
         "activation": config.activation,

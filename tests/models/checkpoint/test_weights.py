@@ -40,7 +40,7 @@ def test_weights_that_are_no_finite_numbers(folder: Path, value: torch.Tensor, m
     state = load_file(folder / "model.safetensors")
     state["image.blocks.1.out.bias"] = value
     save_file(state, folder / "model.safetensors")
-    with pytest.raises(CheckpointError, match=rf"weight 'image\.blocks\.1\.out\.bias' {message}"):
+    with pytest.raises(CheckpointError, match=rf"'image\.blocks\.1\.out\.bias' {message}"):
         claver.load(folder)
     state = openai_names(tiny_model("mean")) | {"visual.transformer.resblocks.1.attn.out_proj.bias": value}
     torch.save(state, folder / "x.pth")

@@ -22,7 +22,7 @@ from claver.models.checkpoint.library_weights import library_model
 from claver.models.checkpoint.names import State, from_hugging_face
 from claver.models.checkpoint.weights import find_weights, read_tensors, require_sound
 from claver.models.config import Activation, ClaverConfig, ImageConfig, TemporalConfig, TextConfig
-from claver.models.library import made_config, plain_settings
+from claver.models.library import made_by, made_config, plain_settings
 from claver.models.text.transformers import POOLING
 from claver.models.towers import CLIP, TRANSFORMERS
 from claver.models.vision.transformers import FAMILIES as IMAGES
@@ -35,6 +35,7 @@ _ACTIVATIONS: dict[object, Activation] = {
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_new": "gelu_tanh",
 }
+_POOLING = "1_Pooling"
 SENTENCE = "modules.json"
 """What a folder of sentence-transformers has beside a model of transformers."""
 _UNREAD = r"(.*\.)?(classifier|pooler|cls|lm_head|qa_outputs|mask_token|position_ids|token_type_ids)(\..*)?"
@@ -96,6 +97,15 @@ def config_of(folder: Path, kind: str) -> ClaverConfig:
         found = config_from_hugging_face(values, processor, own=True, literal_eot=True)
         return replace(found, preprocess=_pixels(processor, found.image.size))
     whole = made_config(family.model, values)
+    try:
+        return _whole_config(folder, family, values, whole, processor)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"a setting is missing or makes no sense: {type(error).__name__} {error}") from error
+
+
+def _whole_config(
+    folder: Path, family: Family, values: Mapping[str, Any], whole: Any, processor: Mapping[str, Any] | None
+) -> ClaverConfig:
     vision = _section(whole, "vision_config", family.part == "pair")
     language = _section(whole, "text_config", family.part == "pair")
     image, preprocess = ImageConfig(), Preprocess.paper()
@@ -157,12 +167,14 @@ def _image(vision: Mapping[str, Any], tower: str | None, processor: Mapping[str,
         None if mlp == 4 * width else mlp,
         1 + vision.get("num_register_tokens", 0),
         CLIP if tower is None else TRANSFORMERS,
-        {} if tower is None else {**vision, "model_type": tower, "image_size": made_for, "patch_size": patch},
+        {}
+        if tower is None
+        else {**vision, "model_type": tower, "image_size": made_for, "patch_size": patch, **made_by()},
     )
 
 
 def _text(language: Mapping[str, Any], family: Family, folder: Path) -> TextConfig:
-    settings = {**language, "model_type": family.text}
+    settings = {**language, "model_type": family.text, **made_by()}
     if family.part == "text":
         settings[POOLING] = sentence_pooling(folder)
     width, mlp, eot = language["hidden_size"], language["intermediate_size"], language.get("eos_token_id")
@@ -191,18 +203,31 @@ def sentence_pooling(folder: Path) -> str:
     """
     if not (folder / SENTENCE).is_file():
         return "mean"
-    steps = [str(step.get("type", "")).rpartition(".")[2] for step in read_list(folder / SENTENCE)]
-    if more := [step for step in steps if step not in ("Transformer", "Pooling", "Normalize")]:
+    steps = read_list(folder / SENTENCE)
+    kinds = [str(step.get("type", "")).rpartition(".")[2] for step in steps]
+    if more := [kind for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]:
         raise CheckpointError(f"{folder / SENTENCE}: its texts pass through {more[0]} as well, which is not supported")
-    path = folder / "1_Pooling" / CONFIG
+    _refuse_prompts(folder)
+    place = next((step.get("path") for step, kind in zip(steps, kinds, strict=True) if kind == "Pooling"), None)
+    path = folder / (place if isinstance(place, str) and Path(place).name == place else _POOLING) / CONFIG
     values = read_json(path) if path.is_file() else {}
-    on = [key for key, value in values.items() if key.startswith("pooling_mode_") and value is True]
-    known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "first"}
-    if not on:
+    modes = [key for key, value in values.items() if key.startswith("pooling_mode_") and value is True]
+    named = values.get("pooling_mode")  # as later versions write it
+    modes += named if isinstance(named, list) else [] if named is None else [named]
+    known = {"pooling_mode_mean_tokens": "mean", "mean": "mean", "pooling_mode_cls_token": "first", "cls": "first"}
+    if not modes:
         return "mean"
-    if len(on) > 1 or on[0] not in known:
-        raise CheckpointError(f"{path}: {', '.join(on)} is not supported; {' and '.join(known)} are")
-    return known[on[0]]
+    if len(modes) > 1 or modes[0] not in known:
+        raise CheckpointError(f"{path}: pooling by {', '.join(map(str, modes))} is not supported; by cls or mean it is")
+    return known[modes[0]]
+
+
+def _refuse_prompts(folder: Path) -> None:
+    """Texts that are put before every other, or changed: what is encoded without them are not its vectors."""
+    path = folder / "config_sentence_transformers.json"
+    name = read_json(path).get("default_prompt_name") if path.is_file() else None
+    if name is not None:
+        raise CheckpointError(f"{path}: it puts the prompt {name!r} before every text, which is not supported")
 
 
 def _pixels(processor: Mapping[str, Any] | None, size: int) -> Preprocess:

@@ -6,6 +6,7 @@ Texts keep what their encoder knows: its vectors, as they are, become the joint 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from claver.models.checkpoint.names import State
 from claver.models.checkpoint.weights import require_sound
 from claver.models.config import ClaverConfig, TemporalConfig
 from claver.models.towers import PlainVision, Registered, make_image_tower, registered_tower
+from claver.models.vision.clip import Readout
 
 _SEED = 0
 
@@ -32,13 +34,11 @@ class Joined:
         state: weights under our names.
         config: of the whole.
         folder: of the text tower, where its tokenizer is.
-        untrained: whether images have a projection that nobody trained.
     """
 
     state: State
     config: ClaverConfig
     folder: Path
-    untrained: bool
 
 
 def join(source: str | Path, text: str | Path, revision: str | None, token: str | None) -> Joined:
@@ -70,12 +70,16 @@ def join(source: str | Path, text: str | Path, revision: str | None, token: str 
         else:
             with torch.device("meta"):
                 tower = make_image_tower(config)
-        fresh = {f"readout.{key}": value for key, value in tower.make_readout().state_dict().items()}
+        readout = tower.make_readout()
+    if isinstance(readout, Readout):  # by numbers that no other thread takes part in
+        draw = torch.Generator().manual_seed(_SEED)
+        readout.projection.data.normal_(std=len(readout.projection) ** -0.5, generator=draw)
+    fresh = {f"readout.{key}": value for key, value in readout.state_dict().items()}
     if registered is not None and registered.weights is not None:
         image_state = _registered_state(registered.weights(), plain=isinstance(tower, PlainVision))
     state = fresh | image_state | text_state | {"text.projection": torch.eye(width)}
     state["logit_scale"] = torch.tensor(math.log(1 / 0.07))
-    return Joined(state, config, text_folder, bool(fresh.keys() - image_state.keys()))
+    return Joined(state, replace(config, untrained=bool(fresh.keys() - image_state.keys())), text_folder)
 
 
 def _part(folder: Path, part: str, source: str | Path) -> tuple[ClaverConfig, State]:
@@ -103,7 +107,7 @@ def _registered_config(registered: Registered) -> ClaverConfig:
 
 def _registered_state(weights: object, *, plain: bool) -> State:
     """What a registered tower gives as its weights, under our names."""
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise ClaverError("weights of a registered tower must be a dictionary of tensors")
     prefix = "image.body." if plain else "image."
     named = {key if key.startswith("readout.") else f"{prefix}{key}": value for key, value in weights.items()}

@@ -23,6 +23,14 @@ LIBRARY_FILES = (SETTINGS, SENTENCE_SETTINGS, "special_tokens_map.json", "spiece
 _NO_LIMIT = 10**6
 _SPM = "SiglipTokenizer"
 """The one tokenizer of transformers that is known here without a machine of the tokenizers library."""
+_VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
 _TEXTS = (
     "",
     "a",
@@ -53,6 +61,8 @@ def tokenizer_json(folder: Path, text: TextConfig) -> str:
     Raises:
         CheckpointError: it cannot be read, has no token to pad with, or does what cannot be put into one file.
     """
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        raise CheckpointError(f"it has no vocabulary: none of {', '.join(_VOCABULARIES)}")
     tokenizer = _library_tokenizer(folder)
     lowers = text.settings.get("model_type") == "siglip_text_model"
     backend = _backend(tokenizer)
@@ -70,6 +80,7 @@ def tokenizer_json(folder: Path, text: TextConfig) -> str:
             theirs = list(tokenizer(sentence.lower() if lowers else sentence)["input_ids"])
         if backend.encode(sentence).ids != theirs:
             raise CheckpointError(f"what it does cannot be put into one file: {sentence!r} would have other tokens")
+    _require_lower(folder, backend)
     backend.enable_padding(
         direction="left" if tokenizer.padding_side == "left" else "right",
         pad_id=tokenizer.pad_token_id,
@@ -77,6 +88,13 @@ def tokenizer_json(folder: Path, text: TextConfig) -> str:
         length=text.context if text.settings.get("model_type") == "siglip_text_model" else None,
     )
     return str(backend.to_str())
+
+
+def _require_lower(folder: Path, backend: Any) -> None:
+    path = folder / SENTENCE_SETTINGS
+    lower = read_json(path).get("do_lower_case") if path.is_file() else None
+    if lower and backend.encode("A").ids != backend.encode("a").ids:
+        raise CheckpointError(f"{path.name} asks for lower case, which the tokenizer does not make")
 
 
 def _library_tokenizer(folder: Path) -> Any:

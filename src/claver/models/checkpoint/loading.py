@@ -26,6 +26,7 @@ from claver.models.checkpoint.unpickle import is_torchscript
 from claver.models.checkpoint.weights import SUFFIXES, find_weights, read_tensors
 from claver.models.config import Activation, Aggregate, ClaverConfig, Temporal
 from claver.models.learned import read_learned
+from claver.models.library import VERSION
 from claver.models.shapes import uninitialized, without_values
 from claver.models.temporal import KINDS, TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
@@ -74,10 +75,6 @@ def load_model(
     if text is not None:
         joined = join(source, text, revision, token)
         state, config, folder, is_own = joined.state, joined.config, joined.folder, True
-        if joined.untrained:
-            logger.warning(
-                "the projection from images to texts is new: until it is trained, answers mean nothing at all"
-            )
     else:
         _require_pair(source)
         path = locate(source, revision, token)
@@ -85,20 +82,39 @@ def load_model(
         folder = path if path.is_dir() else path.parent
     if preprocess is not None and not own:
         config, is_own = replace(config, preprocess=_chosen(preprocess, config)), False
-    means_something = text is None or not joined.untrained
+    means_something = not config.untrained
     config = _adapt(config, state, temporal, frames, aggregate, own=own or is_own, tell=means_something)
+    if config.untrained:
+        logger.warning("the projection from images to texts is new: until it is trained, answers mean nothing at all")
     model = _filled(make, config, state, source)
     model.tokenizer = find_tokenizer(folder, config.text, tokenizer)
     if (folder / CONFIG).is_file() and read_config(folder).get("model_type") == "claver":
         model.learned = read_learned(folder)  # in a folder of others a file of that name is something else
-    logit_scale = model.get_parameter("logit_scale")
     if not config.bias:
-        logit_scale.data.clamp_(max=MAX_LOGIT_SCALE)
-    kept = logit_scale.detach().clone()
-    model.to(device=device, dtype=dtype)
-    moved = model.get_parameter("logit_scale")
-    moved.data = kept.to(moved.device)  # ln 100 in bfloat16 would be off, and every score by one per cent
+        model.get_parameter("logit_scale").data.clamp_(max=MAX_LOGIT_SCALE)
+    _move(model, device, dtype)
     return model.eval()
+
+
+def _move(model: Pretrained, device: str | torch.device | None, dtype: torch.dtype | None) -> None:
+    """To a device and a type, but for what has to stay exact: scale and bias, and tables that are no weights.
+
+    ln 100 in bfloat16 would be off, and every score by one per cent; a probability of SigLIP's by up to six.
+    """
+    exact = {
+        name: value.detach().clone()
+        for name, value in model.named_parameters()
+        if name in ("logit_scale", "logit_bias")
+    }
+    weights = model.state_dict()
+    tables = {name: value.clone() for name, value in model.named_buffers() if name not in weights}
+    model.to(device=device, dtype=dtype)
+    for name, value in exact.items():
+        moved = model.get_parameter(name)
+        moved.data = value.to(moved.device)
+    for name, value in tables.items():
+        moved_table = model.get_buffer(name)
+        moved_table.data = value.to(moved_table.device)
 
 
 def load_weights(
@@ -255,7 +271,7 @@ def _adapt(
         _check_new_tower(config)
         if tell:
             pixels = "its own preprocessing"
-            if not own:
+            if not own and config.preprocess.resize == "short_side" and config.image.tower == "clip":
                 pixels = "the paper's preprocessing (preprocess='checkpoint' is CLIP's own)"
             told = "the temporal tower is new: until it is trained, answers are %s, with %s"
             logger.warning(told, _UNTRAINED[KINDS[kind].reads_patches], pixels)
@@ -280,7 +296,10 @@ def _filled(make: Callable[[ClaverConfig], M], config: ClaverConfig, state: Stat
     if not _has_temporal(state):
         model.temporal = TemporalTower(config)
     # A copy, because what safetensors reads may still be the file itself, which somebody may write to.
-    values = {key: state[key].to(torch.float32, copy=True) for key in list(state)}
+    values = {
+        key: value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
+        for key, value in state.items()
+    }
     model.load_state_dict(values, strict=False, assign=True)
     return model
 
@@ -289,22 +308,27 @@ def _misfit(make: Make, config: ClaverConfig, state: State) -> str | None:
     """What weights lack for a config, or have too much or in another shape, to follow the name of their file."""
     expected = without_values(lambda: make(config)).state_dict()
     wanted = [key for key in expected if _has_temporal(state) or not key.startswith("temporal.")]
-    if missing := [key for key in wanted if key not in state]:
-        return f" lacks {len(missing)} parameters, first {missing[0]!r}{_made_elsewhere(missing[0])}"
-    if extra := [key for key in state if key not in expected]:
-        return (
-            f" has {len(extra)} parameters this model has no place for, first {extra[0]!r}{_made_elsewhere(extra[0])}"
-        )
+    for names, what in (
+        ([key for key in wanted if key not in state], "lacks {} parameters"),
+        ([key for key in state if key not in expected], "has {} parameters this model has no place for"),
+    ):
+        if names:
+            return f" {what.format(len(names))}, first {names[0]!r}{_made_elsewhere(names[0], config)}"
     for key in wanted:
+        if state[key].is_floating_point() != expected[key].is_floating_point():
+            kinds = [str(value.dtype).removeprefix("torch.") for value in (state[key], expected[key])]
+            return f": {key!r} is of type {kinds[0]}, but this model needs {kinds[1]}"
         if state[key].shape != expected[key].shape:
             theirs, ours = tuple(state[key].shape), tuple(expected[key].shape)
             return f": {key!r} has shape {theirs}, but this model needs {ours}"
     return None
 
 
-def _made_elsewhere(key: str) -> str:
+def _made_elsewhere(key: str, config: ClaverConfig) -> str:
     """A hint where names are another library's, and not for ever."""
-    return "; another version of transformers may have saved it" if ".body." in key else ""
+    part = config.text if key.startswith("text.") else config.image
+    version = part.settings.get(VERSION)
+    return f"; it was saved by transformers {version}, with which it can be loaded" if version else ""
 
 
 def empty(make: Callable[[ClaverConfig], M], config: ClaverConfig) -> M:

@@ -6,11 +6,12 @@ They compute by that library's code.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from claver.errors import ClaverError
 from claver.models.block import Run
 from claver.models.config import ClaverConfig
 from claver.models.hosting import host, run_by
@@ -65,6 +66,8 @@ class TransformersText(TextTower):
         self.family = FAMILIES[settings["model_type"]]
         self.explainable, self.whole = self.family.explainable, self.family.whole
         self.pooling: Pooling = self.family.pooling or settings.pop(POOLING)
+        if self.pooling not in get_args(Pooling):
+            raise ClaverError(f"text: {POOLING} must be one of {', '.join(get_args(Pooling))}, not {self.pooling!r}")
         self.context, self.width = config.text.context, config.embedding
         self.body = hosted_model(self.family.model, settings, dict(self.family.options))
         host(self.body.get_submodule(self.family.layers))

@@ -61,8 +61,10 @@ class TransformersVision(VisionTower):
         super().__init__()
         self.config = config
         self.family = FAMILIES[config.image.settings["model_type"]]
-        self.prefix = config.image.prefix
         self.body = hosted_model(self.family.model, config.image.settings, self.family.options)
+        self.prefix = 1 + getattr(self.body.config, "num_register_tokens", 0)
+        if self.prefix != config.image.prefix:
+            raise ClaverError(f"image: prefix is {config.image.prefix}, but the tower has {self.prefix} such tokens")
         host(self.body.get_submodule(self.family.layers))
         self.eps = self.body.get_submodule(self.family.norm).eps
         self.pool: AttentionPool | None = None
