@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from claver.quickstart.real_weights import PACKAGES
 from tests.tiny import talking_model
 from tests.videos import write_video
 
@@ -43,3 +44,32 @@ def test_ut_interaction_says_what_is_missing(tmp_path: Path) -> None:
     done = ut_interaction(tmp_path / "none", tmp_path / "start")
     assert done.returncode == 2
     assert done.stderr == f"there is no folder {tmp_path / 'none'}\n"
+
+
+def real_weights(*words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(EXAMPLES / "real_weights.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+def test_real_weights_runs_a_tower_and_ranks_the_clips_of_a_list(tmp_path: Path) -> None:
+    for package in PACKAGES:
+        pytest.importorskip(package, reason=f"{PACKAGES[package]} (extra real-weights) is not installed")
+    write_video(tmp_path / "clip.mp4")
+    done = real_weights("tower", str(tmp_path / "clip.mp4"))
+    assert done.returncode == 0, done.stderr
+    assert "frame embeddings (1, 8, 384)" in done.stdout
+    (tmp_path / "clips.csv").write_text("path,label\nclip.mp4,playing guitar\nclip.mp4,a boat\n")
+    output = tmp_path / "answers.csv"
+    done = real_weights("zero-shot", str(tmp_path / "clips.csv"), "--root", str(tmp_path), "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    assert "label, 2 actions: top-1 1 of 2, 50.0% (chance 50.0%)" in done.stdout
+    assert len(output.read_text().splitlines()) == 3
+
+
+@pytest.mark.slow
+def test_real_weights_says_what_is_missing(tmp_path: Path) -> None:
+    done = real_weights("zero-shot", str(tmp_path / "none.csv"))
+    assert done.returncode == 2
+    assert "No such file" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

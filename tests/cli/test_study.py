@@ -31,6 +31,8 @@ def test_every_study_is_there_and_says_what_it_reruns():
         (["temporal", "clip.mp4"], "temporal takes no further arguments"),
         (["temporal", "--data", "train.csv"], "--data goes with --model"),
         (["rank", "--data", "train.csv"], "rank has no recipe for real clips"),
+        (["real-weights"], "real-weights needs --data, the folder of UT-Interaction"),
+        (["real-weights", "--data", "clips", "--test", "val.csv"], "real-weights takes neither --model nor --test"),
     ],
 )
 def test_what_cannot_be_is_said(tmp_path, arguments, said):

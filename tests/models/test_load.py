@@ -1,8 +1,10 @@
 """Checkpoints of every origin, and what is refused."""
 
+import io
 import json
 import os
 import pickle
+import pickletools
 import resource
 import signal
 from pathlib import Path
@@ -123,9 +125,11 @@ def test_openai_layout_needs_a_published_digest(tmp_path: Path, monkeypatch: pyt
     assert same_weights(loaded, model.half().float())
 
 
-def test_a_released_checkpoint_s_config_is_never_executed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("zipped", [True, False], ids=["as today", "as before PyTorch 1.6"])
+def test_a_released_checkpoint_s_config_is_never_executed(tmp_path: Path, zipped: bool) -> None:
     model, trace = tiny_model("mean"), tmp_path / "executed"
-    torch.save({"model": openai_names(model), "config": Config(trace), "optimizer": {"state": {}}}, tmp_path / "x.pth")
+    saved = {"model": openai_names(model), "config": Config(trace), "optimizer": {"state": {}}}
+    torch.save(saved, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
     loaded = claver.load(tmp_path / "x.pth", temporal="mean")
     assert same_weights(loaded, model)
     assert not trace.exists()
@@ -153,6 +157,21 @@ def test_unknown_classes_of_any_shape_are_inert(tmp_path: Path) -> None:
     state = read_pickled_state(tmp_path / "x.pth")
     assert torch.equal(state["a"], torch.arange(3))
     assert torch.equal(state["b"], torch.ones(2))
+
+
+def test_a_file_of_before_pytorch_1_6_that_is_cut_short_or_claims_more_than_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    torch.save({"a": torch.ones(1_000_000)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-8])
+    with pytest.raises(CheckpointError, match="cannot be read as a PyTorch checkpoint"):
+        read_pickled_state(path)
+    stream = io.BytesIO(whole)
+    for _ in range(4):  # magic number, version, system, tensors; behind them the keys of the storages, and these
+        list(pickletools.genops(stream))
+    path.write_bytes(whole[: stream.tell()] + pickle.dumps([]))
+    with pytest.raises(CheckpointError, match="larger than the file"):
+        read_pickled_state(path)
 
 
 def folder_with(config: str, tmp_path: Path) -> Path:

@@ -24,6 +24,7 @@ claver study temporal --quick\n
 claver study temporal --workers 2\n
 claver study shuffle --seeds 0,1,2,3,4 --output runs/studies/shuffle\n
 claver study texts clip.mp4 texts.txt --model runs/quickstart/kmct\n
+claver study real-weights --data ut_interaction_set1 --workers 2\n
 claver study temporal --model openai/clip-vit-base-patch32 --data k400_train.csv --test k400_val.csv
 
 [bold]Studies[/]
@@ -53,7 +54,7 @@ def study(
         Path | None,
         typer.Option(
             help="A manifest of real clips: prints the training commands of the same study. Of one with splits the "
-            "training clips are taken."
+            "training clips are taken. For real-weights: the folder of UT-Interaction, on which it runs."
         ),
     ] = None,
     test: Annotated[
@@ -63,7 +64,8 @@ def study(
 ) -> None:
     """Rerun an analysis of the paper: a table and a figure beside the paper's own, their data, and the command.
 
-    Runs on rendered motion, at any size of machine; interrupted, the same command does what is missing.
+    Runs on rendered motion, at any size of machine, and real-weights on real clips. Interrupted, the same command
+    does what is missing.
     """
     from claver.studies import find_study
     from claver.studies.study import Options
@@ -74,9 +76,11 @@ def study(
         takes = " ".join(chosen.arguments) or "no further arguments"
         raise ClaverError(f"the study {name} takes {takes}, not {' '.join(given) or 'none'!r}")
     options = Options(quick, _seeds(seeds, quick), given, model, data, test)
+    if chosen.takes_data and (model is not None or test is not None):
+        raise ClaverError(f"the study {name} takes neither --model nor --test")
     if data is None and (test is not None or (model is not None and not chosen.arguments)):
         raise ClaverError("--model and --test go with --data, the clips to learn from; only texts takes --model alone")
-    if data is not None:
+    if data is not None and not chosen.takes_data:
         _print_commands(chosen, options)
     else:
         _run(chosen, options, output or Path("runs/studies") / name, workers)

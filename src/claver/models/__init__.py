@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from claver.models.checkpoint.weights import read_tensors
 from claver.models.claver import Claver, ClaverOutput
 from claver.models.config import SIZES, ClaverConfig, ImageConfig, TemporalConfig, TextConfig, named_config
 from claver.models.learned import Learned
@@ -23,6 +24,7 @@ __all__ = [
     "interpretive_loss",
     "load",
     "named_config",
+    "read_tensors",
     "similarity",
     "video_embedding",
 ]

@@ -20,8 +20,9 @@ STUDIES = {
     "fewshot": "Table 13: few clips of each class",
     "words": "Fig. 5: verbs against nouns",
     "texts": "Fig. 9: the most fitting texts for a clip",
+    "real-weights": "Real clips: UT-Interaction above frozen real weights (extra real-weights)",
 }
-"""Every study's name and what it reruns; the module of that name has it as `STUDY`."""
+"""Every study's name and what it reruns; the module of that name, `_` for `-`, has it as `STUDY`."""
 
 __all__ = ["STUDIES", "find_study"]
 
@@ -34,5 +35,5 @@ def find_study(name: str) -> Study:
     """
     if name not in STUDIES:
         raise ClaverError(f"there is no study {name!r}; the studies are {', '.join(STUDIES)}")
-    study: Study = import_module(f"claver.studies.{name}").STUDY
+    study: Study = import_module(f"claver.studies.{name.replace('-', '_')}").STUDY
     return study

@@ -13,8 +13,12 @@ def size_of(records: Sequence[Record]) -> str:
     seeds = {record.settings["seed"] for record in records if "seed" in record.settings}
     if not seeds:
         return ""
-    quick = any(record.settings.get("stills.steps") == QUICK["stills.steps"] for record in records)
+    quick = any(_is_quick(record) for record in records)
     return ("quick, " if quick else "") + ("one seed" if len(seeds) == 1 else f"{len(seeds)} seeds")
+
+
+def _is_quick(record: Record) -> bool:
+    return bool(record.settings.get("quick")) or record.settings.get("stills.steps") == QUICK["stills.steps"]
 
 
 def spread_of(records: Sequence[Record]) -> str:

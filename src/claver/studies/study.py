@@ -62,6 +62,7 @@ class Study:
         check: raises ClaverError on options that cannot be, before anything is computed.
         made_of: a digest of all that the figures of a run depend on besides its settings, such as recipes and texts; a
             run with another is not taken for done.
+        takes_data: whether it runs on the real clips of `Options.data`.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Study:
     arguments: tuple[str, ...] = ()
     check: Callable[[Options], None] = lambda options: None
     made_of: Callable[[Settings], str] = lambda settings: ""
+    takes_data: bool = False
 
 
 def key_of(settings: Settings) -> str:

@@ -67,6 +67,8 @@ def _inert_load(file: Any, **settings: Any) -> Any:
     return _InertUnpickler(file, **settings).load()
 
 
+_BEFORE_ZIP = pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2)
+"""What files begin with that PyTorch wrote before 1.6, one pickle behind another instead of an archive."""
 _INERT_PICKLE = SimpleNamespace(
     Unpickler=_InertUnpickler, load=_inert_load, __name__="claver.models.checkpoint.unpickle"
 )
@@ -77,21 +79,40 @@ def read_pickled_state(path: Path) -> dict[str, Tensor]:
 
     Args:
         path: a state dict, alone or under `model`, `state_dict`, `model_state_dict` or `module` (whatever lies beside
-            it, such as the released code's pickled config, is ignored and never executed), or OpenAI's TorchScript
-            archive, whose SHA-256 must be one that OpenAI published, because loading it runs the program in it.
+            it, such as the released code's pickled config, is ignored and never executed), in the archives of today or
+            as PyTorch wrote them before 1.6; or OpenAI's TorchScript archive, whose SHA-256 must be one that OpenAI
+            published, because loading it runs the program in it.
 
     Raises:
         CheckpointError: none of these, a damaged file, or a TorchScript archive of another origin.
     """
     if not zipfile.is_zipfile(path):
-        raise CheckpointError(f"{path} is not a PyTorch checkpoint (or it is cut short, or older than PyTorch 1.6)")
+        return _named_tensors(path, _read_before_zip(path))
     if is_torchscript(path):
         return _read_openai(path)
     _require_stored(path)
+    return _named_tensors(path, _unpickled(path, path))
+
+
+def _unpickled(path: Path, file: Any) -> Any:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_INERT_PICKLE)
+        return torch.load(file, map_location="cpu", weights_only=False, pickle_module=_INERT_PICKLE)
     except Exception as error:  # bytes that somebody else pickled may raise whatever Python has
         raise CheckpointError(f"{path} cannot be read as a PyTorch checkpoint: {_first_line(error)}") from error
+
+
+def _read_before_zip(path: Path) -> Any:
+    """What a file of before PyTorch 1.6 holds.
+
+    It is read from memory: of a file on disk PyTorch asks first whether it is a tar archive, and unpacks that.
+    """
+    contents = path.read_bytes()
+    if not contents.startswith(_BEFORE_ZIP):
+        raise CheckpointError(f"{path} is not a PyTorch checkpoint (or it is cut short)")
+    return _unpickled(path, io.BytesIO(contents))
+
+
+def _named_tensors(path: Path, loaded: Any) -> dict[str, Tensor]:
     for key in ("model", "state_dict", "model_state_dict", "module"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
@@ -100,6 +121,9 @@ def read_pickled_state(path: Path) -> dict[str, Tensor]:
     )
     if not state:
         raise CheckpointError(f"{path} holds no tensors by name; a checkpoint with a state dict is needed")
+    storages = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in state.values()}
+    if sum(storages.values()) > path.stat().st_size:
+        raise CheckpointError(f"{path} says of its tensors that they are larger than the file")
     return state
 
 
