@@ -28,6 +28,17 @@ asserted to be the same before anything is timed. X-CLIP is another model: there
 `--only AREA --join` measures an area anew and keeps the rows of the others, if they are of the same machine; the date
 is that of the last run.
 """
+APART = """## Beside other work
+
+OpenMP's threads, by themselves, wait for one another by running, and so keep from a processor the very thread that
+they wait for. The command line has them sleep instead (`OMP_WAIT_POLICY=PASSIVE`, unless that, `GOMP_SPINCOUNT` or
+`KMP_BLOCKTIME` is set; in a script set it before torch is imported). `python -m benchmarks.busy` times four passes
+through one block of width 384 on 2 × 197 tokens, each way in a process of its own, in turns. On 2 cores of an AMD EPYC,
+9 rounds, 2026-11-27, medians: beside two busy processes of its own 1.90 s waiting by running and 0.30 s asleep, 6.4
+[4.4–19.6] times as fast; without them 0.47 s and 0.09 s, 5.1 [2.9–7.4] times. Other work was going on there all the
+time (a load of 5 to 8), so what sleeping costs where there is none was not measured; it is a wake-up per operation.
+"""
+"""What other scripts have measured, by hand."""
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -51,7 +62,7 @@ def markdown(rows: Sequence[Row], machine: Machine, *, quick: bool = False, cpu_
     heading = f"# Benchmarks\n\n{INTRODUCTION}\n## {date.today()}\n\n{_machine(machine)}\n"
     manner = "Times are processor time on one thread: other work was going on.\n" if cpu_time else ""
     quickly = "\nThis was a `--quick` run: small sizes, few rounds; the targets are not for it.\n" if quick else ""
-    return heading + manner + quickly + "\n" + "\n".join(lines) + "\n"
+    return heading + manner + quickly + "\n" + "\n".join(lines) + f"\n\n{APART}"
 
 
 def write(path: Path, rows: Sequence[Row], machine: Machine, *, quick: bool = False, cpu_time: bool = False) -> None:

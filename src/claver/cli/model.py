@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from claver.cpus import allowed_cpus
 from claver.errors import ClaverError
 from claver.files import is_file, read_bytes
 
@@ -43,7 +43,8 @@ OwnViewsOption = Annotated[
     typer.Option(help="Clips x crops looked at per video; 4x3 is the paper's test, 1x1 the usual."),
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=0, help="Processes that decode ahead; by default one for two cores, at most 8.")
+    int | None,
+    typer.Option(min=0, help="Processes that decode ahead; by default one for two cores that may be used, at most 8."),
 ]
 DecodeTimeoutOption = Annotated[
     float,
@@ -92,7 +93,7 @@ def check_damaged(damaged: str) -> None:
 
 def default_workers(files: int) -> int:
     """Processes that decode ahead: one for two cores, at most 8; none for a single file."""
-    return min(8, max(1, (os.cpu_count() or 1) // 2)) if files > 1 else 0
+    return min(8, max(1, allowed_cpus() // 2)) if files > 1 else 0
 
 
 def model_identity(model: str | None) -> str:
