@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -34,6 +35,15 @@ def share_cpus() -> None:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     if (allowed := allowed_cpus()) < bound_cpus():  # a binding is seen by OpenMP itself, a quota is not
         os.environ.setdefault("OMP_NUM_THREADS", str(allowed))
+
+
+def processor_name() -> str:
+    """What the processor calls itself, and which wide instructions it has: some names stand for many processors."""
+    lines = _text(Path("/proc/cpuinfo")).splitlines()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    kinds = [kind for kind in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if kind in flags]
+    return f"{(named or [platform.processor()])[0]} ({', '.join(kinds) or 'no AVX2'})"
 
 
 def _quotas(root: Path) -> Iterator[float]:

@@ -30,6 +30,7 @@ from claver.cli.model import (
     model_identity,
     open_model,
     progress_shown,
+    settled_dtype,
     text_identity,
 )
 from claver.cli.timeline import (
@@ -132,7 +133,7 @@ def evaluate(
     only where --split train asks for them. Damaged clips are listed, whether answered or skipped (then they do not
     count). With --task localization videos are looked through whole, in one process and one centre crop.
     """
-    from claver.distributed import rank_and_size
+    from claver.distributed import from_everyone, rank_and_size
     from claver.evaluation.predictions import check_suffix
     from claver.evaluation.report import check_setting
     from claver.evaluation.running import among_learned, digest, read_tests, recognizers_for, run_evaluation
@@ -152,6 +153,7 @@ def evaluate(
             raise ClaverError(f"--task localization takes one file or folder of annotations, not {len(manifests)}")
         looking: dict[str, Any] = {"fps": fps, "stride": stride, "threshold": checked_level(threshold)}
         looking |= {"background": checked_background(background), "batch_size": batch_size}
+        dtype = settled_dtype(dtype, device)
         opening: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": device, "dtype": dtype}
         opening |= {"preprocess": preprocess, "damaged": damaged}
         given: dict[str, Any] = {"videos": videos, "subset": split, "output": output, "model": model, "texts": texts}
@@ -166,6 +168,8 @@ def evaluate(
     with ExitStack() as stack:
         rank = _join_processes(stack)
         tests = read_tests(manifests, split)
+        # One type for all processes, whose processors may differ.
+        dtype = from_everyone(settled_dtype(dtype, device, silent=rank > 0))[0]
         own: dict[str, Any] = {"temporal": temporal, "frames": frames, "preprocess": preprocess}
         loaded = _opened(model, device=device, dtype=dtype, **own)
         tests = [among_learned(test, loaded) for test in tests]

@@ -13,6 +13,7 @@ import typer
 from claver.cpus import allowed_cpus
 from claver.errors import ClaverError
 from claver.files import is_file, read_bytes
+from claver.terminal import tell
 
 if TYPE_CHECKING:
     from claver.inference.peers import PeerModel
@@ -71,7 +72,13 @@ PreprocessOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; a GPU if there is one.")]
-DtypeOption = Annotated[str, typer.Option(help="float32, or bfloat16 on a GPU or a CPU with AMX.")]
+DtypeOption = Annotated[
+    str,
+    typer.Option(
+        help="float32; bfloat16, for a GPU or a CPU with fast products in it; or auto: bfloat16 where they are fast "
+        "(on a CPU measured once, and kept in the cache), else float32."
+    ),
+]
 BatchOption = Annotated[int, typer.Option(min=1, help="Views computed at once.")]
 TextsOption = Annotated[
     str | None,
@@ -119,7 +126,7 @@ def open_model(
     """
     from claver.models import load
 
-    place, kind = open_device(device), _dtype(dtype)
+    place, kind = open_device(device), _dtype(settled_dtype(dtype, device))
     settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
     settings["preprocess"] = preprocess
     return load(named_model(model), **settings)
@@ -139,7 +146,7 @@ def open_peer(
         raise ClaverError("--temporal is for CLIP and CLAVER models; a peer joins frames in its own way")
     if preprocess not in (None, "checkpoint"):
         raise ClaverError(f"--preprocess {preprocess} is not for a peer; its own processor says what is done to pixels")
-    peer = load_peer(model, device=open_device(device), dtype=_dtype(dtype))
+    peer = load_peer(model, device=open_device(device), dtype=_dtype(settled_dtype(dtype, device)))
     peer.check_frames(frames or peer.frames)
     return peer
 
@@ -206,9 +213,25 @@ def open_device(name: str | None) -> str:
     return name
 
 
+def settled_dtype(name: str, device: str | None, *, silent: bool = False) -> str:
+    """The type to compute in: what `auto` stands for on the device, which is said; another name stays.
+
+    Settings that a run is resumed by have what this returns, never `auto`.
+
+    Raises:
+        ClaverError: a name of no type, or for `auto` a device that cannot be used here.
+    """
+    from claver.precision import check_dtype, choose_dtype
+
+    if check_dtype(name) != "auto":
+        return name
+    choice = choose_dtype(open_device(device))
+    if not silent:
+        tell(f"--dtype auto: {choice}")
+    return choice.name
+
+
 def _dtype(name: str) -> Any:
     import torch
 
-    if name not in ("float32", "bfloat16", "float16"):
-        raise ClaverError(f"dtype must be float32, bfloat16 or float16, not {name!r}")
     return getattr(torch, name)

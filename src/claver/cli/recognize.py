@@ -28,6 +28,7 @@ from claver.cli.model import (
     check_damaged,
     default_workers,
     model_identity,
+    settled_dtype,
     text_identity,
 )
 from claver.cli.recognizer import ActionsOption, CalibrationOption, UnknownOption, checked_unknown, open_recognizer
@@ -109,6 +110,7 @@ def recognize(
 
         say(recognition_plan(paths, model, named, texts, temporal, frames, views, form, output), end="")
         return
+    dtype = settled_dtype(dtype, device)
     given = list(named) if isinstance(named, tuple) else text_identity(actions)
     settings: dict[str, Any] = {"model": model_identity(model), "actions": given, "top": top}
     settings |= {"texts": text_identity(texts), "temporal": temporal, "views": views, "frames": frames, "dtype": dtype}

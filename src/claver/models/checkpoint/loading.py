@@ -30,6 +30,7 @@ from claver.models.library import uninitialized
 from claver.models.temporal import KINDS, TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
 from claver.models.towers import registered_tower
+from claver.precision import DtypeName, to_dtype
 from claver.video.transforms import Preprocess
 
 _UNTRAINED = (
@@ -61,7 +62,7 @@ def load_model(
     preprocess: PreprocessChoice | Preprocess | None = None,
     tokenizer: str | Path | None = None,
     device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | DtypeName | None = None,
     revision: str | None = None,
     token: str | None = None,
 ) -> M:
@@ -70,6 +71,7 @@ def load_model(
     Only `make` knows the model: nothing here is to be changed for another one that has the same parameters.
     """
     _check_options(heads, activation)
+    kind = to_dtype(dtype, device)
     own = preprocess == "checkpoint"
     if text is not None:
         joined = join(source, text, revision, token)
@@ -95,7 +97,7 @@ def load_model(
     if not config.bias:
         logit_scale.data.clamp_(max=MAX_LOGIT_SCALE)
     kept = logit_scale.detach().clone()
-    model.to(device=device, dtype=dtype)
+    model.to(device=device, dtype=kind)
     moved = model.get_parameter("logit_scale")
     moved.data = kept.to(moved.device)  # ln 100 in bfloat16 would be off, and every score by one per cent
     return model.eval()
