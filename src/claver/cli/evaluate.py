@@ -14,6 +14,7 @@ from claver.cli.formats import CsvSafeOption, check_apart, check_output
 from claver.cli.model import (
     DEFAULT_MODEL,
     BatchOption,
+    CompileOption,
     DamagedOption,
     DecodeTimeoutOption,
     DeviceOption,
@@ -32,6 +33,7 @@ from claver.cli.model import (
     progress_shown,
     settled_dtype,
     text_identity,
+    warm_up,
 )
 from claver.cli.timeline import (
     BackgroundOption,
@@ -46,7 +48,7 @@ from claver.log import logger
 from claver.terminal import complain
 
 if TYPE_CHECKING:
-    from claver.evaluation.protocols import Evaluation
+    from claver.evaluation.protocols import Evaluation, Scorer
     from claver.inference.peers import PeerModel
     from claver.models import Claver
 
@@ -116,6 +118,7 @@ def evaluate(
     damaged: DamagedOption = "answer",
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
+    compile: CompileOption = False,
     batch_size: BatchOption = 8,
     workers: WorkersOption = None,
     decode_timeout: DecodeTimeoutOption = 60.0,
@@ -149,6 +152,8 @@ def evaluate(
 
         if predictions is not None or started_together():
             raise ClaverError("--task localization runs in one process, and has no --predictions; see --output")
+        if compile:
+            raise ClaverError("--compile is for --task classification; windows of long videos are not compiled")
         if len(manifests) != 1:
             raise ClaverError(f"--task localization takes one file or folder of annotations, not {len(manifests)}")
         looking: dict[str, Any] = {"fps": fps, "stride": stride, "threshold": checked_level(threshold)}
@@ -173,8 +178,9 @@ def evaluate(
         own: dict[str, Any] = {"temporal": temporal, "frames": frames, "preprocess": preprocess}
         loaded = _opened(model, device=device, dtype=dtype, **own)
         tests = [among_learned(test, loaded) for test in tests]
+        seen: dict[str, Any] = {"views": looks, "frames": frames, "compile": compile}
         with progress_shown("encoding texts", hidden=rank_and_size()[1] > 1) as progress:
-            recognizers = recognizers_for(tests, loaded, texts, views=looks, frames=frames, progress=progress)
+            recognizers = recognizers_for(tests, loaded, texts, progress=progress, **seen)
         settings = _identity(model, loaded)
         settings |= {"frames": recognizers[0].frames, "views": str(recognizers[0].views), "setting": setting}
         settings |= {"dtype": dtype, "tests": [str(path) for path in manifests], "split": split}
@@ -185,6 +191,8 @@ def evaluate(
         loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout, "damaged": damaged}
         loading["workers"] = default_workers(2) if workers is None else workers
         writing: dict[str, Any] = {"output": output, "predictions": predictions, "csv_safe": csv_safe}
+        if compile:
+            _warm_up(recognizers, sum(len(test.paths) for test in tests), batch_size, hidden=rank > 0)
         with progress_shown("evaluating", hidden=rank > 0) as progress:
             evaluations = run_evaluation(recognizers, tests, settings=settings, progress=progress, **writing, **loading)
         if rank == 0:
@@ -200,6 +208,14 @@ def _opened(model: str | None, **settings: Any) -> Claver | PeerModel:
         from claver.cli.model import open_peer
 
         return open_peer(str(model), **settings)
+
+
+def _warm_up(recognizers: Sequence[Scorer], clips: int, batch_size: int, *, hidden: bool) -> None:
+    """Compile before clips are counted: benchmarks share the model, and what is compiled for one serves the others."""
+    from claver.inference.recognizer import Recognizer
+
+    if isinstance(recognizers[0], Recognizer):
+        warm_up(recognizers[0].encoder, clips, batch_size, hidden=hidden)
 
 
 def _identity(model: str | None, loaded: Claver | PeerModel) -> dict[str, Any]:

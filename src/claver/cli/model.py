@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,7 @@ from claver.files import is_file, read_bytes
 from claver.terminal import tell
 
 if TYPE_CHECKING:
+    from claver.inference.encoder import VideoEncoder
     from claver.inference.peers import PeerModel
     from claver.models import Claver
     from claver.text.encoding import Progress
@@ -77,6 +78,14 @@ DtypeOption = Annotated[
     typer.Option(
         help="float32; bfloat16, for a GPU or a CPU with fast products in it; or auto: bfloat16 where they are fast "
         "(on a CPU measured once, and kept in the cache), else float32."
+    ),
+]
+CompileOption = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Compile the towers by torch.compile before the first answer, which takes half a minute or so; meant for "
+        "GPUs. Without a compiler (triton for a GPU, C++ for a CPU) they run as they are.",
     ),
 ]
 BatchOption = Annotated[int, typer.Option(min=1, help="Views computed at once.")]
@@ -149,6 +158,15 @@ def open_peer(
     peer = load_peer(model, device=open_device(device), dtype=_dtype(settled_dtype(dtype, device)))
     peer.check_frames(frames or peer.frames)
     return peer
+
+
+def warm_up(encoder: VideoEncoder, videos: int, batch_size: int, *, hidden: bool = False) -> None:
+    """Compile what is to be compiled for so many videos, and say that it takes its time."""
+    from claver.progress import waiting
+
+    if encoder.towers is not None and not encoder.towers.given_up:
+        with nullcontext() if hidden else waiting("compiling …"):
+            encoder.warm_up(videos, batch_size)
 
 
 @contextmanager

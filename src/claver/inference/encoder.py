@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,7 @@ from torch import Tensor
 from claver.data.clips import ClipLocation
 from claver.errors import ClaverError, VideoError
 from claver.models import Claver
+from claver.models.compiling import CompiledTowers
 from claver.video import Damage, Preprocess, VideoViews, read_views
 from claver.video.damage import OnDamage, checked_on_damage
 from claver.video.prefetch import DECODE_TIMEOUT, prefetch
@@ -196,6 +198,7 @@ class VideoEncoder(ViewEncoder):
         frames: T, frames of each view.
         preprocess: what is done to the pixels.
         damaged: what is done with a damaged video.
+        towers: the compiled towers; None where the model's own are used.
     """
 
     def __init__(
@@ -206,6 +209,7 @@ class VideoEncoder(ViewEncoder):
         frames: int | None = None,
         preprocess: Preprocess | None = None,
         damaged: OnDamage = "answer",
+        compile: bool = False,
     ) -> None:
         """Check that the settings fit the model.
 
@@ -216,6 +220,9 @@ class VideoEncoder(ViewEncoder):
             preprocess: what is done to the pixels; what the model was loaded with if None.
             damaged: what to do with a damaged video: `answer`, and mark the answer; `skip` it; or `fail`. One of which
                 all frames used are damaged is never answered.
+            compile: run the towers by `torch.compile`, each number of views at a time being compiled when it first
+                comes, see `warm_up`. The model itself stays as it is. Where there is no compiler it is said, and the
+                towers run as they are.
 
         Raises:
             ClaverError: views of another form, pictures of another size than the model's, or another word for damaged.
@@ -229,17 +236,35 @@ class VideoEncoder(ViewEncoder):
         )
         if self.preprocess.size != (size := model.config.image.size):
             raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
+        self.towers = CompiledTowers(model) if compile else None
 
     @torch.inference_mode()
     def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
         """Views as bytes [V, T, 3, h, w] to frame embeddings [V, T, E] in float32, so many views at a time."""
-        return torch.cat(
-            [self.model.encode_video(self.normalized(part)).float() for part in views_VTCHW.split(batch_size)]
-        )
+        size = batch_size if self.towers is None else _even(len(views_VTCHW), batch_size)
+        parts = (self.normalized(part) for part in views_VTCHW.split(size))
+        return torch.cat([self._embed(part, batch_size).float() for part in parts])
+
+    def _embed(self, video: Tensor, batch_size: int) -> Tensor:
+        return self.model.encode_video(video) if self.towers is None else self.towers.encode_video(video, batch_size)
+
+    def warm_up(self, videos: int, batch_size: int = 8) -> None:
+        """Compile now what `stream` of so many videos needs; without `compile` nothing is done."""
+        if self.towers is None or self.towers.given_up or videos < 1:
+            return
+        each = self.views.temporal * self.views.crops
+        size = _even(each * min(videos, math.ceil(batch_size / each)), batch_size)
+        side = self.preprocess.size
+        self.encode(torch.zeros(size, self.frames, 3, side, side, dtype=torch.uint8), batch_size)
 
     def normalized(self, pixels: Tensor) -> Tensor:
         """Views as bytes to what the model takes, on its device."""
         return normalize(pixels.to(self.model.device), self.preprocess.mean, self.preprocess.std)
+
+
+def _even(views: int, batch_size: int) -> int:
+    """How many views at a time, so that the parts are as few as the batch size allows, and as even as they can be."""
+    return math.ceil(views / math.ceil(views / batch_size))
 
 
 def name_of(source: VideoLike) -> str:
