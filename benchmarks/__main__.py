@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from benchmarks import (
-    attention,
-    encoder,
-    evaluation,
-    frames,
-    gpu,
-    live,
-    loader,
-    machine,
-    memory,
-    report,
-    step,
-    text,
-    xclip,
-)
+from benchmarks import machine, report
 from benchmarks.timing import QUICK, Row, Settings
 
+AREAS = ("attention", "encoder", "text", "memory", "xclip", "frames", "loader", "step", "evaluation", "live", "gpu")
+_OF_MACHINES = ("encoder", "text")
 OUTPUT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 
@@ -44,12 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
         torch.set_num_threads(1)
         settings = replace(settings, clock=time.process_time)
     here = machine.describe()
-    areas = _areas(settings, here)
-    chosen = {name: run for name, run in areas.items() if not options.only or name in options.only}
     rows = []
-    for name, run in chosen.items():
-        console.print(f"measuring {name} …")
-        rows += run()
+    for area in [area for area in AREAS if not options.only or area in options.only]:
+        console.print(f"measuring {area} …")
+        rows += _measured(area, settings, here, console)
     console.print(report.table(rows))
     if options.join:
         rows = report.joined(OUTPUT, rows, here)
@@ -61,26 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> list[Row]:
     return rows
 
 
-def _areas(settings: Settings, here: machine.Machine) -> dict[str, Callable[[], list[Row]]]:
-    return {
-        "attention": lambda: attention.rows(settings),
-        "encoder": lambda: encoder.rows(settings, here),
-        "text": lambda: text.rows(settings, here),
-        "memory": lambda: memory.rows(settings),
-        "xclip": lambda: xclip.rows(settings),
-        "frames": lambda: frames.rows(settings),
-        "loader": lambda: loader.rows(settings),
-        "step": lambda: step.rows(settings),
-        "evaluation": lambda: evaluation.rows(settings),
-        "live": lambda: live.rows(settings),
-        "gpu": lambda: gpu.rows(settings),
-    }
+def _measured(area: str, settings: Settings, here: machine.Machine, console: Console) -> list[Row]:
+    """The rows of an area, whose module is imported for it alone: a machine need not have what others need."""
+    module = import_module(f"benchmarks.{area}")
+    if area == "gpu":
+        made: list[Row] = module.rows(settings, shown=lambda row: console.print(report.line(row)))
+        return made
+    more = (here,) if area in _OF_MACHINES else ()
+    return list(module.rows(settings, *more))
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = ["attention", "encoder", "text", "memory", "xclip", "frames", "loader", "step", "evaluation", "live", "gpu"]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", action="append", choices=names, help="this area; may be repeated")
+    parser.add_argument("--only", action="append", choices=AREAS, help="this area; may be repeated")
     parser.add_argument("--join", action="store_true", help="put the areas measured into the page, keep its others")
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds, about a minute")
     parser.add_argument("--cpu-time", action="store_true", help="one thread, processor time: for a busy machine")

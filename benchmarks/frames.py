@@ -31,9 +31,11 @@ def rows(settings: Settings) -> list[Row]:
     made = []
     with tempfile.TemporaryDirectory() as folder:
         for width, height in sizes:
-            path = Path(folder) / f"{height}.mp4"
-            write_video(path, width, height, seconds * RATE)
-            made += _rows(path, f"{FRAMES} frames of {seconds} s, H.264 {width}×{height}", seconds * RATE, settings)
+            for group in (250, 12):
+                path = Path(folder) / f"{height}_{group}.mp4"
+                write_video(path, width, height, seconds * RATE, group)
+                name = f"{FRAMES} frames of {seconds} s, H.264 {width}×{height}, a key frame every {group}"
+                made += _rows(path, name, seconds * RATE, settings)
     return made
 
 
@@ -94,10 +96,13 @@ def decode_everything(path: Path, indices: npt.NDArray[np.int64]) -> Picture:
     return np.stack(kept)
 
 
-def write_video(path: Path, width: int, height: int, total: int) -> None:
-    """A textured scene that drifts, with an object crossing it and the grain of a sensor; x264's own settings."""
+def write_video(path: Path, width: int, height: int, total: int, group: int = 250) -> None:
+    """A textured scene that drifts, with an object crossing it and the grain of a sensor; x264's own settings.
+
+    Of these the distance of key frames counts most here: 250 is its own, 12 that of many cameras.
+    """
     # One slice per picture, as x264 itself writes them; PyAV would have it cut them up for its threads.
-    options = {"crf": "23", "bf": "3", "x264-params": "sliced-threads=0:slices=1"}
+    options = {"crf": "23", "bf": "3", "g": str(group), "x264-params": "sliced-threads=0:slices=1"}
     with av.open(path, "w") as container:
         stream: Any = container.add_stream("libx264", rate=RATE, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

@@ -63,6 +63,11 @@ def table(rows: Sequence[Row]) -> Table:
     return made
 
 
+def line(row: Row) -> str:
+    """A row as it is measured, for who watches."""
+    return " · ".join(cell for cell in _cells(row) if cell)
+
+
 def markdown(rows: Sequence[Row], machine: Machine, *, quick: bool = False, cpu_time: bool = False) -> str:
     """The page `docs/benchmarks.md`."""
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]

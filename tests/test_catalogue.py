@@ -27,7 +27,7 @@ def test_families_say_what_they_are() -> None:
     for family in FAMILIES:
         assert family.about
         assert family.tested
-        assert family.load.startswith("claver.load(") or family.kind == "peer"
+        assert family.load.startswith("claver evaluate " if family.kind == "peer" else "claver.load(")
         assert family.facts or not family.models, family.name
 
 

@@ -52,7 +52,7 @@ class Family:
         kind: what it has: images and texts, images, texts; or claver's own, or a peer to compare with.
         about: what it is.
         tested: what was tested of it here, without its real weights.
-        load: the call that loads one.
+        load: the call that loads one; of a peer the command that takes it.
         facts: where licences, parameters and pixels come from.
         models: example checkpoints.
     """

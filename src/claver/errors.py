@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+
 _LONGEST_NAME = 400
 
 
@@ -19,6 +23,17 @@ class CheckpointError(ClaverError):
 
 class PeerError(CheckpointError):
     """A model of somebody else's that is run as a peer, by `claver evaluate` alone."""
+
+
+@contextmanager
+def told_of(place: PathLike[str]) -> Iterator[None]:
+    """Within this context what is wrong is said of a checkpoint at this place, unless it says where itself."""
+    try:
+        yield
+    except ClaverError as error:
+        if str(place) in str(error):
+            raise
+        raise CheckpointError(f"{place}: {error}") from error
 
 
 def in_short(name: str) -> str:

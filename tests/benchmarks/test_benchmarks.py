@@ -11,6 +11,8 @@ from benchmarks.machine import Machine
 from benchmarks.report import APART, joined, markdown, write
 from benchmarks.timing import QUICK, Row, assert_same, compare, missing
 
+from benchmarks import gpu
+
 
 @pytest.mark.slow
 def test_a_quick_run_measures_every_area_and_writes_both_files(tmp_path: Path) -> None:
@@ -67,3 +69,26 @@ def test_what_is_measured_apart_stays_on_the_page() -> None:
     page = Path(__file__).parents[2] / "docs" / "benchmarks.md"
     assert markdown([], machine).endswith(APART)
     assert page.read_text(encoding="utf-8").endswith(APART)
+
+
+@pytest.mark.slow
+def test_the_rows_of_a_gpu_run_on_a_cpu_and_one_that_fails_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small and in single precision: that they run, and give what the usual way gives, which they assert."""
+    shown: list[Row] = []
+    rows = gpu.rows(QUICK, device="cpu", shown=shown.append)
+    assert rows == shown
+    assert [row.what for row in rows if row.note.startswith("failed")] == []
+    measured = [row for row in rows if row.rounds]
+    assert {row.what.split(",")[0] for row in measured} == {
+        "KMCTA", "KMTA", "video encoder", "training step", "recognize",
+    }  # fmt: skip
+    assert sum("unmasked" in row.baseline for row in measured) == 4
+
+    def break_down(*arguments: object) -> list[Row]:
+        raise RuntimeError("no such kernel")
+
+    monkeypatch.setattr(gpu, "_attention", break_down)
+    monkeypatch.setattr(gpu, "_encoder", break_down)
+    rows = gpu.rows(QUICK, device="cpu")
+    assert sum("failed: RuntimeError: no such kernel" in row.note for row in rows) == 8
+    assert any(row.rounds for row in rows)

@@ -11,7 +11,8 @@ from tests.cli.conftest import Claver
 from tests.peers import save_videoprism, save_x_clip
 from tests.videos import write_video
 
-from claver.inference.peers import Peer, load_peer
+from claver.inference.peer_models import load_peer
+from claver.inference.peers import Peer
 
 pytest.importorskip("transformers.models.videoprism", reason="transformers with VideoPrism is not installed")
 

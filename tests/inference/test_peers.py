@@ -1,10 +1,12 @@
 """Peers: the logits of `transformers` itself, in our views, from folders that may be anybody's."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,10 @@ from tests.videos import write_video
 import claver
 from claver.errors import ClaverError, PeerError
 from claver.inference.encoder import Failure
-from claver.inference.peers import Peer, PeerModel, load_peer
+from claver.inference.peer_models import PeerModel, load_peer
+from claver.inference.peers import Peer
 from claver.log import warn_once
+from claver.models.fingerprint import weights_identity
 from claver.video.views import sample_frames
 
 pytest.importorskip("transformers.models.videoprism", reason="transformers with VideoPrism is not installed")
@@ -113,10 +117,11 @@ def test_a_shared_clip(clips: Path, peers: Path) -> None:
 @pytest.mark.parametrize("kind", SIZES)
 def test_texts_and_views_are_averaged(kind: str, peers: Path, tmp_path: Path) -> None:
     model, clip = load_peer(peers / kind), write_video(tmp_path / "a.mp4", frames=30, height=48, width=80)
-    apart = Peer(model, {text: [text] for text in TEXTS}, views="2x3")
-    joined = Peer(model, {"first": TEXTS[:3], "second": TEXTS[3:]}, views="2x3")
+    asked, count = {"xclip": ("2x3", 6), "videoprism": ("2x1", 2)}[kind]
+    apart = Peer(model, {text: [text] for text in TEXTS}, views=asked)
+    joined = Peer(model, {"first": TEXTS[:3], "second": TEXTS[3:]}, views=asked)
     views = apart.encoder.look(clip).pixels
-    assert len(views) == 6
+    assert len(views) == count
     each = torch.stack([model.logits(apart.encoder.encode(view[None], 1), apart._texts_ME)[0] for view in views])
     assert each.std(0).max() > 1e-4
     np.testing.assert_allclose(apart(clip).scores, each.mean(0), atol=1e-5)
@@ -128,7 +133,7 @@ def test_texts_and_views_are_averaged(kind: str, peers: Path, tmp_path: Path) ->
 def test_more_texts_than_are_taken_at_once(peers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip, model, seen = write_video(tmp_path / "a.mp4"), load_peer(peers / "xclip"), []
     whole = Peer(model, {text: [text] for text in TEXTS})(clip).scores
-    monkeypatch.setattr("claver.inference.peers._TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr("claver.inference.peers.TEXTS_AT_ONCE", 3)
     peer = Peer(model, {text: [text] for text in TEXTS}, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(3, 4), (4, 4)]
     np.testing.assert_allclose(peer(clip).scores, whole, atol=1e-5)
@@ -169,9 +174,15 @@ def test_long_texts_are_cut_as_transformers_does_and_that_is_said(
     assert "one who plays the piano" in told
 
 
-def test_three_crops_of_whole_frames_are_told_to_be_one(peers: Path, caplog: pytest.LogCaptureFixture) -> None:
-    Peer(peers / "videoprism", TEXTS, views="1x3")
-    assert "its three crops are the same" in caplog.text
+def test_of_three_crops_of_whole_frames_one_is_looked_at(
+    peers: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_once.cache_clear()
+    clip = write_video(tmp_path / "a.mp4")
+    peer = Peer(peers / "videoprism", TEXTS, views="2x3")
+    assert str(peer.views) == "2x1"
+    assert "three crops would be the same" in caplog.text
+    np.testing.assert_array_equal(peer(clip).scores, Peer(peers / "videoprism", TEXTS, views="2x1")(clip).scores)
 
 
 def test_bfloat16_is_near(peers: Path, tmp_path: Path) -> None:
@@ -216,12 +227,14 @@ def test_old_files_are_read_as_well(copy: Callable[[str], Path], tmp_path: Path)
 
 def test_identity_is_what_the_files_hold(copy: Callable[[str], Path]) -> None:
     folder = copy("xclip")
-    before = load_peer(folder).identity
-    assert load_peer(folder).identity == before
+    before = weights_identity(folder)
+    assert weights_identity(folder) == before
     weights = load_file(folder / "model.safetensors")
     weights["logit_scale"] += 1
     save_file(weights, folder / "model.safetensors")
-    assert load_peer(folder).identity != before
+    other = weights_identity(folder)
+    (folder / "video_preprocessor_config.json").write_text("{}")
+    assert len({before, other, weights_identity(folder)}) == 3
 
 
 def config_with(*keys: str, value: Any) -> Callable[[Path], object]:
@@ -261,54 +274,93 @@ def pickled(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
 
 
-def pickled_by_index(folder: Path) -> None:
-    pickled(folder)
-    index = '{"weight_map": {"logit_scale": "pytorch_model.bin"}}'
-    (folder / "model.safetensors.index.json").write_text(index)
+def pickled_code(folder: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.system, (f"touch {folder}/touched",)
+
+    torch.save({"logit_scale": Evil()}, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "has no model.safetensors"),
-    "pickled": (pickled, "never unpickled from pytorch_model.bin"),
-    "pickled by index": (pickled_by_index, "pytorch_model.bin is no safetensors file"),
+    "no weights": (lambda folder: (folder / "model.safetensors").unlink(), "has no weights: none of model.safetensors"),
+    "more than tensors": (pickled_code, "pytorch_model.bin holds no tensors by name"),
     "damaged weights": (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 99), "cannot be read as safe"),
     "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer.json"),
     "damaged tokenizer": (lambda folder: (folder / "tokenizer.json").write_text("{}"), "cannot be read"),
     "no processor": (lambda folder: (folder / "processor_config.json").unlink(), "has no preprocessor_config.json"),
     "another processor": (
-        processor_with(image_processor_type="ViTImageProcessor"),
-        "'ViTImageProcessor'.* VideoMAE or",
+        processor_with(image_processor_type="LevitImageProcessor"),
+        "LevitImageProcessor is not supported; .*VideoMAEImageProcessor",
     ),
     "another crop": (processor_with(crop_size={"height": 40, "width": 40}), "of 40 pixels, but the model takes 32"),
     "another filter": (processor_with(resample=0), "resample 0 is not supported"),
     "another model": (config_with("model_type", value="bert"), "only 'xclip' and 'videoprism' are peers"),
-    "a list as model": (config_with("model_type", value=[]), "only 'xclip' and 'videoprism' are peers"),
-    "code": (config_with("auto_map", value={"AutoModel": "a.B"}), "auto_map: it asks for code of its own"),
-    "code below": (config_with("text_config", "auto_map", value={"AutoModel": "a.B"}), "auto_map: it asks for code"),
-    "quantised": (config_with("quantization_config", value={"bits": 4}), "quantised weights cannot be loaded"),
-    "a kernel": (config_with("_attn_implementation", value="kernels-community/x"), "'kernels-community/x', which is"),
-    "a kernel below": (
-        config_with("vision_config", "attn_implementation", value={"": "someone/kernel"}),
-        "asks for attention by",
+    "a list as model": (config_with("model_type", value=[]), r"says model_type \[\]"),
+    "many layers": (config_with("vision_config", "num_hidden_layers", value=10**9), "no model has more than 1024"),
+    "no heads": (
+        config_with("text_config", "num_attention_heads", value=0),
+        "not a multiple of num_attention_heads, 0",
     ),
-    "many layers": (config_with("vision_config", "num_hidden_layers", value=10**9), "from 1 to 256, not 1000000000"),
-    "no heads": (config_with("text_config", "num_attention_heads", value=0), "num_attention_heads must be a whole"),
     "odd heads": (config_with("text_config", "num_attention_heads", value=3), "hidden_size is not a multiple"),
-    "huge": (config_with("text_config", "hidden_size", value=2**18), "has shape .* but this model needs"),
-    "an endless vocabulary": (config_with("text_config", "vocab_size", value=2**40), "vocab_size must be a whole"),
-    "unknown activation": (config_with("vision_config", "hidden_act", value="os.system"), "hidden_act must be one of"),
-    "words": (config_with("vision_config", "image_size", value="32"), "image_size must be a whole number"),
+    "huge": (
+        config_with("text_config", "hidden_size", value=2**18),
+        r"a model of [\d,]+ numbers, but they hold 53,233",
+    ),
+    "an endless vocabulary": (
+        config_with("text_config", "vocab_size", value=2**40),
+        "vocabulary is 1099511627776; no model has more",
+    ),
+    "unknown activation": (
+        config_with("vision_config", "hidden_act", value="os.system"),
+        "XCLIPModel cannot be made: 'os.system'",
+    ),
+    "words": (config_with("vision_config", "image_size", value="32"), "refuses its settings: .*image_size"),
     "oblong": (config_with("vision_config", "image_size", value=[32, 16]), "is not square"),
-    "no section": (config_with("text_config", value=[1]), "text_config must hold a mapping"),
-    "unlike widths": (config_with("projection_dim", value=16), "mit_hidden_size and projection_dim must be equal"),
-    "one missing": (weights_with(lambda held: held.pop("logit_scale")), "lacks 1 parameters, first 'logit_scale'"),
-    "one more": (weights_with(lambda held: held.update(more=torch.zeros(1))), "no place for, first 'more'"),
+    "no section": (config_with("text_config", value=[1]), "refuses its settings: .*text_config"),
+    "unlike widths": (config_with("projection_dim", value=16), r"has shape \(20,\), but this model needs \(16,\)"),
+    "one missing": (
+        weights_with(lambda held: held.pop("logit_scale")),
+        "the model lacks 1 parameters, first 'logit_scale'",
+    ),
+    "one more": (
+        weights_with(lambda held: held.update(more=torch.zeros(1))),
+        "no place for 1 parameters, first 'more'",
+    ),
     "not finite": (weights_with(lambda held: held["logit_scale"].fill_(torch.nan)), "'logit_scale' holds NaN"),
     "whole numbers": (
         weights_with(lambda held: held.update(logit_scale=torch.tensor(1))),
         "'logit_scale' is of type int64",
     ),
 }
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_settings_that_fetch_code_are_left_out(kind: str, copy: Callable[[str], Path], tmp_path: Path) -> None:
+    folder, clip = copy(kind), write_video(tmp_path / "a.mp4")
+    before = Peer(folder, TEXTS)(clip).scores
+    evil = {"auto_map": {"AutoModel": "a.B"}, "quantization_config": {"quant_method": "bitsandbytes", "bits": 4}}
+    evil |= {"attn_implementation": {"": "someone/kernel"}, "_attn_implementation": "kernels-community/x"}
+    for keys in ((), ("text_config",), ("vision_config",)):
+        for name, value in evil.items():
+            config_with(*keys, name, value=value)(folder)
+    peer = Peer(folder, TEXTS)
+    np.testing.assert_array_equal(peer(clip).scores, before)
+    assert "kernel" not in str(peer.model.model.config)
+
+
+def test_pickled_weights_are_read_by_our_own_reader(copy: Callable[[str], Path], tmp_path: Path) -> None:
+    folder, clip = copy("xclip"), write_video(tmp_path / "a.mp4")
+    before = Peer(folder, TEXTS)(clip).scores
+    pickled(folder)
+    np.testing.assert_array_equal(Peer(folder, TEXTS)(clip).scores, before)
+
+
+def test_sizes_that_fit_the_weights_but_not_each_other(tmp_path: Path) -> None:
+    save_x_clip(tmp_path / "xclip", projection_dim=16)
+    with pytest.raises(ClaverError, match="xclip: its sizes do not fit together: "):
+        load_peer(tmp_path / "xclip")
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -319,16 +371,23 @@ def test_what_is_refused(name: str, copy: Callable[[str], Path]) -> None:
     with pytest.raises(ClaverError, match=told) as caught:
         load_peer(folder)
     assert str(folder) in str(caught.value), "it says where"
+    assert not (folder / "touched").exists(), "its code was run"
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (config_with("vision_config", "tubelet_size", value=[2, 18, 18]), r"tubelet_size must be \[1, patch, patch\]"),
-        (config_with("vision_config", "num_frames", value=2**30), "num_frames must be a whole number"),
-        (config_with("text_config", "apply_l2norm", value="yes"), "apply_l2norm must be true or false"),
-        (config_with("text_config", "attn_logit_softcapping", value=0), "must be a number above 0"),
+        (
+            config_with("vision_config", "tubelet_size", value=[2, 18, 18]),
+            r"has shape \(16, 3, 1, 18, 18\), but .* \(16, 3, 2, 18, 18\)",
+        ),
+        (config_with("vision_config", "num_frames", value=2**30), r"a model of [\d,]+ numbers"),
+        (config_with("text_config", "apply_l2norm", value="yes"), "refuses its settings: .*apply_l2norm"),
+        (
+            config_with("text_config", "attn_logit_softcapping", value=0),
+            "refuses its settings: .*attn_logit_softcapping",
+        ),
         (lambda folder: (folder / "tokenizer.json").unlink(), "has no tokenizer.json"),
         (lambda folder: (folder / "tokenizer.json").write_text("[]"), "the tokenizer at .* cannot be read"),
         (lambda folder: (folder / "video_preprocessor_config.json").unlink(), "has no video_preprocessor_config.json"),
@@ -357,7 +416,9 @@ def test_a_token_that_the_model_does_not_know(copy: Callable[[str], Path]) -> No
 def test_nowhere_is_nothing(tmp_path: Path) -> None:
     with pytest.raises(ClaverError, match="is no model folder"):
         load_peer(tmp_path)
-    with pytest.raises(ClaverError, match="nobody/nothing could not be downloaded: "):
+    with pytest.raises(
+        ClaverError, match=r"nobody/nothing is neither a local path nor .* and could not be downloaded: "
+    ):
         load_peer("nobody/nothing")
 
 
@@ -368,8 +429,8 @@ def test_without_transformers_the_extra_is_named(peers: Path, monkeypatch: pytes
 
 
 def test_an_older_transformers_is_told(peers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "transformers.models.videoprism.configuration_videoprism", None)
-    with pytest.raises(ClaverError, match=r"transformers [\d.]+ has no VideoPrism: pip install --upgrade transformers"):
+    monkeypatch.setattr("claver.models.library.library", lambda: SimpleNamespace(__version__="5.0.0"))
+    with pytest.raises(ClaverError, match=r"transformers 5.0.0 has no VideoPrismClipModel, .*pip install -U"):
         load_peer(peers / "videoprism")
 
 

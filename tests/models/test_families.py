@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -18,6 +19,7 @@ import claver
 from claver.errors import ClaverError
 from claver.inference.recognizer import Recognizer
 from claver.models import Claver
+from claver.models.library import plain_settings
 from tests.models import random_family as families
 
 pytest.importorskip("transformers")
@@ -222,7 +224,19 @@ def test_probabilities_of_siglip_are_sigmoids_as_its_library_gives_them(folders:
         ("siglip", lambda p: rewrite(p, "vision_config", hidden_size=63), "refuses its settings|cannot be cut"),
         ("siglip", lambda p: rewrite(p, "vision_config", patch_size=7), "not a multiple of the patch|do not fit"),
         ("siglip", lambda p: rewrite(p, "vision_config", vision_use_head=False), "no pooling head"),
-        ("siglip", lambda p: rewrite(p, "vision_config", intermediate_size=24), "do not fit its config"),
+        (
+            "siglip",
+            lambda p: rewrite(p, "vision_config", intermediate_size=24),
+            r"has shape \(96,\), but .* \(24,\)",
+        ),
+        (
+            "siglip",
+            lambda p: rewrite(p, "text_config", intermediate_size=2**17),
+            r"describes a model of [\d,]+ numbers",
+        ),
+        ("siglip", lambda p: rewrite(p, "text_config", num_hidden_layers=10**9), "no model has more than 1024"),
+        ("siglip", lambda p: rewrite(p, None, model_type=[]), r"says model_type \[\]; what can be loaded is"),
+        ("siglip", lambda p: as_whole_numbers(p), "is of type int8"),
         ("siglip", lambda p: rewrite(p, None, model_type="siglip2"), "NaFlex"),
         ("altclip", lambda p: rewrite(p, "vision_config", hidden_act="relu"), "activation 'relu' is not supported"),
     ],
@@ -264,11 +278,27 @@ def test_siglip_without_sentencepiece_is_refused_rather_than_tokenised_otherwise
         claver.load(folder)
 
 
+def as_whole_numbers(folder: Path) -> None:
+    """As quantised weights lie on disk."""
+    weights = load_file(folder / "model.safetensors")
+    save_file({key: value.to(torch.int8) for key, value in weights.items()}, folder / "model.safetensors")
+
+
 def rewrite(folder: Path, section: str | None, **values: Any) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text())
     (config if section is None else config[section]).update(values)
     path.write_text(json.dumps(config))
+
+
+def test_settings_that_fetch_code_are_left_out_at_any_depth() -> None:
+    evil = {
+        "attn_implementation": {"": "someone/kernel"},
+        "_attn_implementation": "x",
+        "auto_map": {"AutoModel": "a.B"},
+    }
+    settings = {"vision_config": {"hidden_size": 8, "eos_token_id": None, **evil}, "heads": 2, "more": None, **evil}
+    assert plain_settings(settings) == {"vision_config": {"hidden_size": 8, "eos_token_id": None}, "heads": 2}
 
 
 def test_settings_that_fetch_code_are_left_alone(folders: dict[str, Path], tmp_path: Path) -> None:

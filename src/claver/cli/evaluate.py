@@ -48,8 +48,9 @@ from claver.log import logger
 from claver.terminal import complain
 
 if TYPE_CHECKING:
-    from claver.evaluation.protocols import Evaluation, Scorer
-    from claver.inference.peers import PeerModel
+    from claver.evaluation.protocols import Evaluation
+    from claver.inference.answering import Answering
+    from claver.inference.peer_models import PeerModel
     from claver.models import Claver
 
 EPILOG = """
@@ -182,7 +183,7 @@ def evaluate(
         with progress_shown("encoding texts", hidden=rank_and_size()[1] > 1) as progress:
             recognizers = recognizers_for(tests, loaded, texts, progress=progress, **seen)
         settings = _identity(model, loaded)
-        settings |= {"frames": recognizers[0].frames, "views": str(recognizers[0].views), "setting": setting}
+        settings |= {"frames": recognizers[0].frames, "views": str(looks), "setting": setting}
         settings |= {"dtype": dtype, "tests": [str(path) for path in manifests], "split": split}
         settings |= {"texts": text_identity(texts), "clips": digest(tests)}
         settings |= {"actions": digest([recognizer.texts for recognizer in recognizers])}
@@ -210,7 +211,7 @@ def _opened(model: str | None, **settings: Any) -> Claver | PeerModel:
         return open_peer(str(model), **settings)
 
 
-def _warm_up(recognizers: Sequence[Scorer], clips: int, batch_size: int, *, hidden: bool) -> None:
+def _warm_up(recognizers: Sequence[Answering], clips: int, batch_size: int, *, hidden: bool) -> None:
     """Compile before clips are counted: benchmarks share the model, and what is compiled for one serves the others."""
     from claver.inference.recognizer import Recognizer
 
@@ -220,11 +221,10 @@ def _warm_up(recognizers: Sequence[Scorer], clips: int, batch_size: int, *, hidd
 
 def _identity(model: str | None, loaded: Claver | PeerModel) -> dict[str, Any]:
     """What is evaluated, as results and those that are gone on with have it."""
-    from claver.inference.peers import PeerModel
+    from claver.inference.peer_models import PeerModel
 
-    if isinstance(loaded, PeerModel):
-        return {"model": loaded.identity, "peer": loaded.name}
-    return {"model": model_identity(model), "temporal": loaded.config.temporal.kind}
+    known = {"peer": loaded.name} if isinstance(loaded, PeerModel) else {"temporal": loaded.config.temporal.kind}
+    return {"model": model_identity(model), **known}
 
 
 def _report(evaluations: Sequence[Evaluation], settings: dict[str, Any], model: str) -> None:

@@ -17,7 +17,7 @@ from claver.terminal import tell
 
 if TYPE_CHECKING:
     from claver.inference.encoder import VideoEncoder
-    from claver.inference.peers import PeerModel
+    from claver.inference.peer_models import PeerModel
     from claver.models import Claver
     from claver.text.encoding import Progress
 
@@ -149,7 +149,7 @@ def open_peer(
     Raises:
         ClaverError: it cannot be loaded, or options that a peer does not have.
     """
-    from claver.inference.peers import load_peer
+    from claver.inference.peer_models import load_peer
 
     if temporal is not None:
         raise ClaverError("--temporal is for CLIP and CLAVER models; a peer joins frames in its own way")

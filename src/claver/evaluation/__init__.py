@@ -5,8 +5,7 @@ The names below are imported when first used: metrics alone must not wait for a 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from claver.evaluation.metrics import (
     auroc,
@@ -16,6 +15,7 @@ from claver.evaluation.metrics import (
     top_k_accuracy,
     within_pairs,
 )
+from claver.lazy import lazy_names
 
 if TYPE_CHECKING:
     from claver.evaluation.calibration import Calibrated, calibrate
@@ -43,8 +43,4 @@ __all__ = [
     "within_pairs",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"claver.evaluation.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'claver.evaluation' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOME)

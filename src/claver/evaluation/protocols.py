@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,45 +22,8 @@ from claver.moved import renamed
 from claver.video.prefetch import DECODE_TIMEOUT
 
 if TYPE_CHECKING:
-    from claver.inference.encoder import Failure, Views
-    from claver.inference.prediction import Prediction
-    from claver.text.actions import Actions
+    from claver.inference.answering import Answering
     from claver.video.damage import OnDamage
-
-
-class Scorer(Protocol):
-    """What an evaluation needs of a model that knows its actions: a `Recognizer` has it, and so has a `Peer`."""
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """The actions that compete."""
-
-    @property
-    def texts(self) -> Actions:
-        """The actions with their texts."""
-
-    @property
-    def frames(self) -> int:
-        """T, frames of each view."""
-
-    @property
-    def views(self) -> Views:
-        """Clips and crops of each video."""
-
-    @property
-    def relative(self) -> bool:
-        """Whether an action's score depends on its competitors."""
-
-    def stream(
-        self,
-        paths: Iterable[str | Path | ClipLocation],
-        *,
-        batch_size: int = 8,
-        workers: int = 0,
-        decode_timeout: float | None = DECODE_TIMEOUT,
-        damaged: OnDamage | None = None,
-    ) -> Iterator[Prediction | Failure]:
-        """The answers for many files, in order, going on past those that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +145,7 @@ def by_benchmark(tests: Sequence[TestSet]) -> list[list[TestSet]]:
 
 
 def evaluate(
-    recognizer: Scorer,
+    recognizer: Answering,
     tests: Sequence[TestSet],
     *,
     batch_size: int = 8,
@@ -235,7 +197,7 @@ def evaluate(
     return [_pick(test, records, [column[name] for name in test.classes]) for test in tests]
 
 
-def _check(recognizer: Scorer, tests: Sequence[TestSet]) -> None:
+def _check(recognizer: Answering, tests: Sequence[TestSet]) -> None:
     for test in tests:
         if missing := [name for name in test.classes if name not in set(recognizer.actions)]:
             raise ClaverError(f"{test.name} has class {missing[0]!r}, for which the recogniser has no text")
@@ -250,7 +212,7 @@ def _named(scores: npt.NDArray[np.float32], actions: Sequence[str]) -> dict[str,
     return dict(zip(actions, scores.tolist(), strict=True))
 
 
-def _known(recognizer: Scorer, known: Mapping[str, Record]) -> dict[str, Record]:
+def _known(recognizer: Answering, known: Mapping[str, Record]) -> dict[str, Record]:
     """Earlier records with scores of the recogniser's actions, in their order; without those of other competitors."""
     actions, relative = set(recognizer.actions), recognizer.relative
     records = {}
@@ -262,7 +224,7 @@ def _known(recognizer: Scorer, known: Mapping[str, Record]) -> dict[str, Record]
     return records
 
 
-def _records(recognizer: Scorer, paths: Sequence[str | ClipLocation], **settings: Any) -> Iterator[Record]:
+def _records(recognizer: Answering, paths: Sequence[str | ClipLocation], **settings: Any) -> Iterator[Record]:
     """The records of `evaluate`, with scores as an array [C] in the order of the actions, which takes less memory."""
     from claver.inference.encoder import Failure
 

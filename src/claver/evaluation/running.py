@@ -14,11 +14,13 @@ from claver.data.parts import clips_for
 from claver.distributed import rank_and_size, wait_for_all
 from claver.errors import ClaverError
 from claver.evaluation.predictions import predictions_text
-from claver.evaluation.protocols import Evaluation, Scorer, TestSet, by_benchmark, evaluate
+from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, evaluate
 from claver.evaluation.report import to_dict
 from claver.files import write_whole
+from claver.inference.answering import Answering
 from claver.inference.jobs import Journal, Record
-from claver.inference.peers import Peer, PeerModel
+from claver.inference.peer_models import PeerModel
+from claver.inference.peers import Peer
 from claver.inference.recognizer import Recognizer, Views
 from claver.json_text import to_json
 from claver.models import Claver
@@ -74,7 +76,7 @@ def recognizers_for(
     frames: int | None = None,
     compile: bool = False,
     progress: Progress = lambda done, total: None,
-) -> list[Scorer]:
+) -> list[Answering]:
     """One for each benchmark, in the order of `by_benchmark`: each has its own classes, and its own texts for them.
 
     Classes that the model was trained on have the texts that it learned them by, unless others are requested.
@@ -115,7 +117,7 @@ def digest(items: Sequence[TestSet] | Sequence[Actions]) -> str:
 
 
 def run_evaluation(
-    recognizers: Sequence[Scorer],
+    recognizers: Sequence[Answering],
     tests: Sequence[TestSet],
     *,
     output: Path | None = None,

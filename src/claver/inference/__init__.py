@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
     from claver.inference.live import LiveRecognizer, Moment
     from claver.inference.open_set import Background, OpenSet
-    from claver.inference.peers import Peer, PeerModel, load_peer
+    from claver.inference.peer_models import PeerModel, load_peer
+    from claver.inference.peers import Peer
     from claver.inference.prediction import Answer, Prediction
     from claver.inference.recognizer import Recognizer
     from claver.inference.windows import WindowEncoder, WindowIterator, Windows
@@ -28,7 +29,7 @@ _HOME = {
     "Moment": "live",
     "OpenSet": "open_set",
     "Peer": "peers",
-    "PeerModel": "peers",
+    "PeerModel": "peer_models",
     "Prediction": "prediction",
     "Recognizer": "recognizer",
     "VideoEmbedding": "encoder",
@@ -37,7 +38,7 @@ _HOME = {
     "WindowEncoder": "windows",
     "WindowIterator": "windows",
     "Windows": "windows",
-    "load_peer": "peers",
+    "load_peer": "peer_models",
 }
 
 __all__ = [

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from claver.data.clips import ClipLocation
 from claver.errors import ClaverError, VideoError
+from claver.log import warn_once
 from claver.models import Claver
 from claver.models.compiling import CompiledTowers
 from claver.video import Damage, Preprocess, VideoViews, read_views
@@ -93,28 +93,53 @@ class VideoEmbedding:
     damage: Damage | None = None
 
 
-class ViewEncoder(ABC):
-    """Looks at videos, one or many, each in the same views; whoever inherits says how views are encoded.
+class VideoModel(Protocol):
+    """What encodes views: a `Claver`, or a peer."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+
+    def encode_video(self, pixels_VTCHW: Tensor, /) -> Tensor:
+        """Normalised views to their embeddings [V, T, E]."""
+
+
+class ViewEncoder:
+    """Looks at videos, one or many, each in the same views, and has a model encode these.
 
     Attributes:
+        model: what encodes.
         views: clips and crops of each video.
         frames: T, frames of each view.
         preprocess: what is done to the pixels.
         damaged: what is done with a damaged video.
     """
 
-    def __init__(self, views: Views | str, *, frames: int, preprocess: Preprocess, damaged: OnDamage) -> None:
+    def __init__(
+        self, model: VideoModel, views: Views | str, *, frames: int, preprocess: Preprocess, damaged: OnDamage
+    ) -> None:
         """Settings as of `VideoEncoder`."""
+        self.model = model
         self.views = views if isinstance(views, Views) else Views.parse(views)
         self.frames = frames
         if frames < 1:
             raise ClaverError(f"frames must be at least 1, or None for the model's own, not {frames}")
         self.preprocess = preprocess
+        if self.views.crops == 3 and preprocess.resize == "squash" and preprocess.size == preprocess.short_side:
+            warn_once("frames are squashed to a square, of which three crops would be the same: one is looked at")
+            self.views = Views(self.views.temporal)
         self.damaged = checked_on_damage(damaged)
 
-    @abstractmethod
+    @torch.inference_mode()
     def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
-        """Views as bytes [V, T, 3, h, w] to embeddings [V, T, E] in float32, so many views at a time."""
+        """Views as bytes [V, T, 3, h, w] to frame embeddings [V, T, E] in float32, so many views at a time."""
+        return torch.cat(
+            [self.model.encode_video(self.normalized(part)).float() for part in views_VTCHW.split(batch_size)]
+        )
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """Views as bytes to what the model takes, on its device."""
+        return normalize(pixels.to(self.model.device), self.preprocess.mean, self.preprocess.std)
 
     def __call__(self, source: VideoLike) -> VideoEmbedding:
         """Encode one video.
@@ -201,6 +226,8 @@ class VideoEncoder(ViewEncoder):
         towers: the compiled towers; None where the model's own are used.
     """
 
+    model: Claver
+
     def __init__(
         self,
         model: Claver,
@@ -227,8 +254,8 @@ class VideoEncoder(ViewEncoder):
         Raises:
             ClaverError: views of another form, pictures of another size than the model's, or another word for damaged.
         """
-        self.model = model
         super().__init__(
+            model,
             views,
             frames=model.config.temporal.frames if frames is None else frames,
             preprocess=preprocess or model.config.preprocess,
@@ -240,13 +267,11 @@ class VideoEncoder(ViewEncoder):
 
     @torch.inference_mode()
     def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
-        """Views as bytes [V, T, 3, h, w] to frame embeddings [V, T, E] in float32, so many views at a time."""
-        size = batch_size if self.towers is None else _even(len(views_VTCHW), batch_size)
-        parts = (self.normalized(part) for part in views_VTCHW.split(size))
-        return torch.cat([self._embed(part, batch_size).float() for part in parts])
-
-    def _embed(self, video: Tensor, batch_size: int) -> Tensor:
-        return self.model.encode_video(video) if self.towers is None else self.towers.encode_video(video, batch_size)
+        """As of every encoder; compiled towers get parts as even as they can be, so that few sizes are compiled."""
+        if self.towers is None:
+            return super().encode(views_VTCHW, batch_size)
+        parts = views_VTCHW.split(_even(len(views_VTCHW), batch_size))
+        return torch.cat([self.towers.encode_video(self.normalized(part), batch_size).float() for part in parts])
 
     def warm_up(self, videos: int, batch_size: int = 8) -> None:
         """Compile now what `stream` of so many videos needs; without `compile` nothing is done."""
@@ -256,10 +281,6 @@ class VideoEncoder(ViewEncoder):
         size = _even(each * min(videos, math.ceil(batch_size / each)), batch_size)
         side = self.preprocess.size
         self.encode(torch.zeros(size, self.frames, 3, side, side, dtype=torch.uint8), batch_size)
-
-    def normalized(self, pixels: Tensor) -> Tensor:
-        """Views as bytes to what the model takes, on its device."""
-        return normalize(pixels.to(self.model.device), self.preprocess.mean, self.preprocess.std)
 
 
 def _even(views: int, batch_size: int) -> int:

@@ -162,10 +162,18 @@ def probabilities(scores_C: Tensor, model: Claver, source: str) -> Tensor:
     Raises:
         VideoError: the scores are not finite.
     """
-    if not bool(scores_C.isfinite().all()):
-        weights = f"its weights do not suit {model.dtype}"
-        raise VideoError(f"{source}: the model gives non-finite scores for it; {weights}")
+    require_finite(scores_C, source, "the model", f"; its weights do not suit {model.dtype}")
     return model.probabilities(scores_C)
+
+
+def require_finite(scores_C: Tensor, source: str, whose: str, why: str = "") -> None:
+    """Check that scores are numbers.
+
+    Raises:
+        VideoError: they are not; one sentence.
+    """
+    if not bool(scores_C.isfinite().all()):
+        raise VideoError(f"{source}: {whose} gives non-finite scores for it{why}")
 
 
 def percent(share: float) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from claver.data.clips import ClipLocation
-from claver.errors import ClaverError, VideoError
+from claver.errors import ClaverError
+from claver.inference.answering import Answering
 from claver.inference.calibration import Calibration, Conditions
 from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
 from claver.inference.open_set import OpenSet, clip_embedding
@@ -25,13 +24,11 @@ from claver.text.templates import DEFAULT_TEMPLATES
 from claver.text.text_bank import TextBank
 from claver.video import Preprocess
 from claver.video.damage import OnDamage
-from claver.video.prefetch import DECODE_TIMEOUT
-from claver.video.views import VideoLike
 
 __all__ = ["Answer", "Failure", "Prediction", "Recognizer", "Views"]
 
 
-class Recognizer:
+class Recognizer(Answering):
     """Names the action in videos.
 
     The texts of the actions are encoded when it is made; each video then costs the video towers alone.
@@ -91,7 +88,7 @@ class Recognizer:
         if learned is not None:
             views = learned.views if views is None else views
             frames = learned.frames if frames is None else frames
-        self.encoder = VideoEncoder(
+        self.encoder: VideoEncoder = VideoEncoder(
             loaded,
             Views() if views is None else views,
             frames=frames,
@@ -109,26 +106,6 @@ class Recognizer:
     def model(self) -> Claver:
         """The model."""
         return self.encoder.model
-
-    @property
-    def views(self) -> Views:
-        """Clips and crops of each video."""
-        return self.encoder.views
-
-    @property
-    def frames(self) -> int:
-        """T, frames of each view."""
-        return self.encoder.frames
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """What is done to the pixels."""
-        return self.encoder.preprocess
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """The actions that compete."""
-        return self.bank.actions.names
 
     @property
     def texts(self) -> Actions:
@@ -158,31 +135,6 @@ class Recognizer:
         assert self.open_set is not None
         self.open_set = replace(self.open_set, threshold=found.threshold)
 
-    def __call__(self, source: VideoLike) -> Prediction:
-        """Recognise one video.
-
-        Args:
-            source: what `VideoEncoder` takes: a path, bytes, an open binary stream, or frames.
-
-        Raises:
-            VideoError: it cannot be read, it is damaged and not to be answered, or the model's scores for it are not
-                finite.
-        """
-        return self.predict(self.encoder(source))
-
-    def stream(
-        self,
-        paths: Iterable[str | Path | ClipLocation],
-        *,
-        batch_size: int = 8,
-        workers: int = 0,
-        decode_timeout: float | None = DECODE_TIMEOUT,
-        damaged: OnDamage | None = None,
-    ) -> Iterator[Prediction | Failure]:
-        """Recognise many files, in order, going on past those that cannot be read; arguments as of `VideoEncoder`."""
-        settings: dict[str, Any] = {"workers": workers, "decode_timeout": decode_timeout, "damaged": damaged}
-        return answered(self.encoder.stream(paths, batch_size=batch_size, **settings), self.predict)
-
     @torch.inference_mode()
     def predict(self, video: VideoEmbedding) -> Prediction:
         """The answer for a video that is encoded already.
@@ -192,14 +144,7 @@ class Recognizer:
         """
         scores = self.bank.scores(video.frames, self.model.scale, self.model.config.aggregate, self.model.bias)
         shares = probabilities(scores, self.model, video.source)
-        seen = video.pixels[len(video.pixels) // 2].permute(0, 2, 3, 1).cpu().numpy()
-        found = (scores.cpu().numpy(), shares.cpu().numpy(), seen)
-        settings: dict[str, Any] = {
-            "seconds": video.seconds,
-            "damaged": video.damage,
-            "unknown": self.unknown(video.frames),
-        }
-        return Prediction(video.source, self.actions, *found, **settings)
+        return self._prediction(video, scores, shares, self.unknown(video.frames))
 
     @torch.inference_mode()
     def standing(self, video: VideoEmbedding) -> float:
@@ -221,22 +166,3 @@ class Recognizer:
         if self.open_set is None:
             return None
         return float(self.open_set.unknown(clip_embedding(frames_VTE, self.model.config.aggregate)))
-
-    def __repr__(self) -> str:
-        return f"Recognizer({len(self.actions)} actions, {self.frames} frames, views {self.views})"
-
-
-def answered(
-    videos: Iterable[VideoEmbedding | Failure], predict: Callable[[VideoEmbedding], Prediction]
-) -> Iterator[Prediction | Failure]:
-    """The answer for each video that could be encoded; scores that are not finite are a failure of the model."""
-    for video in videos:
-        if isinstance(video, Failure):
-            yield video
-            continue
-        try:
-            prediction = predict(video)
-        except VideoError as error:
-            yield Failure(video.source, str(error), by_model=True)
-        else:
-            yield prediction

@@ -15,7 +15,8 @@ Aggregate = Literal["paper", "released"]
 """Whose arithmetic joins frames and texts: the paper's, or that of the released code, for published checkpoints."""
 Activation = Literal["quick_gelu", "gelu", "gelu_tanh"]
 """Of CLIP, of open_clip's later models, of SigLIP."""
-_LIMITS = {"layers": 1024, "frames": 65_536, "size": 65_536, "vocabulary": 2**24, "eot": 2**24}
+MOST_LAYERS = 1024
+_LIMITS = {"layers": MOST_LAYERS, "frames": 65_536, "size": 65_536, "vocabulary": 2**24, "eot": 2**24}
 _LARGEST, _LARGEST_EPS = 2**18, 0.1
 """No model is larger: a config that asks for more is damaged, or is meant to fill the memory."""
 _USUAL: tuple[tuple[str, str, Any], ...] = (
@@ -158,7 +159,8 @@ class ClaverConfig:
     def with_temporal(self, kind: Temporal, frames: int | None = None, layers: int | None = None) -> ClaverConfig:
         """The same model with another temporal tower; its depth is a third of the image tower's unless given."""
         chosen = layers if layers is not None else max(1, self.image.layers // 3)
-        return replace(self, temporal=TemporalConfig(kind, chosen, frames or self.temporal.frames))
+        length = self.temporal.frames if frames is None else frames
+        return replace(self, temporal=TemporalConfig(kind, chosen, length))
 
 
 def _check_choice(name: str, value: object, choices: Any) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
 from typing import Any
 
-from torch.overrides import TorchFunctionMode
-
 from claver.errors import ClaverError
+from claver.models.config import MOST_LAYERS
 from claver.models.hosting import use_attention
+from claver.models.shapes import is_uninitialized
 
 _OLDEST = (5, 0)
 _IGNORED = (
@@ -40,24 +39,52 @@ def library() -> Any:
     return transformers
 
 
+def model_class(name: str) -> Any:
+    """A class of models of the package.
+
+    Raises:
+        ClaverError: the one that is installed does not have it.
+    """
+    transformers = library()
+    if not hasattr(transformers, name):
+        told = f"transformers {transformers.__version__} has no {name}"
+        raise ClaverError(f"{told}, which this model needs; pip install -U 'claver[hf]'")
+    return getattr(transformers, name)
+
+
 def plain_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a transformers config says how a tower computes."""
-    kept = {key: value for key, value in values.items() if not key.startswith("_") and key not in _IGNORED}
-    return {key: value for key, value in kept.items() if value is not None}
+    """What of a transformers config, and of the configs within it, says how a tower computes."""
+    return {key: value for key, value in _computing(values).items() if value is not None}
+
+
+def _computing(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _computing(one) for key, one in value.items() if not (str(key).startswith("_") or key in _IGNORED)}
 
 
 def made_config(name: str, settings: Mapping[str, Any]) -> Any:
     """The config of a class of models.
 
     Raises:
-        ClaverError: settings that transformers does not take.
+        ClaverError: settings that transformers does not take, or more layers than any model has.
     """
-    kind = getattr(library(), name).config_class
+    kind, plain = model_class(name).config_class, plain_settings(settings)
+    _require_layers(plain)
     try:
         with quiet():
-            return kind(**plain_settings(settings))
+            return kind(**plain)
     except Exception as error:  # whatever its checks raise
         raise ClaverError(f"{kind.__name__} refuses its settings: {' '.join(str(error).split())}") from error
+
+
+def _require_layers(values: Mapping[str, Any]) -> None:
+    """Layers are made one by one, on whatever device: too many of them would never end."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            _require_layers(value)
+        elif str(key).endswith("layers") and type(value) is int and value > MOST_LAYERS:
+            raise ClaverError(f"{key} is {value}; no model has more than {MOST_LAYERS}")
 
 
 def hosted_model(name: str, settings: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> Any:
@@ -73,36 +100,18 @@ def hosted_model(name: str, settings: Mapping[str, Any], options: Mapping[str, A
     """
     config = made_config(name, settings)
     use_attention(config)
+    return made_model(name, config, options)
+
+
+def made_model(name: str, config: Any, options: Mapping[str, Any] | None = None) -> Any:
+    """A model with random weights, on whatever device is set; arguments and errors as of `hosted_model`."""
     from transformers.initialization import no_init_weights
 
     try:
-        with quiet(), no_init_weights() if _uninitialized.get() else nullcontext():
-            return getattr(library(), name)(config, **(options or {}))
+        with quiet(), no_init_weights() if is_uninitialized() else nullcontext():
+            return model_class(name)(config, **(options or {}))
     except (ValueError, TypeError, KeyError, ZeroDivisionError, RuntimeError) as error:
         raise ClaverError(f"{name} cannot be made: {' '.join(str(error).split())}") from error
-
-
-_uninitialized: ContextVar[bool] = ContextVar("uninitialized", default=False)
-
-
-@contextmanager
-def uninitialized() -> Iterator[None]:
-    """Within this context models get no values: random numbers cost seconds, and whatever is loaded replaces them."""
-    token = _uninitialized.set(True)
-    try:
-        with _NoInitialization():
-            yield
-    finally:
-        _uninitialized.reset(token)
-
-
-class _NoInitialization(TorchFunctionMode):
-    """Leaves out what `torch.nn.init` does: on the meta device it would only cost seconds of imports."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
-        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

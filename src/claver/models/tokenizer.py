@@ -86,14 +86,18 @@ class Tokenizer:
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Ids [C, L] of C texts, padded to the longest, or to the length that the text tower wants.
 
-        A text longer than the context is cut before its end, and that is said.
+        A text longer than the context is cut before its end, where it has one, and that is said.
         """
         rows = [self.encode(text) for text in texts]
         self._tell_of_long([(len(row), text) for row, text in zip(rows, texts, strict=True) if len(row) > self.context])
-        rows = [row if len(row) <= self.context else row[: self.context - 1] + row[-1:] for row in rows]
+        rows = [row if len(row) <= self.context else self._cut(row) for row in rows]
         length = self.padding.length or max((len(row) for row in rows), default=0)
         filled = [self.padding.fill(row, length) for row in rows]
         return torch.tensor(filled, dtype=torch.int64).view(len(rows), length)
+
+    def _cut(self, row: list[int]) -> list[int]:
+        behind = min(self.ends[1], self.context)
+        return row[: self.context - behind] + row[len(row) - behind :]
 
     def _tell_of_long(self, cut: Sequence[tuple[int, str]]) -> None:
         """One line, however many they are; each of them only to who asked for more."""
@@ -152,14 +156,7 @@ def find_tokenizer(folder: Path, text: TextConfig, explicit: str | Path | None =
         CheckpointError: `explicit` holds no tokenizer, or a tokenizer is damaged or another model's.
     """
     place = folder if explicit is None else Path(explicit)
-    try:
-        found = _tokenizer_at(place, text)
-    except (
-        BaseException
-    ) as error:  # the tokenizers library raises bare `Exception`, and panics of Rust are not even that
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise CheckpointError(f"the tokenizer at {place} cannot be read: {' '.join(str(error).split())}") from error
+    found = tokenizer_at(place, text)
     try:
         if found is not None:
             found.require_fit(text)
@@ -168,6 +165,20 @@ def find_tokenizer(folder: Path, text: TextConfig, explicit: str | Path | None =
     if found is None and explicit is not None:
         raise CheckpointError(f"{explicit} holds no tokenizer; tokenizer.json or bpe_simple_vocab_16e6.txt.gz would")
     return found or (packaged_clip_tokenizer(text.context) if text.vocabulary == CLIP_VOCABULARY else None)
+
+
+def tokenizer_at(place: Path, text: TextConfig) -> Tokenizer | None:
+    """The tokenizer in a folder or a file, for a text tower that it may not fit; None if there is none.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    try:
+        return _tokenizer_at(place, text)
+    except BaseException as error:  # the tokenizers library raises bare `Exception`; panics of Rust are not even that
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise CheckpointError(f"the tokenizer at {place} cannot be read: {' '.join(str(error).split())}") from error
 
 
 def _tokenizer_at(place: Path, text: TextConfig) -> Tokenizer | None:

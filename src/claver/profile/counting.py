@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from claver.models import Claver, ClaverConfig
-from claver.models.library import uninitialized
+from claver.models.shapes import uninitialized
 from claver.models.text.clip import ClipText
 
 Part = Literal["image", "temporal", "readout", "text"]

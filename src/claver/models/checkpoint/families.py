@@ -1,8 +1,4 @@
-"""Model folders of `transformers` other than CLIP's: pairs of towers, image towers alone, sentence encoders.
-
-Their weights are read by our own readers, which take nothing but tensors, and given to that library, which knows every
-name that they ever had.
-"""
+"""Model folders of `transformers` other than CLIP's: pairs of towers, image towers alone, sentence encoders."""
 
 from __future__ import annotations
 
@@ -10,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
-
-from torch import Tensor
 
 from claver.errors import CheckpointError
 from claver.models.checkpoint.files import read_json, read_list
@@ -24,10 +18,11 @@ from claver.models.checkpoint.hugging_face import (
     square,
 )
 from claver.models.checkpoint.library_tokenizer import longest_row
+from claver.models.checkpoint.library_weights import library_model
 from claver.models.checkpoint.names import State, from_hugging_face
 from claver.models.checkpoint.weights import find_weights, read_tensors, require_sound
 from claver.models.config import Activation, ClaverConfig, ImageConfig, TemporalConfig, TextConfig
-from claver.models.library import library, made_config, plain_settings, quiet
+from claver.models.library import made_config, plain_settings
 from claver.models.text.transformers import POOLING
 from claver.models.towers import CLIP, TRANSFORMERS
 from claver.models.vision.transformers import FAMILIES as IMAGES
@@ -227,31 +222,11 @@ def state_of(folder: Path, kind: str, config: ClaverConfig) -> State:
         CheckpointError: they are damaged, or not those of the config.
     """
     family, raw = FAMILIES[kind], read_tensors(find_weights(folder, kind))
-    require_sound({key: value for key, value in raw.items() if value.is_floating_point()})
     if kind == "metaclip_2":
+        require_sound({key: value for key, value in raw.items() if value.is_floating_point()})
         return from_hugging_face(raw)
-    return _own(family, _read_by_library(family, folder, raw))
-
-
-def _read_by_library(family: Family, folder: Path, raw: Mapping[str, Tensor]) -> State:
-    """The weights under the names that the library has for them today."""
-    from re import fullmatch
-
-    kind: Any = getattr(library(), family.model)
-    config = made_config(family.model, read_json(folder / CONFIG))
-    try:
-        with quiet():
-            model, info = kind.from_pretrained(
-                None, config=config, state_dict=dict(raw), output_loading_info=True, **dict(family.options)
-            )
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"its weights do not fit its config: {' '.join(str(error).split())[:300]}") from error
-    for what, names in (("lacks", info["missing_keys"]), ("has no place for", info["unexpected_keys"])):
-        if odd := sorted(name for name in names if not fullmatch(_UNREAD, name)):
-            raise CheckpointError(f"the model {what} {len(odd)} parameters, first {odd[0]!r}")
-    if info["mismatched_keys"]:
-        raise CheckpointError(f"its weights do not fit its config: {sorted(map(str, info['mismatched_keys']))[0]}")
-    return dict(model.state_dict())
+    settings = read_json(folder / CONFIG)
+    return _own(family, library_model(family.model, settings, raw, dict(family.options), _UNREAD).state_dict())
 
 
 def _own(family: Family, state: State) -> State:

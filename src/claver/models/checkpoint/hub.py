@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from claver.errors import CheckpointError
-from claver.models.checkpoint.configs import CONFIGS, config_of_folder, kind_of
+from claver.models.checkpoint.configs import CONFIGS, PEERS, config_of_folder, kind_of
 from claver.models.checkpoint.files import require_regular
 from claver.models.checkpoint.folder import weights_in
 from claver.models.checkpoint.weights import SUFFIXES, patterns_of
@@ -15,8 +15,14 @@ from claver.models.checkpoint.weights import SUFFIXES, patterns_of
 _HUB_ID = re.compile(r"[\w][\w.-]*/[\w.-]+")
 
 
-def locate(source: str | Path, revision: str | None, token: str | None) -> Path:
+def locate(source: str | Path, revision: str | None, token: str | None, *, peers: bool = False) -> Path:
     """The folder or file of a model: a path, of a training run what is to be loaded, or what a hub id names.
+
+    Args:
+        source: path or hub id.
+        revision: of the hub id.
+        token: of the hub.
+        peers: whether a peer is downloaded as well.
 
     Raises:
         CheckpointError: nothing there, no regular file or folder, or a download that failed.
@@ -31,7 +37,8 @@ def locate(source: str | Path, revision: str | None, token: str | None) -> Path:
 
     try:
         return download(
-            lambda patterns: snapshot_download(str(source), revision=revision, token=token, allow_patterns=patterns)
+            lambda patterns: snapshot_download(str(source), revision=revision, token=token, allow_patterns=patterns),
+            peers=peers,
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
@@ -46,18 +53,20 @@ def _reason(error: Exception) -> str:
     return f"the Hugging Face Hub cannot be reached ({told.removeprefix('Got: ')})" if lost else told
 
 
-def download(snapshot: Callable[[list[str]], str]) -> Path:
+def download(snapshot: Callable[[list[str]], str], *, peers: bool = False) -> Path:
     """The local folder of a repository with its configs, its tokenizer and one copy of its weights, of maybe four.
 
     Args:
         snapshot: downloads what fits some patterns and returns the folder.
+        peers: whether a peer is wanted as well.
 
     Raises:
         CheckpointError: by its config it is no model that can be loaded; its weights are not downloaded.
     """
     folder = Path(snapshot(CONFIGS))
-    kind = kind_of(folder)
-    config_of_folder(folder, kind)
+    kind = kind_of(folder, peers=peers)
+    if kind not in PEERS:
+        config_of_folder(folder, kind)
     for patterns in patterns_of(kind):
         folder = Path(snapshot([*CONFIGS, *patterns]))
         if any(any(folder.glob(pattern)) for pattern in patterns):

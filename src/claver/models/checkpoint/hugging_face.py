@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from claver.video.transforms import (
 )
 
 PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
+VIDEO_PREPROCESSOR = "video_preprocessor_config.json"
 _RESAMPLING: dict[Any, Interpolation] = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _HALF = (0.5, 0.5, 0.5)
 _SQUASHED = {"do_center_crop": False, "image_mean": _HALF, "image_std": _HALF}
@@ -36,8 +38,11 @@ _PROCESSORS: dict[str, dict[str, Any]] = {
         "image_mean": IMAGENET_MEAN,
         "image_std": IMAGENET_STD,
     },
+    "VideoMAE": {"size": {"shortest_edge": 224}, "resample": 2, "image_mean": _HALF, "image_std": _HALF},
+    "LlavaOnevision": {"do_center_crop": False, "size": {"height": 384, "width": 384}},
+    "VideoPrism": {"do_center_crop": False, "size": {"height": 288, "width": 288}, "do_normalize": False},
 }
-"""Image processors that can be followed, and what they do where their files leave it out, beside what CLIP's does."""
+"""Processors that can be followed, and what they do where their files leave it out, beside what CLIP's does."""
 
 
 def config_from_hugging_face(
@@ -116,17 +121,18 @@ def _mlp(hidden: Any, width: Any) -> Any:
     return None if isinstance(width, int) and hidden == 4 * width else hidden
 
 
-def read_preprocessor(folder: Path) -> dict[str, Any] | None:
-    """The image processor's config in a folder, wherever transformers puts it; None if there is none.
+def read_preprocessor(folder: Path, *, video: bool = False) -> dict[str, Any] | None:
+    """The config of a folder's image or video processor, wherever transformers puts it; None if there is none.
 
     Raises:
         CheckpointError: it is not JSON, or of another library's processor.
     """
     if (folder / PROCESSOR).is_file():
-        nested = read_json(folder / PROCESSOR).get("image_processor")
+        nested = read_json(folder / PROCESSOR).get("video_processor" if video else "image_processor")
         if isinstance(nested, dict):
             return nested
-    return read_json(folder / PREPROCESSOR) if (folder / PREPROCESSOR).is_file() else None
+    names = (VIDEO_PREPROCESSOR, PREPROCESSOR) if video else (PREPROCESSOR,)
+    return next((read_json(folder / name) for name in names if (folder / name).is_file()), None)
 
 
 def preprocess_from_hugging_face(values: Mapping[str, Any], size: int, *, own: bool = False) -> Preprocess:
@@ -165,13 +171,14 @@ def preprocess_from_hugging_face(values: Mapping[str, Any], size: int, *, own: b
 
 
 def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of an image processor, with those that its kind has beside what CLIP's has.
+    """The settings of a processor, with those that its kind has beside what CLIP's has.
 
     Raises:
         CheckpointError: a kind that is not known here.
     """
-    kind = str(values.get("image_processor_type") or values.get("feature_extractor_type") or "CLIPImageProcessor")
-    name = kind.removesuffix("Fast").removesuffix("Pil").removesuffix("ImageProcessor").removesuffix("FeatureExtractor")
+    named = (values.get(f"{what}_type") for what in ("video_processor", "image_processor", "feature_extractor"))
+    kind = str(next(filter(None, named), "CLIPImageProcessor"))
+    name = re.sub(r"(Image|Video)Processor(Fast|Pil)?$|FeatureExtractor$", "", kind)
     if name not in _PROCESSORS:
         known = ", ".join(f"{name}ImageProcessor" for name in _PROCESSORS)
         raise CheckpointError(f"{PREPROCESSOR}: {kind} is not supported; {known} are")

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from claver.errors import CheckpointError, ClaverError
+from claver.errors import CheckpointError, ClaverError, told_of
 from claver.models.checkpoint.configs import config_of_folder, kind_of
 from claver.models.checkpoint.families import FAMILIES, state_of
 from claver.models.checkpoint.hub import locate
@@ -87,10 +87,8 @@ def _part(folder: Path, part: str, source: str | Path) -> tuple[ClaverConfig, St
         found = "a file" if kind is None else f"of model_type {kind!r}"
         raise CheckpointError(f"{source} is {found}, but {what} is needed, of {', '.join(wanted)}")
     config = config_of_folder(folder, kind)
-    try:
+    with told_of(folder):
         return config, state_of(folder, kind, config)
-    except ClaverError as error:
-        raise error if str(folder) in str(error) else CheckpointError(f"{folder}: {error}") from error
 
 
 def _registered_config(registered: Registered) -> ClaverConfig:

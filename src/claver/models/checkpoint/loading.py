@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, get_args
 import torch
 from torch import Tensor
 
-from claver.errors import CheckpointError, ClaverError
+from claver.errors import CheckpointError, told_of
 from claver.log import logger
 from claver.models.checkpoint.configs import config_of_folder, kind_of
 from claver.models.checkpoint.families import FAMILIES, state_of
@@ -26,7 +26,7 @@ from claver.models.checkpoint.unpickle import is_torchscript
 from claver.models.checkpoint.weights import SUFFIXES, find_weights, read_tensors
 from claver.models.config import Activation, Aggregate, ClaverConfig, Temporal
 from claver.models.learned import read_learned
-from claver.models.library import uninitialized
+from claver.models.shapes import uninitialized, without_values
 from claver.models.temporal import KINDS, TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
 from claver.models.towers import registered_tower
@@ -151,7 +151,7 @@ def _read(
             f"{path} is no checkpoint: a folder is needed, or a file that ends in {', '.join(SUFFIXES)}"
         )
     raw = read_tensors(files)
-    try:
+    with told_of(path):
         layout, kept = layout_of(raw)
         state = own_names(layout, kept)
         config = None if openai else _config_beside(make, files[0].parent, layout, state, own=own)
@@ -160,10 +160,6 @@ def _read(
             if own:
                 pixels = replace(config.preprocess, short_side=config.preprocess.size)
                 config = replace(config, preprocess=pixels)
-    except CheckpointError as error:
-        raise error if str(path) in str(error) else CheckpointError(f"{path}: {error}") from error
-    except ClaverError as error:
-        raise CheckpointError(f"{path}: {error}") from error
     return state, _overridden(config, heads, activation), own
 
 
@@ -181,10 +177,8 @@ def _read_family(
             else "is a sentence encoder without images: give it as text= beside an image tower"
         )
         raise CheckpointError(f"{path} {told}")
-    try:
+    with told_of(path):
         return state_of(path, kind, config), config, True
-    except ClaverError as error:
-        raise error if str(path) in str(error) else CheckpointError(f"{path}: {error}") from error
 
 
 def _require_pair(source: str | Path) -> None:
@@ -295,7 +289,7 @@ def _filled(make: Callable[[ClaverConfig], M], config: ClaverConfig, state: Stat
 
 def _misfit(make: Make, config: ClaverConfig, state: State) -> str | None:
     """What weights lack for a config, or have too much or in another shape, to follow the name of their file."""
-    expected = without_values(make, config).state_dict()
+    expected = without_values(lambda: make(config)).state_dict()
     wanted = [key for key in expected if _has_temporal(state) or not key.startswith("temporal.")]
     if missing := [key for key in wanted if key not in state]:
         return f" lacks {len(missing)} parameters, first {missing[0]!r}{_made_elsewhere(missing[0])}"
@@ -315,15 +309,9 @@ def _made_elsewhere(key: str) -> str:
     return "; another version of transformers may have saved it" if ".body." in key else ""
 
 
-def without_values(make: Callable[[ClaverConfig], M], config: ClaverConfig) -> M:
-    """A model on the meta device: every shape, and no memory."""
-    with torch.device("meta"), uninitialized():
-        return make(config)
-
-
 def empty(make: Callable[[ClaverConfig], M], config: ClaverConfig) -> M:
     """A model to be filled with weights: on the meta device, but where a tower has tables that no checkpoint holds."""
-    model = without_values(make, config)
+    model = without_values(lambda: make(config))
     if not any(buffer.is_meta for buffer in model.buffers()):
         return model
     with uninitialized():
