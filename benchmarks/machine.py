@@ -7,9 +7,10 @@ import platform
 import statistics
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
+
+from claver.cpus import processor_name
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Machine:
 def describe() -> Machine:
     """Look the machine up and measure its matrix rates."""
     return Machine(
-        processor=_processor(),
+        processor=processor_name(),
         cores=os.cpu_count() or 1,
         threads=torch.get_num_threads(),
         system=f"{platform.system()} {platform.machine()}",
@@ -62,12 +63,3 @@ def matrix_rate(dtype: torch.dtype, device: str = "cpu", side: int = 1536) -> fl
 def _wait(device: str) -> None:
     if device != "cpu":
         torch.cuda.synchronize()
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
-    kinds = [kind for kind in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if kind in flags]
-    return f"{(named or [platform.processor()])[0]} ({', '.join(kinds) or 'no AVX2'})"

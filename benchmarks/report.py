@@ -28,6 +28,25 @@ asserted to be the same before anything is timed. X-CLIP is another model: there
 `--only AREA --join` measures an area anew and keeps the rows of the others, if they are of the same machine; the date
 is that of the last run.
 """
+APART = """## Beside other work
+
+OpenMP's threads, by themselves, wait for one another by running, and so keep from a processor the very thread that
+they wait for. The command line has them sleep instead (`OMP_WAIT_POLICY=PASSIVE`, unless that, `GOMP_SPINCOUNT` or
+`KMP_BLOCKTIME` is set; in a script set it before torch is imported). `python -m benchmarks.busy` times four passes
+through one block of width 384 on 2 × 197 tokens, each way in a process of its own, in turns. On 2 cores of an AMD EPYC,
+9 rounds, 2026-11-27, medians: beside two busy processes of its own 1.90 s waiting by running and 0.30 s asleep, 6.4
+[4.4–19.6] times as fast; without them 0.47 s and 0.09 s, 5.1 [2.9–7.4] times. Other work was going on there all the
+time (a load of 5 to 8), so what sleeping costs where there is none was not measured; it is a wake-up per operation.
+
+## bfloat16 and torch.compile
+
+A clip of 8 frames, B/32 with KMCTA and random weights, on 2 cores of an AMD EPYC with AVX512-BF16 under a load of 6,
+2026-11-27, medians of 7 to 9 rounds in which the two took turns: 1.43 s in float32, 0.42 s in bfloat16, 3.4 times as
+fast (`--dtype auto` chose it after 0.06 s, products being 5.4 times as fast; the least cosine of a frame embedding with
+its float32 self is 0.9999). `torch.compile` gained nothing there, 1.01 [0.61–1.20] times as fast in float32 and 1.01
+[0.76–1.45] in bfloat16, and took 25 and 21 s: the time goes into products and attention, which it does not change.
+"""
+"""What other scripts have measured, by hand."""
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -56,7 +75,7 @@ def markdown(rows: Sequence[Row], machine: Machine, *, quick: bool = False, cpu_
     heading = f"# Benchmarks\n\n{INTRODUCTION}\n## {date.today()}\n\n{_machine(machine)}\n"
     manner = "Times are processor time on one thread: other work was going on.\n" if cpu_time else ""
     quickly = "\nThis was a `--quick` run: small sizes, few rounds; the targets are not for it.\n" if quick else ""
-    return heading + manner + quickly + "\n" + "\n".join(lines) + "\n"
+    return heading + manner + quickly + "\n" + "\n".join(lines) + f"\n\n{APART}"
 
 
 def write(path: Path, rows: Sequence[Row], machine: Machine, *, quick: bool = False, cpu_time: bool = False) -> None:

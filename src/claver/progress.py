@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -27,6 +28,12 @@ class Screen(Console):
         """Whatever came another way."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else shown_text(text), style, control)
+
+
+def waiting(title: str) -> AbstractContextManager[object]:
+    """A line on stderr as long as something takes that has no measure; where bars are hidden, nothing."""
+    console = Screen(stderr=True)
+    return console.status(title) if console.is_terminal and loudness() is not Loudness.quiet else nullcontext()
 
 
 def bar(title: str, *more: ProgressColumn, hidden: bool = False, **settings: Any) -> Progress:

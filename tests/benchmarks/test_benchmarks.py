@@ -8,7 +8,7 @@ import pytest
 import torch
 from benchmarks.__main__ import main
 from benchmarks.machine import Machine
-from benchmarks.report import joined, markdown, write
+from benchmarks.report import APART, joined, markdown, write
 from benchmarks.timing import QUICK, Row, assert_same, compare, missing
 
 from benchmarks import gpu
@@ -62,6 +62,13 @@ def test_a_partial_run_joins_the_page(tmp_path: Path) -> None:
     assert [(row.area, row.ratio) for row in rows[:2]] == [("kept", 2.0), ("old", 3.0)]
     assert rows[2].note == absent.note
     assert joined(tmp_path / "page.md", [new], replace(machine, processor="another")) == [new]
+
+
+def test_what_is_measured_apart_stays_on_the_page() -> None:
+    machine = Machine("a processor", 2, 2, "Linux", "3.11", "2.13", "none", {"fp32": 160.0, "bf16": 50.0})
+    page = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+    assert markdown([], machine).endswith(APART)
+    assert page.read_text(encoding="utf-8").endswith(APART)
 
 
 @pytest.mark.slow

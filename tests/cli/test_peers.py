@@ -117,6 +117,7 @@ def test_other_weights_are_not_gone_on_with(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
+        (("--compile",), "a peer runs as transformers runs it, and is not compiled"),
         (("--temporal", "kmt"), "--temporal is for CLIP and CLAVER models; a peer joins frames in its own way"),
         (("--preprocess", "paper"), "--preprocess paper is not for a peer; its own processor says what is done"),
         (("--frames", "16"), "this X-CLIP takes 4 frames per view and no other number, not 16"),

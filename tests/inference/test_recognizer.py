@@ -1,6 +1,7 @@
 """From a file to its answer, one video and many."""
 
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from tests.videos import write_ffv1, write_video
 
 import claver
 from claver.errors import ClaverError, VideoError
+from claver.inference import encoder
 from claver.inference.recognizer import Failure, Prediction, Recognizer, Views
 from claver.models import Claver, class_scores, similarity, video_embedding
+from claver.models.compiling import CompiledTowers
 from claver.video import load_views, read_video
 
 ACTIONS = ["waving", "bowing", "running", "sitting down"]
@@ -210,3 +213,34 @@ def test_texts_that_are_not_finite_are_no_texts() -> None:
         broken.text.position[1, 5] = float("inf")
     with pytest.raises(ClaverError, match="text tower gives non-finite vectors"):
         Recognizer(broken, ACTIONS)
+
+
+def eagerly(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Have towers compiled by the compiler that changes nothing; what they are given is noted."""
+    monkeypatch.setattr(encoder, "CompiledTowers", partial(CompiledTowers, backend="eager"))
+    given: list[tuple[int, ...]] = []
+    run = CompiledTowers._run
+    monkeypatch.setattr(
+        CompiledTowers, "_run", lambda self, video: (given.append(tuple(video.shape)), run(self, video))[1]
+    )
+    return given
+
+
+@pytest.mark.parametrize(("views", "batch_size", "sizes"), [("1x1", 2, {2}), ("2x3", 4, {3}), ("1x1", 8, {5})])
+def test_compiled_towers_answer_the_same_and_one_size_is_enough(
+    model: Claver, videos: list[Path], monkeypatch: pytest.MonkeyPatch, views: str, batch_size: int, sizes: set[int]
+) -> None:
+    given = eagerly(monkeypatch)
+    plain = Recognizer(model, ACTIONS, views=views, unknown=False)
+    compiled = Recognizer(model, ACTIONS, views=views, unknown=False, compile=True)
+    compiled.encoder.warm_up(len(videos), batch_size)
+    warmed = set(given)
+    for ours, usual in zip(*(one.stream(videos, batch_size=batch_size) for one in (compiled, plain)), strict=True):
+        assert isinstance(ours, Prediction)
+        assert isinstance(usual, Prediction)
+        np.testing.assert_allclose(ours.scores, usual.scores, rtol=1e-4)
+    assert set(given) == warmed
+    assert {shape[0] for shape in given} == sizes
+    np.testing.assert_allclose(compiled(videos[0]).scores, plain(videos[0]).scores, rtol=1e-4)
+    assert len({shape[0] for shape in given} - sizes) <= 1, "one video alone is not filled up to a batch"
+    plain.encoder.warm_up(3)

@@ -11,10 +11,11 @@ import pytest
 import torch
 from tests.tiny import talking_model, tiny_model
 
+from claver.cache_folder import ENVIRONMENT
 from claver.errors import ClaverError
 from claver.log import warn_once
 from claver.models import Claver
-from claver.text.cache import ENVIRONMENT, TextCache, default_cache, tower_key
+from claver.text.cache import TextCache, default_cache, tower_key
 from claver.text.encoding import WORTH_KEEPING, encode_texts
 
 MANY = [f"she waves {'very ' * (row % 7)}{chr(97 + row % 26)} {chr(97 + row // 26)}" for row in range(WORTH_KEEPING)]

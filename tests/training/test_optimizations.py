@@ -8,10 +8,11 @@ from tests.training.test_engine import same_weights, train
 import claver
 from claver.errors import CheckpointError, ClaverError
 from claver.log import warn_once
+from claver.models.compiling import compile_towers
 from claver.training import Trainer
 from claver.training.ema import Ema
 from claver.training.lora import add_lora, merge_lora, plain_model
-from claver.training.memory import compile_towers, recomputed_blocks
+from claver.training.memory import recomputed_blocks
 from claver.training.recipe import Lora
 
 TOKENS = torch.tensor([[298, 5, 6, 7, 299, 0], [298, 9, 299, 0, 0, 0]])

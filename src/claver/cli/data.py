@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from claver.cli.formats import CsvSafeOption, Record, ReportFormat, check_apart, check_output
+from claver.cpus import allowed_cpus
 from claver.errors import ClaverError
 from claver.files import only_writer, write_whole
 from claver.inference.jobs import run_job
@@ -316,7 +316,7 @@ def _checked(paths: Sequence[str], workers: int | None, decode_timeout: float) -
     """A record for each file, with a bar."""
     from claver.data.check import check_clips
 
-    processes = min(len(paths), (os.cpu_count() or 1) if workers is None else workers)
+    processes = min(len(paths), allowed_cpus() if workers is None else workers)
     with _progress("checking", len(paths)) as advance:
         for number, record in enumerate(check_clips(paths, workers=processes, decode_timeout=decode_timeout), start=1):
             yield record

@@ -14,6 +14,7 @@ from claver.cli.formats import CsvSafeOption, check_apart, check_output
 from claver.cli.model import (
     DEFAULT_MODEL,
     BatchOption,
+    CompileOption,
     DamagedOption,
     DecodeTimeoutOption,
     DeviceOption,
@@ -30,7 +31,9 @@ from claver.cli.model import (
     model_identity,
     open_model,
     progress_shown,
+    settled_dtype,
     text_identity,
+    warm_up,
 )
 from claver.cli.timeline import (
     BackgroundOption,
@@ -46,6 +49,7 @@ from claver.terminal import complain
 
 if TYPE_CHECKING:
     from claver.evaluation.protocols import Evaluation
+    from claver.inference.answering import Answering
     from claver.inference.peer_models import PeerModel
     from claver.models import Claver
 
@@ -115,6 +119,7 @@ def evaluate(
     damaged: DamagedOption = "answer",
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
+    compile: CompileOption = False,
     batch_size: BatchOption = 8,
     workers: WorkersOption = None,
     decode_timeout: DecodeTimeoutOption = 60.0,
@@ -132,7 +137,7 @@ def evaluate(
     only where --split train asks for them. Damaged clips are listed, whether answered or skipped (then they do not
     count). With --task localization videos are looked through whole, in one process and one centre crop.
     """
-    from claver.distributed import rank_and_size
+    from claver.distributed import from_everyone, rank_and_size
     from claver.evaluation.predictions import check_suffix
     from claver.evaluation.report import check_setting
     from claver.evaluation.running import among_learned, digest, read_tests, recognizers_for, run_evaluation
@@ -148,10 +153,13 @@ def evaluate(
 
         if predictions is not None or started_together():
             raise ClaverError("--task localization runs in one process, and has no --predictions; see --output")
+        if compile:
+            raise ClaverError("--compile is for --task classification; windows of long videos are not compiled")
         if len(manifests) != 1:
             raise ClaverError(f"--task localization takes one file or folder of annotations, not {len(manifests)}")
         looking: dict[str, Any] = {"fps": fps, "stride": stride, "threshold": checked_level(threshold)}
         looking |= {"background": checked_background(background), "batch_size": batch_size}
+        dtype = settled_dtype(dtype, device)
         opening: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": device, "dtype": dtype}
         opening |= {"preprocess": preprocess, "damaged": damaged}
         given: dict[str, Any] = {"videos": videos, "subset": split, "output": output, "model": model, "texts": texts}
@@ -166,11 +174,14 @@ def evaluate(
     with ExitStack() as stack:
         rank = _join_processes(stack)
         tests = read_tests(manifests, split)
+        # One type for all processes, whose processors may differ.
+        dtype = from_everyone(settled_dtype(dtype, device, silent=rank > 0))[0]
         own: dict[str, Any] = {"temporal": temporal, "frames": frames, "preprocess": preprocess}
         loaded = _opened(model, device=device, dtype=dtype, **own)
         tests = [among_learned(test, loaded) for test in tests]
+        seen: dict[str, Any] = {"views": looks, "frames": frames, "compile": compile}
         with progress_shown("encoding texts", hidden=rank_and_size()[1] > 1) as progress:
-            recognizers = recognizers_for(tests, loaded, texts, views=looks, frames=frames, progress=progress)
+            recognizers = recognizers_for(tests, loaded, texts, progress=progress, **seen)
         settings = _identity(model, loaded)
         settings |= {"frames": recognizers[0].frames, "views": str(looks), "setting": setting}
         settings |= {"dtype": dtype, "tests": [str(path) for path in manifests], "split": split}
@@ -181,6 +192,8 @@ def evaluate(
         loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout, "damaged": damaged}
         loading["workers"] = default_workers(2) if workers is None else workers
         writing: dict[str, Any] = {"output": output, "predictions": predictions, "csv_safe": csv_safe}
+        if compile:
+            _warm_up(recognizers, sum(len(test.paths) for test in tests), batch_size, hidden=rank > 0)
         with progress_shown("evaluating", hidden=rank > 0) as progress:
             evaluations = run_evaluation(recognizers, tests, settings=settings, progress=progress, **writing, **loading)
         if rank == 0:
@@ -196,6 +209,14 @@ def _opened(model: str | None, **settings: Any) -> Claver | PeerModel:
         from claver.cli.model import open_peer
 
         return open_peer(str(model), **settings)
+
+
+def _warm_up(recognizers: Sequence[Answering], clips: int, batch_size: int, *, hidden: bool) -> None:
+    """Compile before clips are counted: benchmarks share the model, and what is compiled for one serves the others."""
+    from claver.inference.recognizer import Recognizer
+
+    if isinstance(recognizers[0], Recognizer):
+        warm_up(recognizers[0].encoder, clips, batch_size, hidden=hidden)
 
 
 def _identity(model: str | None, loaded: Claver | PeerModel) -> dict[str, Any]:

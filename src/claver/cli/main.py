@@ -43,6 +43,7 @@ from claver.cli.train import EPILOG as TRAIN_EXAMPLES
 from claver.cli.train import train
 from claver.cli.watch import EPILOG as WATCH_EXAMPLES
 from claver.cli.watch import watch
+from claver.cpus import share_cpus
 from claver.errors import ClaverError
 from claver.plugins import name_plugins
 from claver.terminal import Loudness, complain, loudness, say, show_warnings, shown_text
@@ -103,6 +104,7 @@ def _options(version: Version = False, plugin: Plugins = []) -> None:  # noqa: B
 
 def main() -> None:
     """Run the command line; bad input ends in one sentence and exit code 1, signals in 128 + their number."""
+    share_cpus()
     show_warnings()
     with ending_in_order():
         _run()

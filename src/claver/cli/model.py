@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from claver.cpus import allowed_cpus
 from claver.errors import ClaverError
 from claver.files import is_file, read_bytes
+from claver.terminal import tell
 
 if TYPE_CHECKING:
+    from claver.inference.encoder import VideoEncoder
     from claver.inference.peer_models import PeerModel
     from claver.models import Claver
     from claver.text.encoding import Progress
@@ -43,7 +45,8 @@ OwnViewsOption = Annotated[
     typer.Option(help="Clips x crops looked at per video; 4x3 is the paper's test, 1x1 the usual."),
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=0, help="Processes that decode ahead; by default one for two cores, at most 8.")
+    int | None,
+    typer.Option(min=0, help="Processes that decode ahead; by default one for two cores that may be used, at most 8."),
 ]
 DecodeTimeoutOption = Annotated[
     float,
@@ -70,7 +73,21 @@ PreprocessOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; a GPU if there is one.")]
-DtypeOption = Annotated[str, typer.Option(help="float32, or bfloat16 on a GPU or a CPU with AMX.")]
+DtypeOption = Annotated[
+    str,
+    typer.Option(
+        help="float32; bfloat16, for a GPU or a CPU with fast products in it; or auto: bfloat16 where they are fast "
+        "(on a CPU measured once, and kept in the cache), else float32."
+    ),
+]
+CompileOption = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Compile the towers by torch.compile before the first answer, which takes half a minute or so; meant for "
+        "GPUs. Without a compiler (triton for a GPU, C++ for a CPU) they run as they are.",
+    ),
+]
 BatchOption = Annotated[int, typer.Option(min=1, help="Views computed at once.")]
 TextsOption = Annotated[
     str | None,
@@ -92,7 +109,7 @@ def check_damaged(damaged: str) -> None:
 
 def default_workers(files: int) -> int:
     """Processes that decode ahead: one for two cores, at most 8; none for a single file."""
-    return min(8, max(1, (os.cpu_count() or 1) // 2)) if files > 1 else 0
+    return min(8, max(1, allowed_cpus() // 2)) if files > 1 else 0
 
 
 def model_identity(model: str | None) -> str:
@@ -118,7 +135,7 @@ def open_model(
     """
     from claver.models import load
 
-    place, kind = open_device(device), _dtype(dtype)
+    place, kind = open_device(device), _dtype(settled_dtype(dtype, device))
     settings: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": place, "dtype": kind}
     settings["preprocess"] = preprocess
     return load(named_model(model), **settings)
@@ -138,9 +155,18 @@ def open_peer(
         raise ClaverError("--temporal is for CLIP and CLAVER models; a peer joins frames in its own way")
     if preprocess not in (None, "checkpoint"):
         raise ClaverError(f"--preprocess {preprocess} is not for a peer; its own processor says what is done to pixels")
-    peer = load_peer(model, device=open_device(device), dtype=_dtype(dtype))
+    peer = load_peer(model, device=open_device(device), dtype=_dtype(settled_dtype(dtype, device)))
     peer.check_frames(frames or peer.frames)
     return peer
+
+
+def warm_up(encoder: VideoEncoder, videos: int, batch_size: int, *, hidden: bool = False) -> None:
+    """Compile what is to be compiled for so many videos, and say that it takes its time."""
+    from claver.progress import waiting
+
+    if encoder.towers is not None and not encoder.towers.given_up:
+        with nullcontext() if hidden else waiting("compiling …"):
+            encoder.warm_up(videos, batch_size)
 
 
 @contextmanager
@@ -205,9 +231,25 @@ def open_device(name: str | None) -> str:
     return name
 
 
+def settled_dtype(name: str, device: str | None, *, silent: bool = False) -> str:
+    """The type to compute in: what `auto` stands for on the device, which is said; another name stays.
+
+    Settings that a run is resumed by have what this returns, never `auto`.
+
+    Raises:
+        ClaverError: a name of no type, or for `auto` a device that cannot be used here.
+    """
+    from claver.precision import check_dtype, choose_dtype
+
+    if check_dtype(name) != "auto":
+        return name
+    choice = choose_dtype(open_device(device))
+    if not silent:
+        tell(f"--dtype auto: {choice}")
+    return choice.name
+
+
 def _dtype(name: str) -> Any:
     import torch
 
-    if name not in ("float32", "bfloat16", "float16"):
-        raise ClaverError(f"dtype must be float32, bfloat16 or float16, not {name!r}")
     return getattr(torch, name)

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from claver.cli.model import DeviceOption, DtypeOption, FramesOption, TemporalOption, ViewsOption, open_device
+from claver.cli.model import (
+    DeviceOption,
+    DtypeOption,
+    FramesOption,
+    TemporalOption,
+    ViewsOption,
+    open_device,
+    settled_dtype,
+)
 from claver.terminal import Loudness, loudness, put
 
 if TYPE_CHECKING:
@@ -75,6 +83,8 @@ def profile(
     many = looks.temporal * looks.crops
     source, config = _model(model, temporal, frames)
     place = open_device(device) if measure or device else "cpu"
+    if measure:  # else nothing is computed in it
+        dtype = settled_dtype(dtype, place)
     asked = Request(source, config.to_dict(), device=place, dtype=dtype, views=many, text_tokens=text_tokens)
     counted = count(config, texts=texts, text_tokens=text_tokens)
     ran = _measure(asked, texts) if measure else {}

@@ -14,6 +14,7 @@ from claver.cli.formats import CsvSafeOption, Format, Record, check_apart, check
 from claver.cli.inputs import find_videos, given_actions
 from claver.cli.model import (
     BatchOption,
+    CompileOption,
     DamagedOption,
     DecodeTimeoutOption,
     DeviceOption,
@@ -28,7 +29,9 @@ from claver.cli.model import (
     check_damaged,
     default_workers,
     model_identity,
+    settled_dtype,
     text_identity,
+    warm_up,
 )
 from claver.cli.recognizer import ActionsOption, CalibrationOption, UnknownOption, checked_unknown, open_recognizer
 from claver.errors import ClaverError
@@ -86,6 +89,7 @@ def recognize(
     calibration: CalibrationOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
+    compile: CompileOption = False,
     batch_size: BatchOption = 8,
     workers: WorkersOption = None,
     decode_timeout: DecodeTimeoutOption = 60.0,
@@ -109,6 +113,7 @@ def recognize(
 
         say(recognition_plan(paths, model, named, texts, temporal, frames, views, form, output), end="")
         return
+    dtype = settled_dtype(dtype, device)
     given = list(named) if isinstance(named, tuple) else text_identity(actions)
     settings: dict[str, Any] = {"model": model_identity(model), "actions": given, "top": top}
     settings |= {"texts": text_identity(texts), "temporal": temporal, "views": views, "frames": frames, "dtype": dtype}
@@ -121,7 +126,7 @@ def recognize(
     text = partial(render, form=form, csv_safe=csv_safe)
     flowing = output is None and form is Format.jsonl  # line by line, for whoever reads at the other end of a pipe
     own: dict[str, Any] = {"device": device, "dtype": dtype, "preprocess": preprocess}
-    own |= {"unknown": told, "calibration": calibration}
+    own |= {"unknown": told, "calibration": calibration, "compile": compile}
     recognizer = partial(open_recognizer, model, named, texts, temporal, frames, views, **own)
     answers = partial(_answers, recognizer, top=top, hidden=flowing and sys.stdout.isatty(), loading=loading)
     try:
@@ -147,7 +152,9 @@ def _answers(
     """A record for each file, with a bar; the recogniser is made when there is anything to do."""
     from claver.progress import bar
 
-    results = recognizer().stream(paths, **loading)
+    made = recognizer()
+    warm_up(made.encoder, len(paths), loading["batch_size"])
+    results = made.stream(paths, **loading)
     hidden = hidden or len(paths) < 2
     with bar("recognising", hidden=hidden, redirect_stdout=False, redirect_stderr=False) as progress:
         for result in progress.track(results, total=len(paths)):

@@ -66,6 +66,7 @@ def open_recognizer(
     preprocess: str | None,
     unknown: bool = True,
     calibration: str | None = None,
+    compile: bool = False,
 ) -> Recognizer:
     """The recogniser, its texts encoded, with a bar where that takes long.
 
@@ -90,7 +91,7 @@ def open_recognizer(
     place = None if calibration is None else Path(calibration)
     with progress_shown("encoding texts") as progress:
         settings: dict[str, Any] = {"views": looks, "frames": frames, "progress": progress}
-        settings |= {"unknown": unknown, "calibration": place}
+        settings |= {"unknown": unknown, "calibration": place, "compile": compile}
         return Recognizer(loaded, competing, texts=texts if competing is None else None, **settings)
 
 

@@ -23,6 +23,7 @@ from claver.cli.model import (
     TextsOption,
     check_damaged,
     model_identity,
+    settled_dtype,
     text_identity,
 )
 from claver.cli.recognizer import ActionsOption, open_recognizer
@@ -142,6 +143,7 @@ def timeline(
     job = _job(paths, output, form, csv_safe)
     check_apart(tuple(job.files.values()) or (output,), (*paths, actions, texts))
     named = None if actions is None else given_actions(actions)
+    dtype = settled_dtype(dtype, device)
     settings: Record = {"model": model_identity(model), "texts": text_identity(texts), "temporal": temporal}
     settings |= {"actions": list(named) if isinstance(named, tuple) else text_identity(actions), "dtype": dtype}
     settings |= {"fps": fps, "stride": stride, "threshold": level, "frames": frames, "preprocess": preprocess}

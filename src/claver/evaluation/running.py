@@ -74,6 +74,7 @@ def recognizers_for(
     *,
     views: Views | str | None = None,
     frames: int | None = None,
+    compile: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> list[Answering]:
     """One for each benchmark, in the order of `by_benchmark`: each has its own classes, and its own texts for them.
@@ -86,11 +87,14 @@ def recognizers_for(
         texts: which texts, as in `claver.text.texts_for`.
         views: as in `Recognizer`.
         frames: as in `Recognizer`.
+        compile: likewise; not for a peer, which runs as it is.
         progress: as in `Recognizer`.
 
     Raises:
-        ClaverError: there are no texts for a class, or a peer cannot take so many frames.
+        ClaverError: there are no texts for a class, a peer cannot take so many frames, or is to be compiled.
     """
+    if compile and isinstance(model, PeerModel):
+        raise ClaverError("a peer runs as transformers runs it, and is not compiled")
     competing = []
     for group in by_benchmark(tests):
         classes = list(dict.fromkeys(name for test in group for name in test.classes))
@@ -101,7 +105,7 @@ def recognizers_for(
     if isinstance(model, PeerModel):
         return [Peer(model, actions, views=views, frames=frames, progress=progress) for actions in competing]
     return [
-        Recognizer(model, actions, views=views, frames=frames, unknown=False, progress=progress)
+        Recognizer(model, actions, views=views, frames=frames, unknown=False, compile=compile, progress=progress)
         for actions in competing
     ]
 

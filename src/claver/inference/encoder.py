@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from claver.data.clips import ClipLocation
 from claver.errors import ClaverError, VideoError
 from claver.log import warn_once
 from claver.models import Claver
+from claver.models.compiling import CompiledTowers
 from claver.video import Damage, Preprocess, VideoViews, read_views
 from claver.video.damage import OnDamage, checked_on_damage
 from claver.video.prefetch import DECODE_TIMEOUT, prefetch
@@ -221,6 +223,7 @@ class VideoEncoder(ViewEncoder):
         frames: T, frames of each view.
         preprocess: what is done to the pixels.
         damaged: what is done with a damaged video.
+        towers: the compiled towers; None where the model's own are used.
     """
 
     model: Claver
@@ -233,6 +236,7 @@ class VideoEncoder(ViewEncoder):
         frames: int | None = None,
         preprocess: Preprocess | None = None,
         damaged: OnDamage = "answer",
+        compile: bool = False,
     ) -> None:
         """Check that the settings fit the model.
 
@@ -243,6 +247,9 @@ class VideoEncoder(ViewEncoder):
             preprocess: what is done to the pixels; what the model was loaded with if None.
             damaged: what to do with a damaged video: `answer`, and mark the answer; `skip` it; or `fail`. One of which
                 all frames used are damaged is never answered.
+            compile: run the towers by `torch.compile`, each number of views at a time being compiled when it first
+                comes, see `warm_up`. The model itself stays as it is. Where there is no compiler it is said, and the
+                towers run as they are.
 
         Raises:
             ClaverError: views of another form, pictures of another size than the model's, or another word for damaged.
@@ -256,6 +263,29 @@ class VideoEncoder(ViewEncoder):
         )
         if self.preprocess.size != (size := model.config.image.size):
             raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
+        self.towers = CompiledTowers(model) if compile else None
+
+    @torch.inference_mode()
+    def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
+        """As of every encoder; compiled towers get parts as even as they can be, so that few sizes are compiled."""
+        if self.towers is None:
+            return super().encode(views_VTCHW, batch_size)
+        parts = views_VTCHW.split(_even(len(views_VTCHW), batch_size))
+        return torch.cat([self.towers.encode_video(self.normalized(part), batch_size).float() for part in parts])
+
+    def warm_up(self, videos: int, batch_size: int = 8) -> None:
+        """Compile now what `stream` of so many videos needs; without `compile` nothing is done."""
+        if self.towers is None or self.towers.given_up or videos < 1:
+            return
+        each = self.views.temporal * self.views.crops
+        size = _even(each * min(videos, math.ceil(batch_size / each)), batch_size)
+        side = self.preprocess.size
+        self.encode(torch.zeros(size, self.frames, 3, side, side, dtype=torch.uint8), batch_size)
+
+
+def _even(views: int, batch_size: int) -> int:
+    """How many views at a time, so that the parts are as few as the batch size allows, and as even as they can be."""
+    return math.ceil(views / math.ceil(views / batch_size))
 
 
 def name_of(source: VideoLike) -> str:

@@ -50,6 +50,7 @@ class Recognizer(Answering):
         damaged: OnDamage = "answer",
         unknown: bool = True,
         calibration: Calibration | str | Path | None = None,
+        compile: bool = False,
         cache: Path | bool | None = True,
         progress: Progress = lambda done, total: None,
     ) -> None:
@@ -70,6 +71,7 @@ class Recognizer(Answering):
             unknown: whether each answer says how probable it is that none of the actions applies, see
                 `claver.inference.open_set`. The ranking and the probabilities of the actions are the same either way.
             calibration: from when on none applies, as `claver calibrate` writes it.
+            compile: run the towers by `torch.compile`, as of `VideoEncoder`.
             cache: where the texts' vectors are cached: True the usual folder, or another, or False for nowhere.
             progress: called with the number of texts encoded so far, and of all that are to be.
 
@@ -92,6 +94,7 @@ class Recognizer(Answering):
             frames=frames,
             preprocess=preprocess if isinstance(preprocess, Preprocess) else None,
             damaged=damaged,
+            compile=compile,
         )
         chosen = read_actions(own_actions(loaded) if actions is None else actions, texts=texts, templates=templates)
         self.bank = TextBank.encode(loaded, chosen, cache=cache, progress=progress)

@@ -11,6 +11,7 @@ from claver.models.checkpoint.loading import PreprocessChoice, Weights, load_mod
 from claver.models.checkpoint.loading import load_weights as read_weights
 from claver.models.claver import Claver
 from claver.models.config import Activation, Aggregate, Temporal
+from claver.precision import DtypeName
 from claver.video.transforms import Preprocess
 
 
@@ -26,7 +27,7 @@ def load(
     preprocess: PreprocessChoice | Preprocess | None = None,
     tokenizer: str | Path | None = None,
     device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | DtypeName | None = None,
     revision: str | None = None,
     token: str | None = None,
 ) -> Claver:
@@ -50,7 +51,8 @@ def load(
             model what it was trained with.
         tokenizer: where to find the tokenizer if not with the weights (see `find_tokenizer`).
         device: where to put the model.
-        dtype: what to compute in, such as `torch.bfloat16`.
+        dtype: what to compute in, such as `torch.bfloat16` or `bfloat16`; `auto` takes bfloat16 where products in it
+            are fast, else float32 (see `claver.precision.choose_dtype`).
         revision: branch, tag or commit of a Hugging Face id.
         token: access token of a Hugging Face id.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,8 @@ KINDS: dict[Temporal, TemporalKind] = {
     "class": TemporalKind(CLASS_ONLY, needs_patches=False),
     "mean": TemporalKind(None, needs_patches=False, is_causal=True),
 }
+Attention = Callable[..., Tensor]
+"""Computes what `kronecker_attention` does of the same arguments."""
 Initialization = Literal["zero", "random", "sinusoidal"]
 _SLOWEST, _FASTEST = 0.15, 2.0  # radians per frame
 
@@ -56,7 +58,10 @@ class TemporalTower(nn.Module):
     Attributes:
         mask: who sees whom.
         embedding: e_time [T, D], one vector per frame, the same for all of its tokens.
+        attention: what computes `kronecker_attention`; a compiled tower has it hidden from the compiler.
     """
+
+    attention: Attention = staticmethod(kronecker_attention)
 
     def __init__(self, config: ClaverConfig) -> None:
         super().__init__()
@@ -135,7 +140,8 @@ class TemporalTower(nn.Module):
         select = select_summary if read == "frames" and not self.reads_patches else None
         for depth, block in enumerate(self.blocks):
             keeps = [partial(cache.extend, depth) for cache in caches]
-            attend = partial(attend_across, mask=self.mask, plan=plan, keeps=keeps)
+            own: dict[str, Any] = {"mask": self.mask, "plan": plan, "keeps": keeps, "attention": self.attention}
+            attend = partial(attend_across, **own)
             x = run(block, x, attend, select if depth == len(self.blocks) - 1 else None)
         for cache in caches:
             cache.advance(x.shape[1])
@@ -202,21 +208,25 @@ def attend_across(
     *,
     plan: PlanKind = "auto",
     keeps: Sequence[Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = (),
+    attention: Attention = kronecker_attention,
 ) -> Tensor:
     """Kronecker mask attention in the block's layout.
 
     Each of `keeps` puts the keys and values of its part of the batch behind those of earlier frames.
     """
+    attend = partial(_attend, mask=mask, plan=plan, attention=attention)
     if not keeps:
-        return _attend(q_BtMHd, k_BtNHd, v_BtNHd, mask, plan)
+        return attend(q_BtMHd, k_BtNHd, v_BtNHd)
     q, k, v = (x.chunk(len(keeps)) for x in (q_BtMHd, k_BtNHd, v_BtNHd))
     kept = [keep(*pair) for keep, *pair in zip(keeps, k, v, strict=True)]
-    return torch.cat([_attend(own, keys, values, mask, plan) for own, (keys, values) in zip(q, kept, strict=True)])
+    return torch.cat([attend(own, keys, values) for own, (keys, values) in zip(q, kept, strict=True)])
 
 
-def _attend(q_BtMHd: Tensor, k_BTNHd: Tensor, v_BTNHd: Tensor, mask: KroneckerMask, plan: PlanKind) -> Tensor:
+def _attend(
+    q_BtMHd: Tensor, k_BTNHd: Tensor, v_BTNHd: Tensor, mask: KroneckerMask, plan: PlanKind, attention: Attention
+) -> Tensor:
     q, k, v = (x.permute(0, 3, 1, 2, 4) for x in (q_BtMHd, k_BTNHd, v_BTNHd))
-    return kronecker_attention(q, k, v, mask, plan=plan).permute(0, 2, 3, 1, 4)
+    return attention(q, k, v, mask, plan=plan).permute(0, 2, 3, 1, 4)
 
 
 def select_summary(x_BTND: Tensor) -> Tensor:

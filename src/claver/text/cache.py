@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from claver.cache_folder import usual_place
 from claver.files import replacing
 from claver.log import warn_once
 from claver.models.fingerprint import add_tensors, values_of
@@ -20,7 +21,6 @@ from claver.models.fingerprint import add_tensors, values_of
 if TYPE_CHECKING:
     from claver.models import Claver
 
-ENVIRONMENT = "CLAVER_CACHE"
 _KEY = 16
 """Bytes of a key: enough that no two texts ever meet."""
 _FILES = 64
@@ -30,20 +30,6 @@ _FILES = 64
 def default_cache() -> Path | None:
     """The folder of vectors, see `usual_place`."""
     return usual_place("texts")
-
-
-def usual_place(what: str) -> Path | None:
-    """The folder of a cache, in `~/.cache/claver` or `CLAVER_CACHE`; None if that is set to nothing.
-
-    None as well where there is no home, as for a user of a container whom nobody knows.
-    """
-    folder = os.environ.get(ENVIRONMENT)
-    if folder == "":
-        return None
-    try:
-        return (Path(folder) if folder else Path("~/.cache/claver")).expanduser() / what
-    except RuntimeError:
-        return None
 
 
 def text_keys(tokens_CL: Tensor, last: Tensor) -> list[bytes]:

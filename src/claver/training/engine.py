@@ -18,6 +18,7 @@ from rich.progress import Progress
 from claver.distributed import rank_and_size, wait_for_all
 from claver.errors import ClaverError
 from claver.models import Claver, Learned
+from claver.models.compiling import compile_towers
 from claver.training.checkpoint import (
     State,
     find_checkpoint,
@@ -40,7 +41,7 @@ from claver.training.ema import Ema
 from claver.training.inspection import save_batch
 from claver.training.interruption import Interrupted, Stop
 from claver.training.lora import add_lora, merge_lora
-from claver.training.memory import compile_towers, recomputed_blocks
+from claver.training.memory import recomputed_blocks
 from claver.training.optim import freeze, groups_table, make_optimizer, parameter_groups, rate_at, to_training
 from claver.training.recipe import Recipe
 from claver.training.run_folder import held, set_aside

@@ -1,4 +1,4 @@
-"""Levers on memory and speed that leave the mathematics alone: activation checkpointing and `torch.compile`."""
+"""A lever on memory that leaves the mathematics alone: activation checkpointing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from functools import partial
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from claver.models import Claver
 from claver.models.block import Block
 from claver.models.hosting import HostedLayer
 
@@ -28,12 +27,3 @@ def recomputed_blocks(model: nn.Module, wanted: bool = True) -> Iterator[None]:
     finally:
         for block in blocks:
             del block.forward  # the instance's; the class's is back
-
-
-def compile_towers(model: Claver, backend: str = "inductor") -> None:
-    """Compile image and temporal tower in place, on their first use.
-
-    The text tower, whose every batch has another length, stays as it is: it would be compiled again and again.
-    """
-    for tower in (model.image, model.temporal):
-        tower.compile(backend=backend)

@@ -26,6 +26,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from claver.cache_folder import usual_place
 from claver.data.clips import CenterCrop, ClipDecoder, ClipLocation, Clips
 from claver.data.loading import TOLERATED, read_in_order
 from claver.data.manifest import Manifest
@@ -35,7 +36,6 @@ from claver.files import replacing
 from claver.log import logger
 from claver.models import Claver
 from claver.models.fingerprint import add_tensors, values_of
-from claver.text.cache import usual_place
 from claver.training.recipe import Videos
 from claver.training.tokens import normalized
 from claver.video.prefetch import DECODE_TIMEOUT

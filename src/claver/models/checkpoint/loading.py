@@ -31,6 +31,7 @@ from claver.models.shapes import uninitialized, without_values
 from claver.models.temporal import KINDS, TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
 from claver.models.towers import registered_tower
+from claver.precision import DtypeName, to_dtype
 from claver.video.transforms import Preprocess
 
 _UNTRAINED = (
@@ -62,7 +63,7 @@ def load_model(
     preprocess: PreprocessChoice | Preprocess | None = None,
     tokenizer: str | Path | None = None,
     device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | DtypeName | None = None,
     revision: str | None = None,
     token: str | None = None,
 ) -> M:
@@ -71,6 +72,7 @@ def load_model(
     Only `make` knows the model: nothing here is to be changed for another one that has the same parameters.
     """
     _check_options(heads, activation)
+    kind = to_dtype(dtype, device)
     own = preprocess == "checkpoint"
     if text is not None:
         joined = join(source, text, revision, token)
@@ -92,7 +94,7 @@ def load_model(
         model.learned = read_learned(folder)  # in a folder of others a file of that name is something else
     if not config.bias:
         model.get_parameter("logit_scale").data.clamp_(max=MAX_LOGIT_SCALE)
-    _move(model, device, dtype)
+    _move(model, device, kind)
     return model.eval()
 
 
