@@ -62,11 +62,16 @@ def run_zero_shot(listed: Path, root: Path, output: Path | None) -> None:
     """Name the action of every clip of a list, twice, and count."""
     with listed.open(encoding="utf-8", newline="") as file:
         clips = list(csv.DictReader(file))
+    if not clips or not all(clip.get("path") and clip.get("label") for clip in clips):
+        raise claver.ClaverError(f"{listed} needs rows with the columns path and label")
     model = imagenet_model()
     choices = {"label": sorted({clip["label"] for clip in clips}), "kinetics400": "kinetics400"}
     recognizers = {
         name: claver.Recognizer(model, actions, texts="names", unknown=False) for name, actions in choices.items()
     }
+    for clip in clips:
+        if (name := clip.get("kinetics400")) and name not in recognizers["kinetics400"].actions:
+            raise claver.ClaverError(f"{listed}: {name!r} is none of the 400 names")
     rows: list[list[object]] = []
     for clip in clips:
         seen = recognizers["label"].encoder(root / clip["path"])

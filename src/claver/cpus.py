@@ -37,13 +37,19 @@ def share_cpus() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(allowed))
 
 
+_WIDE = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""Of Intel and AMD; ARM has others, and names its processors by numbers."""
+
+
 def processor_name() -> str:
     """What the processor calls itself, and which wide instructions it has: some names stand for many processors."""
     lines = _text(Path("/proc/cpuinfo")).splitlines()
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
-    kinds = [kind for kind in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if kind in flags]
-    return f"{(named or [platform.processor()])[0]} ({', '.join(kinds) or 'no AVX2'})"
+    parts = [line.partition(":")[2].strip() for line in lines if line.startswith(("CPU implementer", "CPU part"))]
+    flags = {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split()}
+    kinds = [kind for kind in (*_WIDE, "asimd", "bf16", "sve", "i8mm") if kind in flags]
+    name = named[0] if named else " ".join(dict.fromkeys(parts)) or platform.processor()
+    return f"{name} ({', '.join(kinds) or 'no AVX2'})"
 
 
 def _quotas(root: Path) -> Iterator[float]:

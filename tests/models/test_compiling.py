@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import subprocess
 import sys
@@ -37,8 +38,13 @@ def test_they_are_exact_and_the_model_stays_as_it_is(kind) -> None:  # type: ign
     assert "attention" not in vars(model.temporal)
     assert model.image._compiled_call_impl is None
     with torch.no_grad():
-        model.image.class_token.add_(1.0)  # the weights are the same ones
-    assert_alike(towers, model, clips(3))
+        before = model.encode_video(clips(3))
+        model.image.patch.weight.mul_(torch.linspace(0.2, 3, model.image.patch.weight[0].numel()).view(3, 8, -1))
+        assert not torch.allclose(model.encode_video(clips(3)), before, atol=1e-2)
+    assert_alike(towers, model, clips(3))  # the weights are the same ones
+    for part in ("image", "readout", "temporal"):
+        setattr(model, part, copy.deepcopy(getattr(tiny_model(kind, seed=9), part)))
+        assert_alike(towers, model, clips(3))
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, model: Claver) -> tuple[CompiledTowers, list[int]]:

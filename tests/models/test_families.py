@@ -24,9 +24,11 @@ import claver
 from claver.errors import ClaverError
 from claver.inference.recognizer import Recognizer
 from claver.models import Claver
+from claver.models.blend import blend
 from claver.models.checkpoint.families import sentence_pooling
 from claver.models.hosting import HostedLayer
 from claver.models.library import plain_settings
+from claver.models.load import load_weights
 from tests.models import random_family as families
 
 pytest.importorskip("transformers")
@@ -534,3 +536,22 @@ def test_names_of_another_version_of_the_library_are_told_by_its_number(
     save_file(renamed, tmp_path / "model.safetensors")
     with pytest.raises(ClaverError, match=r"it was saved by transformers 9\.9\.9, with which it can be loaded"):
         claver.load(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["2_Pooling", "..", ".", "sub/1_Pooling"])
+def test_a_pooling_that_is_not_where_it_is_said_is_refused(place: str, tmp_path: Path) -> None:
+    families.sentence_encoder(tmp_path / "words")
+    shutil.copy(tmp_path / "words" / "1_Pooling" / "config.json", tmp_path / "config.json")
+    steps = [{"type": "m.Transformer", "path": ""}, {"type": "m.Pooling", "path": place}]
+    (tmp_path / "words" / "modules.json").write_text(json.dumps(steps))
+    with pytest.raises(ClaverError, match="says that its pooling is in"):
+        sentence_pooling(tmp_path / "words")
+
+
+def test_a_blend_in_half_precision_keeps_scale_and_bias_exact(folders: dict[str, Path]) -> None:
+    folder, _ = folder_of("siglip", folders)
+    half = claver.load(folder, temporal="mean", dtype=torch.bfloat16)
+    made = blend(load_weights(folder), half, 0.5)
+    assert torch.equal(made.logit_scale, half.logit_scale)
+    assert made.bias is not None
+    assert made.bias.dtype == torch.float32

@@ -259,5 +259,22 @@ def test_a_tower_without_parameters_is_run_in_the_type_of_its_frames(words: Path
             return torch.cat([patches.mean(1, keepdim=True), patches], dim=1)
 
     claver.register_tower("pixels", lambda config: Pixels(), width=768, patch=16, size=32)
-    model = claver.load("pixels", text=words, temporal="mean", frames=1)
-    assert model.image_tokens(torch.ones(1, 1, 3, 32, 32)).shape == (1, 1, 1, 768)
+    for dtype in (torch.float32, torch.bfloat16):
+        model = claver.load("pixels", text=words, temporal="kmct", frames=2, dtype=dtype)
+        assert model.dtype == dtype
+        assert model.encode_video(torch.ones(1, 2, 3, 32, 32)).dtype == dtype
+
+
+def test_tables_of_a_user_s_tower_are_of_the_type_that_it_computes_in(words: Path) -> None:
+    class Placed(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("places", torch.randn(5, 64), persistent=False)
+            self.last = nn.Linear(64, 64)
+
+        def forward(self, frames: Tensor) -> Tensor:
+            return self.last(super().forward(frames) + self.places)
+
+    claver.register_tower("placed", lambda config: Placed(), width=64, patch=16, size=32)
+    model = claver.load("placed", text=words, temporal="kmct", frames=2, dtype=torch.bfloat16)
+    assert model.encode_video(torch.ones(1, 2, 3, 32, 32)).dtype == torch.bfloat16

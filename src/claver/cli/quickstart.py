@@ -20,7 +20,7 @@ claver quickstart --set motion.steps=800 --set stills.steps=600\n
 claver quickstart --real holiday.mp4\n
 claver quickstart --real clips/ --actions "playing guitar, arm wrestling, making a cake"
 """
-_OUTPUT = Path("runs/quickstart")
+_OUTPUT, _TOP = Path("runs/quickstart"), 5
 
 
 def quickstart(
@@ -44,7 +44,7 @@ def quickstart(
             show_default=False,
         ),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="With --real: answers per video.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="With --real: answers per video.")] = _TOP,
     output: Annotated[Path, typer.Option(help="A folder for models, clips, picture and results.")] = _OUTPUT,
     seed: Annotated[int, typer.Option(min=0, help="Of weights, data and their order.")] = 0,
     changes: Annotated[
@@ -61,8 +61,8 @@ def quickstart(
             raise ClaverError("--real trains nothing: --output, --seed, --set and --resume do not go with it")
         _name_real(videos or [], actions, top)
         return
-    if videos or actions is not None:
-        raise ClaverError("videos and --actions go with --real: claver quickstart --real VIDEO…")
+    if videos or actions is not None or top != _TOP:
+        raise ClaverError("videos, --actions and --top go with --real: claver quickstart --real VIDEO…")
     _check_extras()
     from claver.progress import Screen
     from claver.quickstart import run_quickstart

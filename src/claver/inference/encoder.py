@@ -285,7 +285,7 @@ class VideoEncoder(ViewEncoder):
 
 def _even(views: int, batch_size: int) -> int:
     """How many views at a time, so that the parts are as few as the batch size allows, and as even as they can be."""
-    return math.ceil(views / math.ceil(views / batch_size))
+    return math.ceil(views / max(1, math.ceil(views / batch_size))) or 1
 
 
 def name_of(source: VideoLike) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -43,8 +44,13 @@ def blend(start: Mapping[str, Tensor], trained: Claver, weight: float) -> Claver
         raise ClaverError(f"the models cannot be blended: only one has {extra[0]}")
     blended = {key: torch.lerp(first[key].to(second[key]), second[key], weight) for key in shared}
     made = Claver(trained.config, trained.tokenizer).to(device=trained.device, dtype=trained.dtype)
+    for name in ("logit_scale", "logit_bias"):  # they stay exact, whatever the rest computes in
+        if name in blended:
+            made.get_parameter(name).data = blended[name].clone()
     made.load_state_dict(second | blended)
     made.learned = trained.learned
+    if weight == 0 and isinstance(start, Weights):
+        made.config = replace(made.config, untrained=start.config.untrained)
     return made.eval()
 
 

@@ -109,7 +109,7 @@ class Claver(Pretrained):
     @property
     def dtype(self) -> torch.dtype:
         """The type the towers compute in."""
-        return next(self.image.parameters()).dtype
+        return next(self.image.parameters(), next(self.readout.parameters(), self.logit_scale)).dtype
 
     def image_tokens(self, video: Tensor, *, run: Run = run_block) -> Tensor:
         """Raw tokens of every frame, [B, T, 3, h, w] to [B, T, N, D]; N = 1 if only summaries are ever read."""

@@ -78,6 +78,7 @@ class CompiledTowers:
         """
         self._model, self._backend = model, backend
         self._twins: dict[str | None, Claver] = {}
+        self._parts: tuple[object, ...] = ()
         self._sizes: dict[torch.Size, set[int]] = {}
         why = missing_compiler(model.device) if backend == "inductor" else None
         self.given_up = why is not None
@@ -109,6 +110,10 @@ class CompiledTowers:
         return frames[: len(video)]
 
     def _run(self, video: Tensor) -> Tensor:
+        parts = self._model.image, self._model.temporal, self._model.readout
+        if any(now is not then for now, then in zip(parts, self._parts, strict=False)):
+            self._twins.clear()  # a part of the model was replaced
+        self._parts = parts
         mode = mode_for(self._model.device, len(video)) if self._backend == "inductor" else None
         if mode not in self._twins:
             self._twins[mode] = _twin(self._model)

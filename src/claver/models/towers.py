@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from claver.errors import ClaverError
@@ -101,10 +102,12 @@ class PlainVision(VisionTower):
     """A registered module as an image tower; what it does inside is its own affair."""
 
     explainable = False
+    kind: Tensor
 
     def __init__(self, config: ClaverConfig, body: nn.Module) -> None:
         super().__init__()
         self.config, self.prefix, self.body = config, config.image.prefix, body
+        self.register_buffer("kind", torch.zeros(()), persistent=False)  # of the type that the model computes in
 
     def forward(self, frames_FCHW: Tensor, *, summary_only: bool = False, run: Run = run_block) -> Tensor:
         """As of every image tower; `run` has nothing to run.
@@ -112,8 +115,7 @@ class PlainVision(VisionTower):
         Raises:
             ClaverError: the module gives tokens of another shape than it was registered with.
         """
-        first = next(self.body.parameters(), frames_FCHW)
-        tokens: Tensor = self.body(frames_FCHW.to(first.dtype))
+        tokens: Tensor = self.body(frames_FCHW.to(self.kind.dtype))
         rows, columns = self.grid(*frames_FCHW.shape[-2:])
         wanted = (len(frames_FCHW), self.prefix + rows * columns, self.config.image.width)
         if tuple(tokens.shape) != wanted:

@@ -132,8 +132,8 @@ def read_names(folder: Path) -> tuple[list[str], Tensor, Tensor]:
 def real_clips(folder: Path, cache: Path) -> RealClips:
     """All clips of a folder as tokens, computed once."""
     paths, labels, sequences = read_names(folder)
-    sizes = [[Path(path).name, Path(path).stat().st_size] for path in paths]
-    settings = {"clips": sizes, "frames": FRAMES, "views": VIEWS, "tokens": TOKENS, "tower": "efficientnet-lite0"}
+    contents = [[Path(path).name, hashlib.sha256(Path(path).read_bytes()).hexdigest()] for path in paths]
+    settings = {"clips": contents, "frames": FRAMES, "views": VIEWS, "tokens": TOKENS, "tower": "efficientnet-lite0"}
 
     def make(unfinished: Path) -> None:
         tower = imagenet_model().image

@@ -154,6 +154,8 @@ class Trainer:
             for step in range(start, run.total):
                 rate = self._set_rate(run, step)
                 self.losses.append(self._step(run, step))
+                if self.model.config.untrained and any(p.requires_grad for p in self.model.readout.parameters()):
+                    self.model.config = replace(self.model.config, untrained=False)
                 log_metrics(run.accelerator, {"loss": self.losses[-1], "lr": rate}, step + 1)
                 progress.update(bar, advance=1, note=self._note(rate))
                 self._after(run, step + 1)
@@ -174,8 +176,6 @@ class Trainer:
         if recipe.lora is not None:
             add_lora(self.model, recipe.lora)
         groups = parameter_groups(self.model, recipe)
-        if any(group.part == "readout" and group.lr for group in groups):
-            self.model.config = replace(self.model.config, untrained=False)
         if self.console is not None and _first():
             self.console.print(groups_table(groups, title=f"What learns: {self.name}"))
         self.model.to(accelerator.device)

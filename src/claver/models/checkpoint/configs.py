@@ -24,7 +24,14 @@ from claver.models.tokenizer import MERGES
 
 CONFIGS = [
     *(CONFIG, OPEN_CLIP_CONFIG, PREPROCESSOR, PROCESSOR, TOKENIZER, ACTIONS, "vocab.json", "merges.txt", MERGES),
-    *(*LIBRARY_FILES, "vocab.txt", VIDEO_PREPROCESSOR, SENTENCE, f"1_Pooling/{CONFIG}"),
+    *(
+        *LIBRARY_FILES,
+        "vocab.txt",
+        VIDEO_PREPROCESSOR,
+        SENTENCE,
+        f"*_Pooling/{CONFIG}",
+        "config_sentence_transformers.json",
+    ),
 ]
 """Files of a model besides its weights."""
 PEERS = {"xclip": "X-CLIP", "videoprism": "VideoPrism"}

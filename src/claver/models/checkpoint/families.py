@@ -208,9 +208,13 @@ def sentence_pooling(folder: Path) -> str:
     if more := [kind for kind in kinds if kind not in ("Transformer", "Pooling", "Normalize")]:
         raise CheckpointError(f"{folder / SENTENCE}: its texts pass through {more[0]} as well, which is not supported")
     _refuse_prompts(folder)
-    place = next((step.get("path") for step, kind in zip(steps, kinds, strict=True) if kind == "Pooling"), None)
-    path = folder / (place if isinstance(place, str) and Path(place).name == place else _POOLING) / CONFIG
-    values = read_json(path) if path.is_file() else {}
+    if "Pooling" not in kinds:
+        return "mean"
+    place = str(steps[kinds.index("Pooling")].get("path") or _POOLING).rstrip("/")
+    path = folder / place / CONFIG
+    if Path(place).name != place or place in (".", "..") or not path.is_file():
+        raise CheckpointError(f"{folder / SENTENCE} says that its pooling is in {place!r}, where there is no {CONFIG}")
+    values = read_json(path)
     modes = [key for key, value in values.items() if key.startswith("pooling_mode_") and value is True]
     named = values.get("pooling_mode")  # as later versions write it
     modes += named if isinstance(named, list) else [] if named is None else [named]

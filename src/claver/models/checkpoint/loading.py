@@ -30,7 +30,7 @@ from claver.models.library import VERSION
 from claver.models.shapes import uninitialized, without_values
 from claver.models.temporal import KINDS, TemporalTower, resize_time
 from claver.models.tokenizer import find_tokenizer
-from claver.models.towers import registered_tower
+from claver.models.towers import TRANSFORMERS, registered_tower
 from claver.precision import DtypeName, to_dtype
 from claver.video.transforms import Preprocess
 
@@ -109,7 +109,9 @@ def _move(model: Pretrained, device: str | torch.device | None, dtype: torch.dty
         if name in ("logit_scale", "logit_bias")
     }
     weights = model.state_dict()
-    tables = {name: value.clone() for name, value in model.named_buffers() if name not in weights}
+    tables = {
+        name: value.clone() for name, value in model.named_buffers() if name not in weights and _is_hosted(model, name)
+    }
     model.to(device=device, dtype=dtype)
     for name, value in exact.items():
         moved = model.get_parameter(name)
@@ -117,6 +119,12 @@ def _move(model: Pretrained, device: str | torch.device | None, dtype: torch.dty
     for name, value in tables.items():
         moved_table = model.get_buffer(name)
         moved_table.data = value.to(moved_table.device)
+
+
+def _is_hosted(model: Pretrained, name: str) -> bool:
+    """Whether a part of a model is in a tower of transformers; those of others compute in one type throughout."""
+    tower = model.config.image.tower if name.startswith("image.") else model.config.text.tower
+    return tower == TRANSFORMERS
 
 
 def load_weights(

@@ -86,11 +86,10 @@ def read_pickled_state(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: none of these, a damaged file, or a TorchScript archive of another origin.
     """
-    if not zipfile.is_zipfile(path):
+    if not _is_archive(path):
         return _named_tensors(path, _read_before_zip(path))
     if is_torchscript(path):
         return _read_openai(path)
-    _require_stored(path)
     return _named_tensors(path, _unpickled(path, path))
 
 
@@ -109,7 +108,38 @@ def _read_before_zip(path: Path) -> Any:
     contents = path.read_bytes()
     if not contents.startswith(_BEFORE_ZIP):
         raise CheckpointError(f"{path} is not a PyTorch checkpoint (or it is cut short)")
+    _require_filled(path, contents)
     return _unpickled(path, io.BytesIO(contents))
+
+
+class _Keys(_InertUnpickler):
+    """Makes nothing, and notes the storages that tensors ask for."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.wanted: set[str] = set()
+
+    def find_class(self, module: str, name: str) -> Any:
+        return Opaque
+
+    def persistent_load(self, pid: Any) -> Any:
+        self.wanted.add(str(pid[2]))
+        return Opaque()
+
+
+def _require_filled(path: Path, contents: bytes) -> None:
+    """That the file holds every storage that its tensors ask for: PyTorch would leave in others what was in memory."""
+    file = io.BytesIO(contents)
+    try:
+        for _ in range(3):  # magic number, protocol, kind of machine
+            _inert_load(file)
+        tensors = _Keys(file)
+        tensors.load()
+        held = {str(key) for key in _inert_load(file)}
+    except Exception as error:  # as in `_unpickled`
+        raise CheckpointError(f"{path} cannot be read as a PyTorch checkpoint: {_first_line(error)}") from error
+    if lacking := tensors.wanted - held:
+        raise CheckpointError(f"{path} does not hold the values of {len(lacking)} of its tensors")
 
 
 def _named_tensors(path: Path, loaded: Any) -> dict[str, Tensor]:
@@ -128,20 +158,38 @@ def _named_tensors(path: Path, loaded: Any) -> dict[str, Tensor]:
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive, as OpenAI's own are."""
-    if not zipfile.is_zipfile(path):
+    """Whether a file is a TorchScript archive, as OpenAI's own are.
+
+    `torch.load` runs the program of one. So it is PyTorch's own reader that is asked, and a file of which Python's
+    reads something else is refused.
+    """
+    if not _is_archive(path):
         return False
+    _require_stored(path)
     try:
+        records = torch._C.PyTorchFileReader(str(path)).get_all_records()
         with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/constants.pkl") or "/code/" in name for name in archive.namelist())
-    except zipfile.BadZipFile as error:
-        raise CheckpointError(f"{path} is a damaged archive: {error}") from error
+            listed = [name.partition("/")[2] for name in archive.namelist()]
+    except (zipfile.BadZipFile, RuntimeError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is a damaged archive: {_first_line(error)}") from error
+    if sorted(records) != sorted(listed):
+        raise CheckpointError(f"{path} is an archive with two lists of what is in it, which differ")
+    return any(name == "constants.pkl" or name.startswith("code/") for name in records)
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether a file begins as an archive does: PyTorch goes by that alone, and unpacks a tar archive otherwise."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 def _require_stored(path: Path) -> None:
     """PyTorch never compresses what it saves; an archive that is compressed may fill any memory."""
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise CheckpointError(f"{path} is a damaged archive: {error}") from error
     if unpacked > path.stat().st_size:
         raise CheckpointError(f"{path} would unpack to {unpacked} bytes; PyTorch's own checkpoints are not compressed")
 
