@@ -170,7 +170,7 @@ def test_a_file_of_before_pytorch_1_6_that_is_cut_short_or_claims_more_than_it_h
     for _ in range(4):  # magic number, version, system, tensors; behind them the keys of the storages, and these
         list(pickletools.genops(stream))
     path.write_bytes(whole[: stream.tell()] + pickle.dumps([]))
-    with pytest.raises(CheckpointError, match="larger than the file|does not hold the values of"):
+    with pytest.raises(CheckpointError, match=r"larger than the file|does not hold the values of"):
         read_pickled_state(path)
 
 
