@@ -83,8 +83,9 @@ def test_a_missing_extra_is_said_with_its_remedy(tmp_path, app, monkeypatch):
     ("arguments", "said"),
     [
         (["--real"], "--real needs a video"),
-        (["clip.mp4"], "videos and --actions go with --real"),
-        (["--actions", "sleeping"], "videos and --actions go with --real"),
+        (["clip.mp4"], "videos, --actions and --top go with --real"),
+        (["--actions", "sleeping"], "videos, --actions and --top go with --real"),
+        (["--top", "3"], "videos, --actions and --top go with --real"),
         (["--real", "clip.mp4", "--seed", "1"], "--seed, --set and --resume do not go with it"),
     ],
 )
