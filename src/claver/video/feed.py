@@ -10,9 +10,10 @@ import av
 import numpy as np
 
 from claver.video.decoding import InexactError, sparse_context
+from claver.video.interrupts import interruptible
 from claver.video.library import demux
 from claver.video.packets import PacketTable, tagged_packets, video_stream
-from claver.video.source import Media, ReadInterrupted
+from claver.video.source import Media
 from claver.video.times import NO_TIME
 
 
@@ -66,9 +67,8 @@ class PacketFeed:
         """The packets that a jump leads to, each checked against the table and tagged with its number."""
         marks = self._marks
         try:
-            self._container.seek(int(marks[number]), stream=self._stream)
-        except ReadInterrupted:
-            raise KeyboardInterrupt from None
+            with interruptible:
+                self._container.seek(int(marks[number]), stream=self._stream)
         except av.FFmpegError:
             raise self._unseekable() from None
         packets = demux(self._container, self._stream)

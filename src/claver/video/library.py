@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from claver.errors import VideoError
-from claver.video.source import ReadInterrupted
+from claver.video.interrupts import interruptible
 
 
 def demux(container: Any, stream: Any, beside: Callable[[Any], None] | None = None) -> Iterator[Any]:
@@ -21,13 +21,12 @@ def demux(container: Any, stream: Any, beside: Callable[[Any], None] | None = No
     packets = container.demux(stream) if beside is None else container.demux()
     while True:
         try:
-            packet = next(packets)
+            with interruptible:
+                packet = next(packets)
         except (StopIteration, IndexError):  # at the end PyAV looks for the streams that have appeared meanwhile
             return
         except (av.FFmpegError, VideoError, MemoryError):
             raise
-        except ReadInterrupted:
-            raise KeyboardInterrupt from None
         except Exception as error:
             raise _as_ffmpeg(error) from error
         if packet.size == 0:

@@ -14,6 +14,7 @@ import av
 
 from claver.errors import VideoError, in_short
 from claver.log import logger
+from claver.video.interrupts import interruptible
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
@@ -117,11 +118,10 @@ class Media:
             # An empty list of protocols: whatever a demuxer would open beside this stream is refused. Opening decodes
             # a picture where the header tells too little.
             options = {"protocol_whitelist": "", "max_pixels": str(MAX_PIXELS)}
-            return av.open(_Heard(stream), "r", metadata_errors="ignore", options=options)
+            with interruptible:
+                return av.open(stream, "r", metadata_errors="ignore", options=options)
         except (VideoError, MemoryError):
             raise
-        except ReadInterrupted:
-            raise KeyboardInterrupt from None
         except Exception as error:  # PyAV raises more than FFmpeg's errors
             raise self.error(f"FFmpeg cannot open it as a video ({_reason(error)})") from error
 
@@ -201,23 +201,6 @@ class _Nameless:
             self._stream.close()
 
     __del__ = close
-
-
-class ReadInterrupted(Exception):  # noqa: N818 - no error
-    """Ctrl-C came while FFmpeg was reading; whoever called FFmpeg raises `KeyboardInterrupt` for it."""
-
-
-class _Heard:
-    """A stream as FFmpeg reads it: PyAV brings exceptions back to Python, but would lose a `KeyboardInterrupt`."""
-
-    def __init__(self, stream: _Nameless) -> None:
-        self._stream, self.seek, self.tell = stream, stream.seek, stream.tell
-
-    def read(self, size: int) -> bytes:
-        try:
-            return self._stream.read(size)
-        except KeyboardInterrupt:
-            raise ReadInterrupted from None
 
 
 class _Shared(_Nameless):
