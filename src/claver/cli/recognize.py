@@ -120,7 +120,7 @@ def recognize(
     settings |= {} if preprocess is None else {"preprocess": preprocess}
     settings |= {} if damaged == "answer" else {"damaged": damaged}
     settings |= {"unknown": unknown, "calibration": text_identity(calibration)}
-    workers = default_workers(len(paths)) if workers is None else workers
+    workers = default_workers(len(paths), device) if workers is None else workers
     loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
     loading |= {"damaged": damaged}
     text = partial(render, form=form, csv_safe=csv_safe)
