@@ -82,6 +82,21 @@ def test_what_is_computed_when_something_fails_is_not_lost(
     assert found == [str(video) for video in videos[:4]]
 
 
+def test_the_time_that_files_take_is_known(videos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def files() -> Iterator[Path]:
+        for video in videos:
+            clock[0] += 3
+            yield video
+
+    monkeypatch.setattr("claver.inference.encoder.time.perf_counter", lambda: clock[0])
+    encoder = Logged("cpu", [])
+    for _ in encoder.stream(files(), batch_size=2):
+        clock[0] += 1
+    assert encoder.waited == 3 * len(videos)
+
+
 def test_no_more_than_one_is_held_back() -> None:
     begun: list[int] = []
 

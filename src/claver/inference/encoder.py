@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -115,6 +116,7 @@ class ViewEncoder:
         frames: T, frames of each view.
         preprocess: what is done to the pixels.
         damaged: what is done with a damaged video.
+        waited: seconds for which `stream` has waited for files to be read and decoded.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class ViewEncoder:
             warn_once("frames are squashed to a square, of which three crops would be the same: one is looked at")
             self.views = Views(self.views.temporal)
         self.damaged = checked_on_damage(damaged)
+        self.waited = 0.0
 
     @torch.inference_mode()
     def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
@@ -197,11 +200,23 @@ class ViewEncoder:
         preprocess, threads = self.preprocess, 1 if workers else 0
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
         locations = (path if isinstance(path, ClipLocation) else ClipLocation(str(path), str(path)) for path in paths)
-        files = prefetch(locations, load_one, workers=workers, timeout=decode_timeout)
+        files = self._timed(prefetch(locations, load_one, workers=workers, timeout=decode_timeout))
         encoded = (self._encode_all(batch, batch_size) for batch in _batches(files, on_damage, batch_size))
         # A GPU computes a batch while the next is read; on a CPU a batch is done when `_encode_all` returns.
         for batch in encoded if self.model.device.type == "cpu" else one_behind(encoded):
             yield from batch
+
+    def _timed(self, files: Iterator[T]) -> Iterator[T]:
+        while True:
+            began = time.perf_counter()
+            try:
+                following = next(files, None)
+            finally:
+                self.waited += time.perf_counter() - began
+            if following is None:
+                return
+            yield following
+            del following  # its pixels are not kept while the next file is waited for
 
     def _encode_all(self, waiting: list[_Loaded], batch_size: int) -> list[VideoEmbedding | Failure]:
         """Answers whose values a GPU may still be computing: whoever looks at them waits for it."""
