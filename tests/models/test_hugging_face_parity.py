@@ -13,6 +13,9 @@ from tests.models.random_clip import assert_same_features, embeddings, random_cl
 
 transformers = pytest.importorskip("transformers", reason="transformers (extra hf) is not installed")
 
+RAW = 1e-3
+"""Raw tokens of these random weights reach 60; transformers' own are up to 4e-4 from those of double precision."""
+
 
 @pytest.mark.parametrize("changes", [{}, {"hidden_act": "gelu"}, {"eos_token_id": 2}], ids=["clip", "gelu", "old-eos"])
 def test_both_towers(tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -23,7 +26,7 @@ def test_both_towers(tmp_path: Path, changes: dict[str, Any]) -> None:
         expected = embeddings(theirs.get_image_features(pixel_values=video.flatten(0, 1))).view(2, 3, -1)
         torch.testing.assert_close(ours.encode_video(video), expected, rtol=1e-4, atol=1e-4)
         raw = theirs.vision_model(pixel_values=video.flatten(0, 1)).last_hidden_state
-        torch.testing.assert_close(ours.image(video.flatten(0, 1)), raw, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(ours.image(video.flatten(0, 1)), raw, rtol=1e-4, atol=RAW)
         expected = embeddings(theirs.get_text_features(input_ids=texts()))
         torch.testing.assert_close(ours.encode_text(texts()), expected, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(ours.logit_scale, theirs.logit_scale)
@@ -47,7 +50,7 @@ def test_other_resolutions_interpolate_positions_as_transformers_does(
     frames = torch.randn(2, 3, 48, 40)
     with torch.no_grad():
         expected = theirs.vision_model(pixel_values=frames, interpolate_pos_encoding=True).last_hidden_state
-        torch.testing.assert_close(ours.image(frames), expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(ours.image(frames), expected, rtol=1e-4, atol=RAW)
     assert "position embedding interpolated from 4×4 to 6×5 patches" in caplog.text
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from claver.models.config import Activation
+from claver.models.linear import Linear, activate_linear, add_linear, fuses, linear
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Attention on q [..., M, H, d], k and v [..., L, H, d]; returns [..., M, H, d]. The tower decides who sees whom."""
@@ -19,10 +20,13 @@ Run = Callable[[nn.Module, Tensor, Attend, Select | None], Tensor]
 """Runs a block of a tower on its tokens; whoever passes another than `run_block` sees every block at work."""
 
 
+_QUICK = 1.702
+
+
 def quick_gelu(x: Tensor) -> Tensor:
     """x·σ(1.702 x), as SiLU with its argument scaled: less memory to walk over than the product written out."""
-    scaled = 1.702 * x
-    return F.silu(scaled, inplace=not scaled.requires_grad).div_(1.702)
+    scaled = _QUICK * x
+    return F.silu(scaled, inplace=not scaled.requires_grad).div_(_QUICK)
 
 
 _ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -30,6 +34,14 @@ _ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": partial(F.gelu, approximate="tanh"),
 }
+
+
+_FUSED: dict[Activation, tuple[float, str, str]] = {
+    "quick_gelu": (_QUICK, "swish", ""),
+    "gelu": (1.0, "gelu", "none"),
+    "gelu_tanh": (1.0, "gelu", "tanh"),
+}
+"""The factor of the argument, and what oneDNN calls the activation and the way to compute it."""
 
 
 class Block(nn.Module):
@@ -52,12 +64,13 @@ class Block(nn.Module):
         mlp = mlp or 4 * width
         self.heads = heads
         self.activation = _ACTIVATIONS[activation]
+        self._fused = _FUSED.get(activation)
         self.norm1 = nn.LayerNorm(width, eps)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.out = Linear(width, width)
         self.norm2 = nn.LayerNorm(width, eps)
-        self.up = nn.Linear(width, mlp)
-        self.down = nn.Linear(mlp, width)
+        self.up = Linear(width, mlp)
+        self.down = Linear(mlp, width)
 
     def forward(self, x: Tensor, attend: Attend, select: Select | None = None) -> Tensor:
         """Run the block.
@@ -76,16 +89,32 @@ class Block(nn.Module):
         else:
             x = select(x)
             q, k, v = self._selected_qkv(normed, select)
-        x = x + self.out(attend(q, k, v).flatten(-2))
+        x = add_linear(self.out, attend(q, k, v).flatten(-2), x)
+        if self._fused is not None and fuses(self.up, x) and fuses(self.down, x):
+            return self._fused_mlp(x, *self._fused)
         return x + self.down(self.activation(self.up(self.norm2(x))))
 
+    def _fused_mlp(self, x: Tensor, scale: float, activation: str, algorithm: str) -> Tensor:
+        """The same with the activation part of the product.
+
+        QuickGELU is SiLU of `scale` times its argument, divided by it: the factor goes into the affine part of the
+        norm, which is kept in single precision, and the division into the sum with the residual.
+        """
+        norm, up, down = self.norm2, self.up, self.down
+        affine = (norm.weight.float() * scale, norm.bias.float() * scale)
+        normed = F.layer_norm(x, norm.normalized_shape, *affine, norm.eps)
+        hidden = activate_linear(normed, up.weight, up.bias * scale, activation, algorithm)
+        if scale == 1:
+            return add_linear(down, hidden, x)
+        return torch.add(x, activate_linear(hidden, down.weight, down.bias * scale), alpha=1 / scale)
+
     def _selected_qkv(self, normed: Tensor, select: Select) -> tuple[Tensor, Tensor, Tensor]:
-        if type(self.qkv) is not nn.Linear:  # an adapter is beside it: no matrix to take rows of
+        if type(self.qkv) is not Linear:  # an adapter is beside it: no matrix to take rows of
             q, k, v = self.qkv(normed).chunk(3, -1)
             return self._by_head(select(q)), self._by_head(k), self._by_head(v)
         width = normed.shape[-1]
-        q = F.linear(select(normed), self.qkv.weight[:width], self.qkv.bias[:width]).unflatten(-1, (self.heads, -1))
-        kv = F.linear(normed, self.qkv.weight[width:], self.qkv.bias[width:])
+        q = linear(select(normed), self.qkv.weight[:width], self.qkv.bias[:width]).unflatten(-1, (self.heads, -1))
+        kv = linear(normed, self.qkv.weight[width:], self.qkv.bias[width:])
         k, v = kv.unflatten(-1, (2, self.heads, -1)).unbind(-3)
         return q, k, v
 
@@ -111,9 +140,9 @@ def initialize_blocks(blocks: nn.ModuleList, *, zero_outputs: bool = False) -> N
         stds = {block.qkv: inner, block.out: branch, block.up: (2 * width) ** -0.5, block.down: branch}
         if zero_outputs:
             stds |= {block.out: 0.0, block.down: 0.0}
-        for linear, std in stds.items():
-            nn.init.normal_(linear.weight, std=std)
-            nn.init.zeros_(linear.bias)
+        for layer, std in stds.items():
+            nn.init.normal_(layer.weight, std=std)
+            nn.init.zeros_(layer.bias)
         for norm in (block.norm1, block.norm2):
             nn.init.ones_(norm.weight)
             nn.init.zeros_(norm.bias)

@@ -12,6 +12,7 @@ from torch import Tensor
 from claver.attention import kronecker_attention
 from claver.log import logger, warn_once
 from claver.models.claver import Claver
+from claver.models.linear import has_onednn
 
 _VARIANTS = 64
 """Variants of one function that the compiler keeps: its own 8 are few for blocks of several models and batches."""
@@ -32,6 +33,8 @@ def compile_towers(
         mode: likewise.
         dynamic: likewise; False compiles every shape by itself.
     """
+    if backend == "inductor" and has_onednn(model.device, model.dtype):
+        warn_once("on this CPU compiled towers are slower than plain ones, whose products oneDNN computes")
     model.temporal.attention = torch.compiler.disable(kronecker_attention)
     for tower in (model.image, model.temporal):
         tower.compile(backend=backend, mode=mode, dynamic=dynamic)

@@ -30,6 +30,8 @@ KINDS: tuple[Kind, ...] = ("embeddings", "projections", "scores", "mlp", "norms"
 _aten = torch.ops.aten
 _CPU_FLASH = _aten._scaled_dot_product_flash_attention_for_cpu
 """The kernel of all our attention on a CPU, which torch has no formula for."""
+_CPU_LINEAR = torch.ops.mkldnn._linear_pointwise
+"""Likewise of our linear layers."""
 _NO_PRODUCT = {_aten.native_layer_norm, _aten.cat, _aten.stack, _aten.copy_, _aten.equal}
 """Take several floating-point tensors, are not marked elementwise, and still multiply no matrices."""
 
@@ -148,6 +150,8 @@ def _macs(func: Any, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> i
     packet = getattr(func, "overloadpacket", func)
     if packet is _CPU_FLASH:
         return int(sdpa_flop_count(*(x.shape for x in args[:3]))) // 2
+    if packet is _CPU_LINEAR:  # [..., in] by [out, in]
+        return out.numel() * int(args[0].shape[-1])
     if packet in flop_registry:
         return int(flop_registry[packet](*args, **kwargs, out_val=out)) // 2
     return 0 if _multiplies_nothing(func, packet, args, kwargs) else None
@@ -178,7 +182,7 @@ def _kind_of_work(place: str, func: Any) -> Kind:
         return "embeddings" if place.startswith("image") else "readout"
     if _kind_of_module(words) == "mlp":
         return "mlp"
-    linear = getattr(func, "overloadpacket", func) in (_aten.mm, _aten.addmm)
+    linear = getattr(func, "overloadpacket", func) in (_aten.mm, _aten.addmm, _CPU_LINEAR)
     return "projections" if linear else "scores"
 
 

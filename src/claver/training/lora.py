@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from claver.errors import ClaverError
 from claver.models import Claver
 from claver.models.checkpoint.loading import empty
+from claver.models.linear import Linear
 from claver.training.recipe import Lora
 
 _ADAPTER = "default"  # peft's own name for the only one
@@ -47,7 +48,9 @@ def _linears(model: Claver, parts: Sequence[str]) -> list[str]:
     found = [
         name
         for name, module in model.named_modules()
-        if type(module) is nn.Linear and name.split(".")[0] in parts and any(map(str.isdigit, name.split(".")))
+        if type(module) in (nn.Linear, Linear)
+        and name.split(".")[0] in parts
+        and any(map(str.isdigit, name.split(".")))
     ]
     if not found:
         raise ClaverError(f"LoRA finds no linear layers in the blocks of {' and '.join(parts)}")

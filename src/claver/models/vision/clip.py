@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from claver.log import warn_once
 from claver.models.block import Block, Run, initialize_blocks, run_block
 from claver.models.config import ClaverConfig
+from claver.models.linear import linear, runs_on_onednn
 from claver.models.vision.base import VisionTower
 
 
@@ -54,15 +55,25 @@ class ClipVision(VisionTower):
 
     def forward(self, frames_FCHW: Tensor, *, summary_only: bool = False, run: Run = run_block) -> Tensor:
         """As of every image tower; on another grid than the model's the position embedding is interpolated."""
-        patches = self.patch(frames_FCHW.to(self.patch.weight.dtype))  # [F, D, h/p, w/p]
-        rows, columns = patches.shape[2:]
-        tokens = patches.flatten(2).transpose(1, 2)  # [F, N-1, D]
+        rows, columns = self.grid(*frames_FCHW.shape[2:])
+        tokens = self._patches(frames_FCHW.to(self.patch.weight.dtype))  # [F, N-1, D]
         class_token = self.class_token.expand(len(tokens), 1, -1)
         x = torch.cat([class_token, tokens], dim=1) + self.position_on(rows, columns)
         x = self.norm_pre(x)
         for block in self.blocks[:-1]:
             x = run(block, x, attend_within, None)
         return run(self.blocks[-1], x, attend_within, select_summary if summary_only else None)
+
+    def _patches(self, frames_FCHW: Tensor) -> Tensor:
+        """The embedding of each patch [F, N-1, D]; patches do not overlap, so that it may be a linear layer's."""
+        weight_DCpp = self.patch.weight
+        if not runs_on_onednn(frames_FCHW, weight_DCpp):
+            return self.patch(frames_FCHW).flatten(2).transpose(1, 2)
+        side = weight_DCpp.shape[-1]
+        rows, columns = self.grid(*frames_FCHW.shape[2:])
+        whole = frames_FCHW[:, :, : rows * side, : columns * side].unflatten(2, (rows, side))
+        patches = whole.unflatten(4, (columns, side)).permute(0, 2, 4, 1, 3, 5)  # [F, h, w, C, p, p]
+        return linear(patches.flatten(3).flatten(1, 2), weight_DCpp.flatten(1), None)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of whole patches."""

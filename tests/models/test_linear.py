@@ -1,0 +1,151 @@
+"""Linear layers by oneDNN against PyTorch's own, values and gradients."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from claver.models import linear as subject
+from claver.models.block import Block, quick_gelu
+from claver.models.linear import Linear, add_linear, fuses, linear, runs_on_onednn
+
+pytestmark = pytest.mark.skipif(not subject._types(), reason="this PyTorch has no oneDNN")
+
+HALF = pytest.param(torch.bfloat16, marks=pytest.mark.skipif(len(subject._types()) < 2, reason="no bfloat16 here"))
+
+
+def of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "_types", lambda: ())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lead=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    inner=st.integers(1, 40),
+    outer=st.integers(1, 40),
+    bias=st.booleans(),
+    contiguous=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_values_and_gradients_are_those_of_double_precision(
+    lead: list[int], inner: int, outer: int, bias: bool, contiguous: bool, seed: int
+) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    x = (
+        torch.randn(*lead, inner, generator=rng)
+        if contiguous
+        else torch.randn(inner, *lead, generator=rng).movedim(0, -1)
+    )
+    tensors = [x, torch.randn(outer, inner, generator=rng), torch.randn(outer, generator=rng)][: 3 if bias else 2]
+    exact = [value.double().requires_grad_() for value in tensors]
+    ours = [value.detach().requires_grad_() for value in tensors]
+    assert runs_on_onednn(ours[0], ours[1])
+    expected = nn.functional.linear(*exact)
+    out = linear(ours[0], ours[1], ours[2] if bias else None)
+    grad = torch.randn(out.shape, generator=rng)
+    (expected * grad.double()).sum().backward()
+    (out * grad).sum().backward()
+    torch.testing.assert_close(out.double(), expected, rtol=1e-5, atol=1e-4)
+    for one, other in zip(ours, exact, strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        torch.testing.assert_close(one.grad.double(), other.grad, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["quick_gelu", "gelu", "gelu_tanh"])
+@pytest.mark.parametrize("dtype", [torch.float32, HALF])
+def test_block_computed_in_fused_products_is_the_block(
+    activation: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    block = Block(64, 4, activation=activation)  # type: ignore[arg-type]
+    for norm in (block.norm1, block.norm2):
+        nn.init.normal_(norm.weight, 1, 0.5)
+        nn.init.normal_(norm.bias)
+    for layer in (block.qkv, block.out, block.up, block.down):
+        nn.init.normal_(layer.weight, std=0.3)
+        nn.init.normal_(layer.bias)
+    x = torch.randn(2, 5, 64)
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return v
+
+    ours = block.to(dtype)
+    fused: list[str] = []
+    monkeypatch.setattr(Block, "_fused_mlp", spy(Block._fused_mlp, fused))
+    with torch.no_grad():
+        got = ours(x.to(dtype), attend)
+        of_torch(monkeypatch)
+        expected = ours.double()(x.to(dtype).double(), attend)
+    assert fused == ["called"]
+    near = 1e-4 if dtype == torch.float32 else 0.02 * float(expected.abs().max())
+    assert float((got.double() - expected).abs().max()) < near
+
+
+def spy(function: object, calls: list[str]) -> object:
+    def called(*arguments: object) -> object:
+        calls.append("called")
+        return function(*arguments)  # type: ignore[operator]
+
+    return called
+
+
+def test_nothing_is_fused_that_learns_or_is_looked_at() -> None:
+    layer, x = Linear(8, 8), torch.randn(3, 8)
+    assert not fuses(layer, x)  # its weight learns
+    with torch.no_grad():
+        assert fuses(layer, x)
+        layer.register_forward_hook(lambda *_: None)
+        assert not fuses(layer, x)
+        assert not fuses(nn.Linear(8, 8), x)
+
+
+def test_a_hooked_layer_is_called_and_its_answer_used() -> None:
+    layer, x, residual = Linear(4, 4), torch.randn(2, 4), torch.randn(2, 4)
+    layer.register_forward_hook(lambda module, given, out: torch.zeros_like(out))
+    with torch.no_grad():
+        assert torch.equal(add_linear(layer, x, residual), residual)
+
+
+def test_residual_is_added_and_stays_as_it_is() -> None:
+    layer, x, residual = Linear(4, 4), torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+    before = residual.clone()
+    with torch.no_grad():
+        torch.testing.assert_close(
+            add_linear(layer, x, residual), residual + nn.functional.linear(x, layer.weight, layer.bias)
+        )
+    assert torch.equal(residual, before)
+
+
+def test_pytorch_computes_what_onednn_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = torch.randn(4, 4)
+    assert not runs_on_onednn(torch.randn(2, 4).double(), weight.double())
+    assert not runs_on_onednn(torch.randn(2, 4).half(), weight.half())
+    assert not runs_on_onednn(torch.randn(0, 4), weight)
+    assert linear(torch.randn(0, 4), weight, None).shape == (0, 4)
+    assert linear(torch.randn(2, 4).double(), weight.double(), None).dtype == torch.float64
+    with torch.autocast("cpu", torch.bfloat16):
+        assert linear(torch.randn(2, 4), weight, None).dtype == torch.bfloat16
+    of_torch(monkeypatch)
+    assert not runs_on_onednn(torch.randn(2, 4), weight)
+
+
+def test_quick_gelu_is_the_silu_that_the_fused_product_takes_it_for() -> None:
+    x = torch.linspace(-6, 6, 101, dtype=torch.float64)
+    torch.testing.assert_close(quick_gelu(x.clone()), x * torch.sigmoid(1.702 * x))
+
+
+def test_patches_by_a_linear_layer_are_the_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    from claver.models import named_config
+    from claver.models.vision.clip import ClipVision
+
+    config = named_config("B/32", "mean", 2)
+    tower = ClipVision(config)
+    frames = torch.randn(2, 3, 100, 70)  # not a whole number of patches
+    with torch.no_grad():
+        ours = tower._patches(frames)
+        of_torch(monkeypatch)
+        expected = tower._patches(frames)
+    assert ours.shape == (2, 3 * 2, config.image.width)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
