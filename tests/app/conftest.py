@@ -19,7 +19,7 @@ from claver.app.serving import Server, private_folder, serving
 from claver.inference import Recognizer
 
 ACTIONS = ("waves", "bows", "sits down")
-LIMITS = Limits(upload_bytes=2**20, seconds=60, pixels=100_000, clips=3, decode_seconds=20, preview_side=160)
+LIMITS = Limits(upload_bytes=2**20, seconds=60, pixels=400_000, clips=3, decode_seconds=20, preview_side=160)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PAGE = r"/|/config/?|/theme\.css|/assets/.+|/static/.+|/favicon\.ico|/manifest\.json|/robots\.txt|/pwa_icon(/\d+)?"
 _OURS = r"/healthz|/media/[\w-]+"
 _API = r"info|app_id|startup-events|upload_progress|heartbeat/\w+|queue/(join|data)|cancel|reset|upload|openapi\.json"
-_CALLS = r"call/[\w/-]+|stream/\w+(/close)?"
+_CALLS = r"(call|run)/[\w/-]+|stream/\w+(/close)?"
 _OPEN = re.compile(rf"({_PAGE}|{_OURS}|/gradio_api/({_API}|{_CALLS})/?)")
 _FILE = "/gradio_api/file="
 _BODY_BYTES = 4 * 2**20

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from base64 import b64decode
 from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
 from threading import Lock
 from typing import Any
 
@@ -14,7 +17,7 @@ import numpy.typing as npt
 from claver.app.drawing import answer_card, card, error_card, hint
 from claver.app.following import sentence, visitor_of
 from claver.app.job import Job
-from claver.app.parts import HIDDEN, words_box
+from claver.app.parts import HIDDEN, camera_options, words_box
 from claver.app.service import Service
 from claver.app.uploads import Visitor
 from claver.explain.render.markup import text
@@ -53,6 +56,34 @@ class Stream:
             return self.live.push(frame, seconds)
 
 
+def decoded(payload: Any, most: int) -> npt.NDArray[np.uint8] | str | None:
+    """A frame as the page sends it, a picture within the request.
+
+    Gradio would open whatever kind of picture it is, however large.
+
+    Args:
+        payload: of Gradio's request.
+        most: pixels that it may have.
+
+    Returns:
+        RGB uint8 [H, W, 3]; a sentence where it cannot be used; None where there is none.
+    """
+    from PIL import Image
+
+    if payload is None:
+        return None
+    kind, _, content = str(getattr(payload, "url", "")).partition(";base64,")
+    if kind not in ("data:image/jpeg", "data:image/png", "data:image/webp"):
+        return "frames of a camera are pictures in JPEG, PNG or WebP"
+    try:
+        with Image.open(BytesIO(b64decode(content)), formats=("JPEG", "PNG", "WEBP")) as picture:
+            if picture.width * picture.height > most:
+                return f"the camera's frames have more than the {most:,} pixels that are taken here"
+            return np.asarray(picture.convert("RGB"))
+    except Exception:  # Pillow raises all kinds of errors at what is damaged
+        return "a frame of the camera is damaged"
+
+
 def stream_of(service: Service, visitor: Visitor, words: str) -> Stream:
     """The visitor's stream, a new one where other words are looked for."""
     found = visitor.kept.get("live")
@@ -71,20 +102,23 @@ def live_tab(service: Service) -> None:
                 sources=["webcam"],
                 streaming=True,
                 type="numpy",
-                webcam_options=gr.WebcamOptions(mirror=False),
+                webcam_options=camera_options(),
                 height=380,
                 elem_id="live-camera",
                 buttons=[],
             )
+            camera.preprocess = partial(decoded, most=service.limits.pixels)  # type: ignore[method-assign]
             words = words_box(service, "live")
         with gr.Column(scale=6, min_width=320):
             answer = gr.HTML(
                 hint("Allow the camera and start it: the answer changes with every frame."), elem_id="live-answer"
             )
 
-    def live(frame: npt.NDArray[np.uint8] | None, given: str, request: gr.Request) -> Any:
+    def live(frame: npt.NDArray[np.uint8] | str | None, given: str, request: gr.Request) -> Any:
         if frame is None:
             return gr.skip()
+        if isinstance(frame, str):
+            return error_card(frame)
         try:
             moment = stream_of(service, visitor_of(service, request), given).push(frame)
         except Exception as error:

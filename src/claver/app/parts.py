@@ -35,6 +35,11 @@ class ClipInput:
     shown: gr.HTML
 
 
+def camera_options() -> gr.WebcamOptions:
+    """Small frames, as they are: of a picture in a mirror, left and right would be wrong."""
+    return gr.WebcamOptions(mirror=False, constraints={"video": {"width": {"ideal": 640}, "height": {"ideal": 480}}})
+
+
 def clip_input(service: Service, name: str, *, with_root: bool = False) -> ClipInput:
     """Components by which a video is uploaded, recorded, or named below the root.
 
@@ -50,12 +55,14 @@ def clip_input(service: Service, name: str, *, with_root: bool = False) -> ClipI
         camera = gr.Video(
             label="Camera",
             sources=["webcam"],
-            include_audio=True,  # else Gradio would cut the sound by a program of its own
-            webcam_options=gr.WebcamOptions(mirror=False),
+            include_audio=False,
+            webcam_options=camera_options(),
             height=260,
             elem_id=f"{name}-camera",
             buttons=[],
         )
+        # Gradio would cut the sound, of which there is none, by FFmpeg's program, in this process.
+        camera.preprocess = lambda payload: None if payload is None else payload.path
     key = gr.State("")
     if with_root and service.root is not None:
         named = gr.Dropdown(

@@ -73,11 +73,9 @@ def application(service: Service, folder: Path, *, password: str | None, local: 
     import gradio
     from fastapi import FastAPI, Response
     from fastapi.responses import FileResponse
-    from PIL import Image
 
     from claver.app.page import build, looks
 
-    Image.MAX_IMAGE_PIXELS = service.limits.pixels  # of a camera's frame, which Gradio decodes by Pillow
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @outer.get("/healthz")
