@@ -95,7 +95,7 @@ def stream_of(service: Service, visitor: Visitor, words: str) -> Stream:
 
 def live_tab(service: Service) -> None:
     """Components of the tab, and what they do."""
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="cl-columns"):
         with gr.Column(scale=6, min_width=320):
             camera = gr.Image(
                 label="Camera",

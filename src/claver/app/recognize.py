@@ -21,7 +21,7 @@ _MOST_EXPLAINED = 12
 
 def recognize_tab(service: Service) -> None:
     """Components of the tab, and what they do."""
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="cl-columns"):
         with gr.Column(scale=5, min_width=320):
             clip = clip_input(service, "recognize")
             words = words_box(service, "recognize")

@@ -35,7 +35,7 @@ _TITLES = {
 
 def timeline_tab(service: Service) -> None:
     """Components of the tab, and what they do."""
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="cl-columns"):
         with gr.Column(scale=4, min_width=320):
             clip = clip_input(service, "timeline", with_root=True)
             words = words_box(service, "timeline")
