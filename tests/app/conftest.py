@@ -1,9 +1,11 @@
 """A page that is served, and a browser that may not leave this machine."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,8 +24,30 @@ ACTIONS = ("waves", "bows", "sits down")
 LIMITS = Limits(upload_bytes=2**20, seconds=60, pixels=400_000, clips=3, decode_seconds=20, preview_side=160)
 
 
+@dataclass(frozen=True)
+class Moment:
+    path: str
+    start: float
+    stop: float
+    score: float
+    best: float
+
+
+class StandIn:
+    """Answers as an index of two files does, of which one is not below the open folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def search(self, query: Sequence[str], model: Any, *, top: int, negative: Sequence[str]) -> Any:
+        hits = (Moment(str(self.folder / "clip.mp4"), 1.5, 2.5, 3.5, 2.0), Moment("/etc/hostname", 0, 1, 1.0, 0.5))
+        return SimpleNamespace(query=query, hits=hits[:top], fits=query[0] != "nothing")
+
+
 @contextmanager
-def served(root: Path | None = None, password: str | None = None, limits: Limits = LIMITS) -> Iterator[Server]:
+def served(
+    root: Path | None = None, password: str | None = None, limits: Limits = LIMITS, index: Any = None
+) -> Iterator[Server]:
     """The page with a small model, on a port of its own."""
     with private_folder() as folder:
         from claver.app.service import Service
@@ -31,7 +55,7 @@ def served(root: Path | None = None, password: str | None = None, limits: Limits
         model = talking_model()
         usual = Recognizer(model, ACTIONS, cache=False)
         opened = None if root is None else Root(root)
-        service = Service(model, usual, folder, model_name="a small model", root=opened, limits=limits)
+        service = Service(model, usual, folder, model_name="a small model", root=opened, limits=limits, index=index)
         with serving(service, folder, "127.0.0.1", 0, password) as server:
             server.service, server.folder = service, folder  # type: ignore[attr-defined]
             yield server

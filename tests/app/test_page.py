@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.app.conftest import LIMITS, Opened
+from tests.app.conftest import LIMITS, Opened, StandIn, served
 
 from claver.app.serving import Server
 from claver.app.uploads import Visitor, stored_bytes
@@ -251,3 +251,28 @@ def test_on_a_phone_in_the_dark_and_by_keyboard(opened: Opened, videos: Path, tm
     page.click("#claver-about summary")
     assert "cannot" in page.inner_text("#claver-about")
     assert "Do not decide about people by it." in page.inner_text("#claver-about")
+
+
+@pytest.mark.slow
+def test_moments_are_found_play_in_place_and_say_why(
+    opened: Opened, server: Server, videos: Path, tmp_path: Path
+) -> None:
+    with served(videos, index=StandIn(videos)) as searching:
+        page = opened(searching.address)
+        open_tab(page, "Search")
+        page.fill("#search-query textarea", "someone <b>enters</b>")
+        page.click("#search-go")
+        page.wait_for_selector("#search-found .cl-hit")
+        assert page.locator("#search-found .cl-hit").count() == 2
+        assert "2 moments, best first." in page.inner_text("#search-found")
+        assert "Its file is not open here." in page.locator(".cl-hit").nth(1).inner_text()
+        video = page.locator("#search-found video").first
+        video.evaluate("video => { video.muted = true; return video.play(); }")
+        assert video.evaluate("video => video.duration") == pytest.approx(3, abs=0.2)  # a second before and after
+        page.click("#search-why-go")
+        page.wait_for_selector("#search-why .film")
+        assert "<b>enters</b>" in page.inner_text("#search-why")
+        shoot(page, tmp_path, "search")
+        page.fill("#search-query textarea", "nothing")
+        page.click("#search-go")
+        page.get_by_text("No moment fits").wait_for()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from claver.app.job import Job
 from claver.app.uploads import Clip
@@ -122,3 +123,26 @@ def timeline_card(clip: Clip, track: Track, downloads: Mapping[str, str]) -> str
     saved = tag("p", ["Save as: ", *links], cls="cl-links")
     parts = [player(clip.address, name=clip.name), facts, *damaged, plots(track), segment_table(track), saved, read]
     return card(parts, cls="cl-timeline")
+
+
+def hit_card(number: int, hit: Any, name: str, address: str | None) -> str:
+    """A moment that was found: it plays in place, unless its file is not open here."""
+    span = f"{clock(round(hit.start * 1000))[:8]} to {clock(round(hit.stop * 1000))[:8]}"
+    best = f"score {hit.score:.2f}, best at {clock(round(hit.best * 1000))[:8]}"
+    about = tag("p", [text("strong", f"{number}. {name}"), text("span", f"{span} · {best}", cls="cl-small")])
+    shown_video = text("p", "Its file is not open here.", cls="cl-small")
+    if address is not None:
+        shown_video = tag(
+            "video", src=address, controls=True, playsinline=True, preload="none", aria_label=f"Video {name}"
+        )
+    return card([shown_video, about], cls="cl-hit cl-clip-name")
+
+
+def hits_card(cards: Sequence[str], fits: bool) -> str:
+    """All moments that were found, and whether any stands out."""
+    if not cards:
+        return card(text("p", "No moment was found."), cls="cl-note", role="status")
+    told = f"{len(cards)} moment{'s' * (len(cards) != 1)}, best first."
+    if not fits:
+        told = f"No moment fits: nothing stands out of the rest. The nearest {len(cards)} are shown."
+    return text("p", told, role="status", cls="cl-fits") + tag("div", cards, cls="cl-hits")

@@ -10,6 +10,7 @@ import gradio as gr
 from claver import __version__
 from claver.app.live import live_tab
 from claver.app.recognize import recognize_tab
+from claver.app.search import search_tab
 from claver.app.service import Service
 from claver.app.timeline import timeline_tab
 from claver.explain.render.markup import tag, text
@@ -34,6 +35,9 @@ def build(service: Service) -> gr.Blocks:
                 recognize_tab(service)
             with gr.Tab("Time line", id="timeline"):
                 timeline_tab(service)
+            if service.index is not None:
+                with gr.Tab("Search", id="search"):
+                    search_tab(service)
             with gr.Tab("Live", id="live"):
                 live_tab(service)
         gr.HTML(_about(service), elem_id="claver-about")

@@ -33,7 +33,7 @@ def recognize_tab(service: Service) -> None:
                 why_go = gr.Button("Show why", elem_id="recognize-why-go", size="md")
             why = gr.HTML("", elem_id="recognize-why")
 
-    def recognize(key: str, given: str, request: gr.Request) -> Iterator[Any]:
+    def on_recognize(key: str, given: str, request: gr.Request) -> Iterator[Any]:
         def work(visitor: Visitor, job: Job) -> Prediction:
             return service.recognize(clip_of(service, visitor, key, job), given, job)
 
@@ -48,8 +48,8 @@ def recognize_tab(service: Service) -> None:
             yield html, choice, gr.Column(visible=True), "", *switched(False)
 
     outputs = [answer, action, asking, why, go, stop]
-    go.click(recognize, [clip.key, words], outputs, **WORK)
-    words.submit(recognize, [clip.key, words], outputs, **WORK)
+    go.click(on_recognize, [clip.key, words], outputs, **WORK)
+    words.submit(on_recognize, [clip.key, words], outputs, **WORK)
 
     def explain(key: str, given: str, chosen: str | None, request: gr.Request) -> Iterator[Any]:
         def work(visitor: Visitor, job: Job) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from claver.app import decoding
@@ -57,6 +58,7 @@ class Service(Closing):
         self.uploads = folder / "uploads"
         self.visitors = Visitors(folder / "visitors", self.limits)
         self.sandbox = Sandbox(self.limits)
+        self._searching = Lock()
 
     def close(self) -> None:
         """Stop all work and delete all files."""
@@ -165,6 +167,63 @@ class Service(Closing):
             job.report(min(done / max(duration, 1e-9), 1), f"{done:.0f} of {duration:.0f} seconds of video")
 
         return Timeline.of(decoding.FarVideo(clip.name, parts, fps), recognizer, fps=fps, progress=progress)
+
+    def search(self, query: str, without: str, top: int, job: Job) -> Any:
+        """The moments of the index that fit a query.
+
+        Args:
+            query: texts of one meaning, a line each.
+            without: what they are not to show; may be empty.
+            top: how many at most.
+            job: whose work it is.
+
+        Raises:
+            ClaverError: no query, or it is too long.
+        """
+        texts, negative = (
+            tuple(line.strip() for line in given.splitlines() if line.strip()) for given in (query, without)
+        )
+        if not texts:
+            raise ClaverError("write what you look for, such as: someone enters a room")
+        if len(texts + negative) > 16 or max(map(len, texts + negative)) > 300:
+            raise ClaverError("a query has at most 16 lines of at most 300 letters")
+        job.report(None, "searching")
+        with self._searching:
+            return self.index.search(texts, self.model, top=top, negative=negative)
+
+    def may_play(self, path: str) -> bool:
+        """Whether a file that the index names may be shown: below the root, if there is one, and still there."""
+        return self.root.holds(path) if self.root is not None else Path(path).is_file()
+
+    def moment_address(self, visitor: Visitor, path: str, start: float, stop: float) -> str:
+        """Where a browser plays a moment: a bounded preview, made when it is first asked for."""
+        key, lock = secrets.token_hex(16), Lock()
+        made: list[str] = []
+        name = display_name(path)
+
+        def make() -> str:
+            with lock:
+                if not made:
+                    self.visitors.require_room(self.limits.preview_bytes)
+                    target = str(visitor.folder / f"{key}.mp4")
+                    between = (max(0.0, start - 1.0), stop + 1.0)
+                    self.sandbox.call(Job(), name, decoding.convert, path, name, target, self.limits, *between)
+                    made.append(target)
+            return made[0]
+
+        return self.visitors.serve(visitor, Served("video/mp4", make=make))
+
+    def explain_moment(self, path: str, start: float, stop: float, query: str, job: Job) -> Explanation:
+        """Why a moment fits a text: which of its frames and places, and which words."""
+        if not self.may_play(path):
+            raise ClaverError(f"{display_name(path)} is not open here")
+        name, text = display_name(path), next(line.strip() for line in query.splitlines() if line.strip())
+        recognizer = Recognizer(self.model, {text: [text]}, unknown=False, cache=False)
+        job.report(None, "looking at the moment")
+        arguments = (path, name, start, stop, recognizer.frames, recognizer.preprocess)
+        packed = self.sandbox.call(job, name, decoding.look_between, *arguments)
+        job.report(None, "tracing the score back")
+        return explain(recognizer, packed.unpacked(), text, name=name)
 
 
 def _take_over(source: Path, target: Path, name: str) -> None:

@@ -87,7 +87,10 @@ def application(service: Service, folder: Path, *, password: str | None, local: 
         served = service.visitors.served(key)
         if served is None:
             return Response("it was deleted here", 404, media_type="text/plain")
-        return _response(served, FileResponse, Response)
+        try:
+            return _response(served, FileResponse, Response)
+        except ClaverError as error:
+            return Response(str(error), 410, media_type="text/plain; charset=utf-8")
 
     blocks = build(service)
     settings: dict[str, Any] = {"ssr_mode": False, "enable_monitoring": False, "run_history": False, "pwa": False}
@@ -103,8 +106,9 @@ def application(service: Service, folder: Path, *, password: str | None, local: 
 
 def _response(served: Served, file_response: Any, response: Any) -> Any:
     own = {"cache-control": "no-store"}
-    if served.path is not None:
-        return file_response(served.path, media_type=served.media_type, filename=served.download, headers=own)
+    path = served.path if served.make is None else served.make()
+    if path is not None:
+        return file_response(path, media_type=served.media_type, filename=served.download, headers=own)
     assert served.text is not None
     content = served.text().encode("utf-8", "surrogateescape")
     if served.download is not None:

@@ -44,7 +44,7 @@ def timeline_tab(service: Service) -> None:
         with gr.Column(scale=8, min_width=320):
             found = gr.HTML(hint("The time line comes here."), elem_id="timeline-found")
 
-    def timeline(key: str, given: str, rate: float, request: gr.Request) -> Iterator[Any]:
+    def on_timeline(key: str, given: str, rate: float, request: gr.Request) -> Iterator[Any]:
         def work(visitor: Visitor, job: Job) -> str:
             chosen = clip_of(service, visitor, key, job)
             made = service.timeline(chosen, given, rate, job)
@@ -53,7 +53,7 @@ def timeline_tab(service: Service) -> None:
         for state in followed(service, request, work):
             yield state.html or state.result, *switched(state.goes_on)
 
-    go.click(timeline, [clip.key, words, fps], [found, go, stop], **WORK)
+    go.click(on_timeline, [clip.key, words, fps], [found, go, stop], **WORK)
     api(_endpoint(service), api_name="timeline", concurrency_id="work")
 
 

@@ -31,12 +31,14 @@ class Served:
         media_type: that it is sent as.
         path: of the file.
         text: makes the text, if there is no file.
+        make: makes the file when it is first asked for, and gives its path.
         download: the name under which a browser is to save it; None for what is shown.
     """
 
     media_type: str
     path: str | None = None
     text: Callable[[], str] | None = None
+    make: Callable[[], str] | None = None
     download: str | None = None
 
 

@@ -48,6 +48,9 @@ def app(
     model: ModelOption = None,
     actions: ActionsOption = None,
     texts: TextsOption = None,
+    index: Annotated[
+        Path | None, typer.Option(help="An index that `claver index` made: the page then has a tab to search in it.")
+    ] = None,
     root: Annotated[
         Path | None, typer.Option(help="A folder whose videos visitors may choose by name; nothing else is opened.")
     ] = None,
@@ -93,7 +96,8 @@ def app(
     with private_folder() as folder:
         from claver.app.service import Service
 
-        service = Service(loaded, usual, folder, model_name=_called(named_model(model)), root=opened)
+        called, found = _called(named_model(model)), None if index is None else _opened_index(index)
+        service = Service(loaded, usual, folder, model_name=called, root=opened, index=found)
         with serving(service, folder, host, port, password) as server:
             if not is_local(host):
                 tell(_open_to(host, password, opened))
@@ -103,6 +107,15 @@ def app(
             except KeyboardInterrupt:
                 tell("the page is closed")
                 raise typer.Exit(130) from None
+
+
+def _opened_index(index: Path) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module("claver.index").Index.open(index)
+    except ModuleNotFoundError as error:
+        raise ClaverError("--index needs what `claver index` needs: pip install 'claver[search]'") from error
 
 
 def _called(model: str) -> str:
