@@ -151,3 +151,8 @@ def uploaded_path(video: Any) -> str:
     if not isinstance(path, str):
         raise ClaverError("a video is given as a file: handle_file(path) of gradio_client")
     return path
+
+
+def for_programs(found: dict[str, Any]) -> dict[str, Any]:
+    """A result whose video is its name: what has a `path`, gradio_client takes for a file that it is to download."""
+    return {("video" if key == "path" else key): value for key, value in found.items()}

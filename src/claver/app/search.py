@@ -91,14 +91,14 @@ def _endpoint(service: Service) -> Any:
             request: Gradio's.
 
         Returns:
-            A dictionary with `hits`, each with `path` (its last part), `start`, `stop` and `score`, best first, and
+            A dictionary with `hits`, each with `video` (the name of its file), `start`, `stop` and `score`, best first, and
             `fits`, whether anything stands out.
         """
 
         def work(visitor: Visitor, job: Job) -> dict[str, Any]:
             result = service.search(query, without, max(1, min(int(top), _MOST)), job)
             hits = [
-                {"path": display_name(hit.path), "start": hit.start, "stop": hit.stop, "score": hit.score}
+                {"video": display_name(hit.path), "start": hit.start, "stop": hit.stop, "score": hit.score}
                 for hit in result.hits
             ]
             return {"hits": hits, "fits": result.fits}

@@ -14,7 +14,7 @@ from gradio.events import api
 from claver.app.drawing import hint, timeline_card
 from claver.app.following import finished, followed
 from claver.app.job import Job
-from claver.app.parts import WORK, buttons, clip_input, clip_of, switched, uploaded_path, words_box
+from claver.app.parts import WORK, buttons, clip_input, clip_of, for_programs, switched, uploaded_path, words_box
 from claver.app.service import Service
 from claver.app.uploads import Clip, Served, Visitor
 from claver.timeline import Timeline
@@ -85,7 +85,7 @@ def _endpoint(service: Service) -> Any:
 
         def work(visitor: Visitor, job: Job) -> dict[str, Any]:
             clip = service.take_upload(visitor, uploaded_path(video), job)
-            return service.timeline(clip, words, fps, job).to_dict()
+            return for_programs(service.timeline(clip, words, fps, job).to_dict())
 
         found: dict[str, Any] = finished(service, request, work)
         return found
