@@ -91,7 +91,7 @@ def _endpoint(service: Service) -> Any:
             request: Gradio's.
 
         Returns:
-            A dictionary with `hits`, each with `video` (the name of its file), `start`, `stop` and `score`, best first, and
+            A dictionary with `hits`, each with `video` (a name), `start`, `stop` and `score`, best first, and
             `fits`, whether anything stands out.
         """
 
