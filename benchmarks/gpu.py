@@ -234,6 +234,7 @@ def _step(place: Place, settings: Settings) -> list[Row]:
 
 def _job(place: Place, clips: int = 48) -> list[Row]:
     """Clips a second of a whole `recognize`, decoding included, and the share of the time that the card waits."""
+    from claver.cli.model import default_workers
     from claver.inference.recognizer import Recognizer
     from claver.models.tokenizer import packaged_clip_tokenizer
     from claver.video.writing import write_clip
@@ -250,7 +251,7 @@ def _job(place: Place, clips: int = 48) -> list[Row]:
         still = noise.repeat(16, axis=1).repeat(16, axis=2)
         for number, path in enumerate(paths):
             write_clip(path, np.roll(np.tile(still, (8, 1, 1, 1)), number, axis=2), fps=25)
-        workers = 4 if place.real else 0
+        workers = default_workers(clips, place.device) if place.real else 0
         list(recognizer.stream(paths[:8], workers=workers))
         place.wait()
         began = time.perf_counter()

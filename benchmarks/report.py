@@ -45,6 +45,31 @@ A clip of 8 frames, B/32 with KMCTA and random weights, on 2 cores of an AMD EPY
 fast (`--dtype auto` chose it after 0.06 s, products being 5.4 times as fast; the least cosine of a frame embedding with
 its float32 self is 0.9999). `torch.compile` gained nothing there, 1.01 [0.61–1.20] times as fast in float32 and 1.01
 [0.76–1.45] in bfloat16, and took 25 and 21 s: the time goes into products and attention, which it does not change.
+
+## Frame reading: what bounds it
+
+2026-11-27, 2 cores of an AMD EPYC, other work going on at times (a load of 0.1 to 2, so that times of different lines
+are not to be compared). 1.3 times the speed of torchcodec is missed. A profile of reading 8 of 250 frames of 640×360,
+key frames 250 apart, has 88 % of the time within FFmpeg's decoder, 4 % in opening the file and 1 % in conversion to
+RGB. Of the pictures that are fed only B-frames to which no other picture refers are passed over, and x264's other
+B-frames may be referred to by pictures after them, so that no more can be left out exactly. Every picture after the
+last one read is left out already.
+
+- Conversion to RGB by one thread in place of one per core, whose start took longer than the work: the same pixels,
+  1.08 and 1.03 times as fast at 640×360 (a key frame every 250 and 12), 1.03 and 1.01 at 1280×720; ours against ours, 9
+  rounds. It is kept.
+- Conversion and resizing in one step by swscale (bicubic): on 28 pictures of real clips 11 grey levels off our resize
+  at most in the median picture, 180 in the worst, 1.04 on average; with its exact flags 9.5, 126 and 1.28; area and
+  Lanczos are no nearer. It takes 0.98 ms a picture at 640×360 and 1.74 at 1280×720, ours 0.41 and 0.92. It is not used.
+- Two files at once in each worker: 14.4 files/s by 2 workers, 13.9 by 2 workers of 2 files each, medians of 3 (8.0 and
+  13.1 by 1 worker). Workers of one file each, which can be ended alone, are kept.
+- Threads of the decoder within one file gain little: all 250 pictures of 1280×720 take 505 ms by one, 448 by two and
+  464 by four frame threads, and with B-frames passed over 414, 417 and 410, the processor being busy for 411 to 465
+  ms, that is mostly one core (medians of 4). Why FFmpeg's frame threads wait for one another here was not found out.
+  Two files at once scale: 1.9 files/s by one thread, 3.4 to 3.6 by two.
+- Pixels on their way from a worker, pickled through its pipe: 1.8 ms for a clip of 1×1 views (1.2 MB), 24 ms for 4×3
+  (14 MB), beside 125 ms of decoding on one core. Shared memory would save that, and was not built: with 16 workers it
+  is the bound only above some 550 clips/s (1×1) or 42 (4×3), if the parent does nothing else.
 """
 """What other scripts have measured, by hand."""
 

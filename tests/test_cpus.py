@@ -66,7 +66,16 @@ def test_a_binding_counts() -> None:
 
 def test_workers_are_one_for_two_processors(monkeypatch: pytest.MonkeyPatch, bound: None) -> None:
     monkeypatch.setattr("claver.cli.model.allowed_cpus", cpus.bound_cpus)
-    assert (default_workers(1), default_workers(9)) == (0, 4)
+    assert (default_workers(1, "cpu"), default_workers(9, "cpu")) == (0, 4)
+
+
+def test_beside_a_gpu_workers_are_one_for_each_other_processor(monkeypatch: pytest.MonkeyPatch, bound: None) -> None:
+    monkeypatch.setattr("claver.cli.model.open_device", lambda name: "cuda")
+    monkeypatch.setattr("claver.cli.model.allowed_cpus", cpus.bound_cpus)
+    found = [default_workers(9, None, processes=processes) for processes in (1, 2, 8)]
+    assert (default_workers(1, None), *found) == (0, 7, 3, 1)
+    monkeypatch.setattr("claver.cli.model.allowed_cpus", lambda: 128)
+    assert default_workers(9, None) == 16
 
 
 @pytest.mark.parametrize("name", cpus._WAITING)

@@ -351,3 +351,25 @@ def test_stdin_is_read_for_one_thing_and_must_name_something(inside: Claver, mod
         assert done.returncode == 1
         assert said in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_after_a_long_job_it_is_said_what_bound_it(
+    inside: Claver, model: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["recognize", str(videos), "--model", str(model), "--actions", "waving, bowing", "--workers", "0"]
+    assert "the speed was bound by" not in inside(*command).stderr
+    monkeypatch.setattr("claver.cli.recognize._LONG", 0.0)
+    monkeypatch.setattr("claver.inference.encoder.ViewEncoder._timed", _as_if_no_time_passed)
+    told = inside(*command).stderr
+    assert "0% of the time went into waiting for files to be decoded: the speed was bound by the model" in told
+    monkeypatch.setattr("claver.inference.encoder.ViewEncoder._timed", _as_if_an_hour_passed)
+    assert "the speed was bound by the files, which more --workers may help" in inside(*command).stderr
+
+
+def _as_if_no_time_passed(encoder: Any, files: Any) -> Any:
+    return files
+
+
+def _as_if_an_hour_passed(encoder: Any, files: Any) -> Any:
+    encoder.waited += 3600
+    return files

@@ -81,3 +81,20 @@ def test_an_animated_webp_is_refused_with_the_reason(tmp_path: Path, codec: str,
         VideoError, match="it is an animated WebP, which FFmpeg cannot decode; convert it to GIF or MP4"
     ):
         read_video(path)
+
+
+def test_a_picture_is_converted_by_one_thread_to_the_same_pixels(tmp_path: Path) -> None:
+    """swscale would start and end a thread per core for each picture, which takes longer than the conversion."""
+    told: list[dict[str, Any]] = []
+
+    class Recorded:
+        def to_ndarray(self, **how: Any) -> Any:
+            told.append(how)
+            return frame.to_ndarray(**how)
+
+    with av.open(write_video(tmp_path / "a.mp4", 2)) as container:
+        frame = next(container.decode(video=0))
+    for width, height in ((frame.width, frame.height), (frame.width + 16, frame.height)):
+        ours = library.to_rgb(Recorded(), width, height)
+        np.testing.assert_array_equal(ours, frame.to_ndarray(format="rgb24", width=width, height=height))
+    assert [how["threads"] for how in told] == [1, 1]

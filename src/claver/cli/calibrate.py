@@ -93,7 +93,7 @@ def calibrate(
     own: dict[str, Any] = {"device": device, "dtype": dtype, "preprocess": preprocess}
     recognizer = open_recognizer(model, named, texts, temporal, frames, views, **own)
     loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout}
-    loading["workers"] = default_workers(len(chosen.locations)) if workers is None else workers
+    loading["workers"] = default_workers(len(chosen.locations), device) if workers is None else workers
     with only_writer(output), bar("calibrating") as progress:
         task = progress.add_task("", total=len(chosen.locations))
         found = choose(recognizer, chosen, alpha, on_clip=lambda: progress.advance(task), **loading)

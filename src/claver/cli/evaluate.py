@@ -190,7 +190,7 @@ def evaluate(
         settings |= {} if preprocess is None else {"preprocess": preprocess}
         settings |= {} if damaged == "answer" else {"damaged": damaged}
         loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout, "damaged": damaged}
-        loading["workers"] = default_workers(2) if workers is None else workers
+        loading["workers"] = default_workers(2, device, processes=rank_and_size()[1]) if workers is None else workers
         writing: dict[str, Any] = {"output": output, "predictions": predictions, "csv_safe": csv_safe}
         if compile:
             _warm_up(recognizers, sum(len(test.paths) for test in tests), batch_size, hidden=rank > 0)

@@ -46,7 +46,11 @@ OwnViewsOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Processes that decode ahead; by default one for two cores that may be used, at most 8."),
+    typer.Option(
+        min=0,
+        help="Processes that decode ahead; by default one for two cores that may be used, at most 8, and with a GPU "
+        "one for each core but one, at most 16.",
+    ),
 ]
 DecodeTimeoutOption = Annotated[
     float,
@@ -107,9 +111,21 @@ def check_damaged(damaged: str) -> None:
     checked_on_damage(damaged)
 
 
-def default_workers(files: int) -> int:
-    """Processes that decode ahead: one for two cores, at most 8; none for a single file."""
-    return min(8, max(1, allowed_cpus() // 2)) if files > 1 else 0
+def default_workers(files: int, device: str | None, *, processes: int = 1) -> int:
+    """Processes that decode ahead; none for a single file.
+
+    Where a GPU has the model one for each core but that of this process, at most 16; else one for two cores, at most 8.
+
+    Args:
+        files: how many there are.
+        device: as for `open_device`.
+        processes: so many share the cores, each with a GPU.
+    """
+    if files < 2:
+        return 0
+    if open_device(device) == "cpu":
+        return min(8, max(1, allowed_cpus() // 2))
+    return min(16, max(1, allowed_cpus() // processes - 1))
 
 
 def model_identity(model: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,9 @@ claver recognize clips/ --model MODEL --actions "waving, bowing" --calibration c
 claver recognize "clips/**/*.mp4" --model MODEL --actions my_actions.csv --output answers.jsonl\n
 find clips -name "*.mp4" -print0 | claver recognize - --model MODEL --dry-run
 """
+
+_LONG = 60.0
+"""Seconds of a job after which it is said what it spent them on."""
 
 Videos = Annotated[
     list[str],
@@ -120,7 +124,7 @@ def recognize(
     settings |= {} if preprocess is None else {"preprocess": preprocess}
     settings |= {} if damaged == "answer" else {"damaged": damaged}
     settings |= {"unknown": unknown, "calibration": text_identity(calibration)}
-    workers = default_workers(len(paths)) if workers is None else workers
+    workers = default_workers(len(paths), device) if workers is None else workers
     loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
     loading |= {"damaged": damaged}
     text = partial(render, form=form, csv_safe=csv_safe)
@@ -155,10 +159,20 @@ def _answers(
     made = recognizer()
     warm_up(made.encoder, len(paths), loading["batch_size"])
     results = made.stream(paths, **loading)
-    hidden = hidden or len(paths) < 2
+    hidden, began = hidden or len(paths) < 2, time.perf_counter()
     with bar("recognising", hidden=hidden, redirect_stdout=False, redirect_stderr=False) as progress:
         for result in progress.track(results, total=len(paths)):
             yield result.to_dict(top)
+    _tell_bound(time.perf_counter() - began, made.encoder.waited)
+
+
+def _tell_bound(seconds: float, waited: float) -> None:
+    """After a long job, whether it was the files or the model that took the time."""
+    if seconds < _LONG:
+        return
+    share = waited / seconds
+    bound = "the files, which more --workers may help" if share > 0.5 else "the model"
+    tell(f"{share:.0%} of the time went into waiting for files to be decoded: the speed was bound by {bound}")
 
 
 def _write(

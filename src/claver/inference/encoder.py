@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ from claver.video.damage import OnDamage, checked_on_damage
 from claver.video.prefetch import DECODE_TIMEOUT, prefetch
 from claver.video.transforms import normalize
 from claver.video.views import VideoLike
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class ViewEncoder:
         frames: T, frames of each view.
         preprocess: what is done to the pixels.
         damaged: what is done with a damaged video.
+        waited: seconds for which `stream` has waited for files to be read and decoded.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class ViewEncoder:
             warn_once("frames are squashed to a square, of which three crops would be the same: one is looked at")
             self.views = Views(self.views.temporal)
         self.damaged = checked_on_damage(damaged)
+        self.waited = 0.0
 
     @torch.inference_mode()
     def encode(self, views_VTCHW: Tensor, batch_size: int) -> Tensor:
@@ -139,7 +144,12 @@ class ViewEncoder:
 
     def normalized(self, pixels: Tensor) -> Tensor:
         """Views as bytes to what the model takes, on its device."""
-        return normalize(pixels.to(self.model.device), self.preprocess.mean, self.preprocess.std)
+        device = self.model.device
+        if device.type == "cuda":  # from pinned memory the copy is queued, and nobody waits for it
+            pixels = pixels.pin_memory() if pixels.device.type == "cpu" else pixels
+        return normalize(
+            pixels.to(device, non_blocking=device.type == "cuda"), self.preprocess.mean, self.preprocess.std
+        )
 
     def __call__(self, source: VideoLike) -> VideoEmbedding:
         """Encode one video.
@@ -198,26 +208,37 @@ class ViewEncoder:
             decode_timeout: seconds after which a worker gives a file up, None for never; it needs workers.
             damaged: what to do with damaged files; the encoder's own setting if None.
         """
-        waiting: list[_Loaded] = []
         on_damage = checked_on_damage(self.damaged if damaged is None else damaged)
         preprocess, threads = self.preprocess, 1 if workers else 0
         load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
         locations = (path if isinstance(path, ClipLocation) else ClipLocation(str(path), str(path)) for path in paths)
-        for location, result in prefetch(locations, load_one, workers=workers, timeout=decode_timeout):
-            loaded = result if isinstance(result, VideoError) else result.unpacked()
-            waiting.append((location.name, _admitted(location.name, loaded, on_damage)))
-            if sum(len(views.pixels) for _, views in waiting if isinstance(views, VideoViews)) >= batch_size:
-                yield from self._encode_all(waiting, batch_size)
-                waiting = []
-        yield from self._encode_all(waiting, batch_size)
+        files = self._timed(prefetch(locations, load_one, workers=workers, timeout=decode_timeout))
+        encoded = (self._encode_all(batch, batch_size) for batch in _batches(files, on_damage, batch_size))
+        # A GPU computes a batch while the next is read; on a CPU a batch is done when `_encode_all` returns.
+        for batch in encoded if self.model.device.type == "cpu" else one_behind(encoded):
+            yield from batch
 
-    def _encode_all(self, waiting: list[_Loaded], batch_size: int) -> Iterator[VideoEmbedding | Failure]:
+    def _timed(self, files: Iterator[T]) -> Iterator[T]:
+        while True:
+            began = time.perf_counter()
+            try:
+                following = next(files, None)
+            finally:
+                self.waited += time.perf_counter() - began
+            if following is None:
+                return
+            yield following
+            del following  # its pixels are not kept while the next file is waited for
+
+    def _encode_all(self, waiting: list[_Loaded], batch_size: int) -> list[VideoEmbedding | Failure]:
+        """Answers whose values a GPU may still be computing: whoever looks at them waits for it."""
         loaded = [views.pixels for _, views in waiting if isinstance(views, VideoViews)]
         encoded: Iterator[Tensor] = iter(())
         if loaded:
             encoded = iter(self.encode(torch.cat(loaded), batch_size).split([len(pixels) for pixels in loaded]))
-        for name, views in waiting:
-            yield views if isinstance(views, Failure) else _embedding(name, views, next(encoded))
+        return [
+            views if isinstance(views, Failure) else _embedding(name, views, next(encoded)) for name, views in waiting
+        ]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.frames} frames, views {self.views})"
@@ -306,6 +327,36 @@ def name_of(source: VideoLike) -> str:
 
 
 _Loaded = tuple[str, VideoViews | Failure]
+
+
+def _batches(
+    files: Iterable[tuple[ClipLocation, _Packed | VideoError]], on_damage: OnDamage, batch_size: int
+) -> Iterator[list[_Loaded]]:
+    """The files in groups of `batch_size` views or a little more, the last perhaps of fewer."""
+    waiting: list[_Loaded] = []
+    for location, result in files:
+        loaded = result if isinstance(result, VideoError) else result.unpacked()
+        waiting.append((location.name, _admitted(location.name, loaded, on_damage)))
+        if sum(len(views.pixels) for _, views in waiting if isinstance(views, VideoViews)) >= batch_size:
+            yield waiting
+            waiting = []
+    yield waiting
+
+
+def one_behind(items: Iterator[T]) -> Iterator[T]:
+    """The items, each given when the next one is begun; before an error, or an interruption, the one held back."""
+    held: list[T] = []
+    while True:
+        try:
+            following = next(items)
+        except StopIteration:
+            yield from held
+            return
+        except BaseException:  # also Ctrl-C: what was computed is not lost
+            yield from held
+            raise
+        yield from held
+        held = [following]
 
 
 def _embedding(name: str, views: VideoViews, frames_VTE: Tensor) -> VideoEmbedding:

@@ -50,7 +50,8 @@ def decode(context: Any, packet: Any) -> list[Any]:
 def to_rgb(frame: Any, width: int, height: int) -> npt.NDArray[np.uint8]:
     """The picture of a frame, `uint8 [height, width, 3]`. Raises `av.FFmpegError`."""
     try:
-        return np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height))
+        # By itself swscale starts a thread per core for each picture, which takes longer than the conversion.
+        return np.asarray(frame.to_ndarray(format="rgb24", width=width, height=height, threads=1))
     except (av.FFmpegError, VideoError, MemoryError):
         raise
     except Exception as error:
