@@ -330,7 +330,7 @@ _Loaded = tuple[str, VideoViews | Failure]
 
 
 def _batches(
-    files: Iterable[tuple[ClipLocation, _Packed | VideoError]], on_damage: OnDamage, batch_size: int
+    files: Iterable[tuple[ClipLocation, PackedViews | VideoError]], on_damage: OnDamage, batch_size: int
 ) -> Iterator[list[_Loaded]]:
     """The files in groups of `batch_size` views or a little more, the last perhaps of fewer."""
     waiting: list[_Loaded] = []
