@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from claver.processes import WorkerDiedError, WorkerPool
+from claver.processes import WorkerDiedError, WorkerPool, report
 
 HANGING = """
 import sys, time
@@ -129,3 +129,43 @@ def test_a_script_without_the_usual_guard_is_told_so(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
     assert "said: a process that reads ahead could not start" in done.stdout, done.stderr
+
+
+def tell(item: str) -> str:
+    """Reports as many parts as the item says, then goes on for ever or ends."""
+    count, then = item.split()
+    for number in range(int(count)):
+        report(number)
+    if then == "hang":
+        time.sleep(600)
+    return then
+
+
+def test_parts_are_heard_in_order_and_who_hears_can_end_the_work() -> None:
+    pool = WorkerPool(tell, 1, timeout=60)
+    try:
+        parts: list[int | None] = []
+        assert answer(pool.submit("5 done", parts.append)) == "done"
+        assert [part for part in parts if part is not None] == [0, 1, 2, 3, 4]
+
+        def enough(part: int | None) -> None:
+            if part is None and time.monotonic() > stop:
+                raise InterruptedError
+
+        stop = time.monotonic() + 0.5
+        began = time.monotonic()
+        with pytest.raises(InterruptedError):
+            answer(pool.submit("2 hang", enough))
+        assert time.monotonic() - began < 5
+        assert answer(pool.submit("0 done")) == "done"  # by a new process
+    finally:
+        pool.close()
+
+
+def test_a_silent_task_that_is_heard_is_ended_after_its_time() -> None:
+    pool = WorkerPool(tell, 1, timeout=0.5)
+    try:
+        with pytest.raises(TimeoutError):
+            answer(pool.submit("1 hang", lambda part: None))
+    finally:
+        pool.close()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -22,11 +23,14 @@ from claver.terminal import Loudness, loudness, set_loudness, show_warnings
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+Hear = Callable[[Any], object]
+"""Called with each part that a task reports, and with None often in between; what it raises ends the task's process."""
 
 # They reach the whole process group (Ctrl-C, a closed terminal, a stopped service): the parent decides what ends.
 GROUP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
 _PR_SET_PDEATHSIG = 1
 _TELL_SECONDS = 0.05
+_HEAR_SECONDS = 0.1
 
 # Of a process that works for another: the way to it, and when it was last told of progress.
 _pipe: Connection | None = None
@@ -35,6 +39,13 @@ _told = 0.0
 
 class WorkerDiedError(Exception):
     """The process ended before it answered: a crash, or the system out of memory."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a task's result, ahead of the rest."""
+
+    value: Any
 
 
 class WorkerPool(Generic[Item, T]):
@@ -46,21 +57,28 @@ class WorkerPool(Generic[Item, T]):
         timeout: seconds for a task, or since it last was `going_on`, None for no limit. The process of one that takes
             longer is ended.
 
-    A task that ends its process gets a second try, in case the system was out of memory for another's sake.
+    A task that ends its process gets a second try, in case the system was out of memory for another's sake; not one
+    that is heard.
     """
 
     def __init__(self, work: Callable[[Item], T], count: int, *, timeout: float | None = None) -> None:
-        self._tasks: SimpleQueue[tuple[Item, Future[T]] | None] = SimpleQueue()
+        self._tasks: SimpleQueue[tuple[Item, Future[T], Hear | None] | None] = SimpleQueue()
         self._workers = [_Worker(work, timeout) for _ in range(count)]
         resource_tracker.ensure_running()  # when it starts it lets through the signals that our threads block
         for worker in self._workers:
             threading.Thread(target=self._serve, args=(worker,), daemon=True).start()
         atexit.register(self.close)
 
-    def submit(self, item: Item) -> Future[T]:
-        """The answer to come: a result, `WorkerDiedError`, `TimeoutError`, or `ClaverError` if no process starts."""
+    def submit(self, item: Item, hear: Hear | None = None) -> Future[T]:
+        """The answer to come: a result, `WorkerDiedError`, `TimeoutError`, or `ClaverError` if no process starts.
+
+        Args:
+            item: what the work is done with.
+            hear: called, in a thread of the pool, with what the work gives to `report`, and with None ten times a
+                second. What it raises becomes the answer and ends the process at once; if it waits, so does the work.
+        """
         future: Future[T] = Future()
-        self._tasks.put((item, future))
+        self._tasks.put((item, future, hear))
         return future
 
     def close(self) -> None:
@@ -76,12 +94,12 @@ class WorkerPool(Generic[Item, T]):
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_BLOCK, GROUP_SIGNALS)  # inherited by the process before its first line
         while (task := self._tasks.get()) is not None and not worker.closed:
-            item, future = task
+            item, future, hear = task
             try:
-                future.set_result(worker.run(item))
+                future.set_result(worker.run(item, hear))
             except BaseException as error:  # whoever waits for the answer gets it
                 future.set_exception(error)
-            del task, item, future
+            del task, item, future, hear
 
 
 class _Worker(Generic[Item, T]):
@@ -94,11 +112,15 @@ class _Worker(Generic[Item, T]):
         self._pipe: Any = None
         self._lock = threading.Lock()
 
-    def run(self, item: Item) -> T:
+    def run(self, item: Item, hear: Hear | None) -> T:
+        if hear is not None:
+            hear(None)  # what nobody waits for any more is not begun, and ends no process
         try:
-            result, error = self._ask(item)
+            result, error = self._ask(item, hear)
         except WorkerDiedError:
-            result, error = self._ask(item)
+            if hear is not None:
+                raise
+            result, error = self._ask(item, hear)
         if error is not None:
             raise error
         return result
@@ -108,16 +130,16 @@ class _Worker(Generic[Item, T]):
             self.closed = True
             self._kill()
 
-    def _ask(self, item: Item) -> Any:
+    def _ask(self, item: Item, hear: Hear | None) -> Any:
         try:
             if self._process is None:
                 self._start()
             self._pipe.send(item)
             answer = None
-            while answer is None:  # which says that the task is going on
-                if not self._pipe.poll(self._timeout):
-                    raise TimeoutError
-                answer = self._pipe.recv()
+            while answer is None or isinstance(answer, _Part):  # None says that the task is going on
+                if hear is not None and answer is not None:
+                    hear(answer.value)
+                answer = self._next(hear)
             return answer
         except BaseException as error:
             with self._lock:
@@ -125,6 +147,15 @@ class _Worker(Generic[Item, T]):
             if isinstance(error, EOFError | ConnectionError):
                 raise WorkerDiedError from error
             raise
+
+    def _next(self, hear: Hear | None) -> Any:
+        """What the process says next."""
+        began = time.monotonic()
+        while not self._pipe.poll(self._timeout if hear is None else _HEAR_SECONDS):
+            if hear is None or (self._timeout is not None and time.monotonic() - began > self._timeout):
+                raise TimeoutError
+            hear(None)
+        return self._pipe.recv()
 
     def _start(self) -> None:
         # Forking a process in which torch has threads can deadlock; spawning cannot.
@@ -157,6 +188,12 @@ def going_on() -> None:
     if _pipe is not None and time.monotonic() - _told > _TELL_SECONDS:
         _told = time.monotonic()
         _pipe.send(None)
+
+
+def report(part: Any) -> None:
+    """Hand on a part of the running task's result; waits while nobody takes it. Outside a pool a no-op."""
+    if _pipe is not None:
+        _pipe.send(_Part(part))
 
 
 def _main(pipe: Connection, work: Callable[[Item], T], level: Loudness) -> None:

@@ -11,6 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from claver import __version__
+from claver.cli.app import EPILOG as APP_EXAMPLES
+from claver.cli.app import app as app_command
 from claver.cli.blend import EPILOG as BLEND_EXAMPLES
 from claver.cli.blend import blend
 from claver.cli.calibrate import EPILOG as CALIBRATE_EXAMPLES
@@ -58,6 +60,7 @@ app = typer.Typer(
 app.command(epilog=RECOGNIZE_EXAMPLES, cls=FilesCommand)(recognize)
 app.command(epilog=WATCH_EXAMPLES, cls=FilesCommand)(watch)
 app.command(epilog=TIMELINE_EXAMPLES, cls=FilesCommand)(timeline)
+app.command("app", epilog=APP_EXAMPLES)(app_command)
 app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
 app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)
 app.command(epilog=EXPLAIN_EXAMPLES, cls=FilesCommand)(explain)

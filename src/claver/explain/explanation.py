@@ -23,7 +23,7 @@ from claver.models.objective import video_embedding
 from claver.names import composed
 from claver.text.actions import Actions
 from claver.text.text_bank import TextBank
-from claver.video.views import VideoLike
+from claver.video.views import VideoLike, VideoViews
 
 MOST_TEXTS = 6
 """Texts of an action whose words are weighed: those most similar to the clip."""
@@ -42,7 +42,12 @@ class Explanation(Evidence):
 
 
 def explain(
-    recognizer: Recognizer | Claver | str | Path, video: VideoLike, action: str, against: str | None = None
+    recognizer: Recognizer | Claver | str | Path,
+    video: VideoLike | VideoViews,
+    action: str,
+    against: str | None = None,
+    *,
+    name: str | None = None,
 ) -> Explanation:
     """Explain why a clip got its score for an action.
 
@@ -51,9 +56,11 @@ def explain(
     Args:
         recognizer: its actions compete, and their texts are what is compared; or a model (or what `claver.load`
             takes), whose own actions do so, or, if it has none, the names alone, which are their own texts.
-        video: what a `Recognizer` takes.
+        video: what a `Recognizer` takes; or views that were read before, uint8, as the recogniser's frames and pixels
+            are prepared, of which the first is looked at.
         action: one of the recogniser's actions, or any text, which then competes as well.
         against: another; then the difference of the two scores is explained.
+        name: what the video is called; its own name if None.
 
     Raises:
         ClaverError: an empty action, or twice the same.
@@ -65,11 +72,12 @@ def explain(
         recognizer = Recognizer(loaded, None if loaded.learned else {name: [name] for name in chosen}, unknown=False)
     model, bank = recognizer.model, _with_actions(recognizer, chosen)
     encoder = VideoEncoder(model, frames=recognizer.frames, preprocess=recognizer.preprocess)
-    views, name = encoder.look(video), name_of(video)
+    views = video if isinstance(video, VideoViews) else encoder.look(video)
+    name = name_of(video) if name is None else name  # type: ignore[arg-type]
     if views.damage is not None and views.damage.share == 1:
         raise VideoError(f"{name}: it is damaged ({views.damage}); there is nothing to explain.")
     seen = views.pixels[0]
-    indices = [bank.actions.names.index(name) for name in chosen]
+    indices = [bank.actions.names.index(one) for one in chosen]
     direction = bank.prototypes[indices[0]] - (bank.prototypes[indices[1]] if against else 0)
     found = video_relevance(model, encoder.normalized(seen), direction.to(model.device))
     embedding = video_embedding(found.frame_embeddings[None].float(), model.config.aggregate)[0]

@@ -161,10 +161,22 @@ class ViewEncoder:
         Raises:
             VideoError: it cannot be read, or it is damaged and not to be answered.
         """
-        views = _admitted(name_of(source), self.look(source), self.damaged)
-        if isinstance(views, Failure):
-            raise VideoError(views.error)
-        return _embedding(name_of(source), views, self.encode(views.pixels, len(views.pixels)))
+        return self.embed(name_of(source), self.look(source))
+
+    def embed(self, name: str, views: VideoViews) -> VideoEmbedding:
+        """Encode views that were read before, as by `look` or in another process.
+
+        Args:
+            name: what messages call the video.
+            views: uint8, not normalised.
+
+        Raises:
+            VideoError: it is damaged and not to be answered.
+        """
+        admitted = _admitted(name, views, self.damaged)
+        if isinstance(admitted, Failure):
+            raise VideoError(admitted.error)
+        return _embedding(name, admitted, self.encode(admitted.pixels, len(admitted.pixels)))
 
     def look(self, source: VideoLike) -> VideoViews:
         """The views of one video, uint8 [V, T, 3, h, w], not encoded; errors as of a call, whatever the damage."""
@@ -318,7 +330,7 @@ _Loaded = tuple[str, VideoViews | Failure]
 
 
 def _batches(
-    files: Iterable[tuple[ClipLocation, _Packed | VideoError]], on_damage: OnDamage, batch_size: int
+    files: Iterable[tuple[ClipLocation, PackedViews | VideoError]], on_damage: OnDamage, batch_size: int
 ) -> Iterator[list[_Loaded]]:
     """The files in groups of `batch_size` views or a little more, the last perhaps of fewer."""
     waiting: list[_Loaded] = []
@@ -363,20 +375,28 @@ def _admitted(name: str, views: VideoViews | VideoError, on_damage: OnDamage) ->
 
 
 @dataclass(frozen=True)
-class _Packed:
+class PackedViews:
     """Views on their way from a worker: an array, unlike a tensor, needs no open file handle to change process."""
 
     pixels: npt.NDArray[np.uint8]
     seconds: npt.NDArray[np.float64] | None
     damage: Damage | None
 
+    @classmethod
+    def of(cls, views: VideoViews) -> PackedViews:
+        """Views as bytes, ready to leave."""
+        return cls(views.pixels.numpy(), views.seconds, views.damage)
+
     def unpacked(self) -> VideoViews:
+        """The views, where they arrived."""
         return VideoViews(torch.from_numpy(self.pixels), self.seconds, self.damage)
 
 
-def _load_views(location: ClipLocation, *, frames: int, views: Views, preprocess: Preprocess, threads: int) -> _Packed:
+def _load_views(
+    location: ClipLocation, *, frames: int, views: Views, preprocess: Preprocess, threads: int
+) -> PackedViews:
     """What a worker does for one file. Bytes are a quarter of normalised floats."""
     settings: dict[str, Any] = {"temporal_views": views.temporal, "crops": views.crops, "threads": threads}
     with location.named():
         read = read_views(location.source(), frames=frames, preprocess=preprocess, normalized=False, **settings)
-    return _Packed(read.pixels.numpy(), read.seconds, read.damage)
+    return PackedViews.of(read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from claver.closing import Closing
 from claver.errors import ClaverError, VideoError
 from claver.inference.encoder import VideoEncoder, name_of
 from claver.models.objective import video_embedding
-from claver.video import Damage, TimedFrame, VideoReader
+from claver.video import Damage, TimedFrame, VideoInfo, VideoReader
+from claver.video.iterating import FrameIterator
 from claver.video.source import Source
 from claver.video.transforms import FramesTooNarrowError
 
@@ -24,6 +26,26 @@ Floats = npt.NDArray[np.float64]
 Watch = Callable[[float, npt.NDArray[np.uint8]], None]
 """Called with each frame that is encoded: its seconds, and RGB uint8 [H, W, 3]."""
 _ROUNDED = 0.0015  # seconds: containers round their time stamps, Matroska to milliseconds
+
+
+class OpenVideo(ABC):
+    """A video that is read elsewhere, as in a process of its own: what windows need of it.
+
+    Attributes:
+        name: what messages call it.
+        info: size, rate and duration.
+    """
+
+    name: str
+    info: VideoInfo
+
+    @abstractmethod
+    def frames(self, *, fps: float) -> FrameIterator:
+        """Frames evenly spaced in time, as of `VideoReader.frames`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release it."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +80,9 @@ class WindowIterator(Iterator[Windows], Closing):
         info: size, rate and duration of the video.
     """
 
-    def __init__(self, encoder: WindowEncoder, source: Source, watch: Watch | None) -> None:
-        self.source = name_of(source)
-        self._reader = VideoReader(source)
+    def __init__(self, encoder: WindowEncoder, source: Source | OpenVideo, watch: Watch | None) -> None:
+        self.source = source.name if isinstance(source, OpenVideo) else name_of(source)
+        self._reader: OpenVideo | VideoReader = source if isinstance(source, OpenVideo) else VideoReader(source)
         self.info = self._reader.info
         self._frames = self._reader.frames(fps=encoder.fps)
         self._windows = self._encode(encoder, watch)
@@ -123,8 +145,8 @@ class WindowEncoder:
         if batch_size < 1:
             raise ClaverError(f"batch_size is a number of windows, at least 1, not {batch_size}")
 
-    def __call__(self, source: Source, *, watch: Watch | None = None) -> WindowIterator:
-        """The windows of a path, the bytes of a file or an open binary stream.
+    def __call__(self, source: Source | OpenVideo, *, watch: Watch | None = None) -> WindowIterator:
+        """The windows of a path, the bytes of a file, an open binary stream, or a video that is read elsewhere.
 
         Args:
             source: the video.

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from claver.errors import ClaverError, VideoError
 from claver.files import write_whole
 from claver.inference.recognizer import Recognizer
-from claver.inference.windows import WindowEncoder, WindowIterator, Windows
+from claver.inference.windows import OpenVideo, WindowEncoder, WindowIterator, Windows
 from claver.timeline.curves import auto_threshold, relative, smooth
 from claver.timeline.segments import Segment, candidates, chosen, levels
 from claver.timeline.track import Floats, Thumbnail, Track
@@ -52,7 +52,7 @@ class Timeline(Track):
     @classmethod
     def of(
         cls,
-        source: Source,
+        source: Source | OpenVideo,
         recognizer: Recognizer,
         *,
         fps: float = 2.0,
@@ -66,7 +66,7 @@ class Timeline(Track):
         """Look through a video once, in bounded memory.
 
         Args:
-            source: a path, the bytes of a file or an open binary stream.
+            source: a path, the bytes of a file, an open binary stream, or a video that is read elsewhere.
             recognizer: the model and the actions. The video is seen in windows of its T frames, in one centre crop.
             fps: frames that are looked at in a second: a window lasts T / fps seconds.
             stride: frames from one window to the next; T / 2 if None.

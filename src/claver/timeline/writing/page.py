@@ -27,11 +27,12 @@ _POINTS = 1000
 """Points of a curve that are drawn: more windows are joined to the highest of some."""
 _ROWS, _FEWEST_ROWS = 60, 6
 _PICTURES = 16
-_HOW_TO_READ = (
+HOW_TO_READ = (
     "A curve shows how much the pictures speak for an action, relative to the background at the bottom line; all have "
-    "one scale. A segment begins and ends where the curve crosses half of the level it must reach. Click anywhere to "
-    "go there in the video; the video stays on your computer."
+    "one scale. A segment begins and ends where the curve crosses half of the level it must reach."
 )
+
+_CLICK = "Click anywhere to go there in the video; the video stays on your computer."
 
 
 def page(track: Track, beside: Path | None = None) -> str:
@@ -47,8 +48,9 @@ def page(track: Track, beside: Path | None = None) -> str:
     title = f"Time line of {name}"
     style = tag("style", "\n" + _part("page.css"))
     head = [tag("meta", charset="utf-8"), policy, view, text("title", title), style]
-    player, plots, table = _player(track, beside), _plots(track), _table(track)
-    body = [text("h1", title), _facts(track), player, plots, table, text("p", _HOW_TO_READ, cls="why")]
+    player, rows, table = _player(track, beside), plots(track), segment_table(track)
+    read = text("p", f"{HOW_TO_READ} {_CLICK}", cls="why")
+    body = [text("h1", title), _facts(track), player, rows, table, read]
     script = tag("script", "\n" + _part("page.js"))
     html = tag("html", [tag("head", head), "\n", tag("body", [*body, script])], lang="en")
     return shown_text(f"<!doctype html>\n{html}\n")
@@ -79,7 +81,7 @@ def _address(track: Track, beside: Path | None) -> str | None:
     return quote(address.replace(os.sep, "/").encode("utf-8", "surrogateescape"))
 
 
-def _plots(track: Track) -> str:
+def plots(track: Track) -> str:
     """A row for each action on one axis of time, pictures above."""
     rows, left_out = _rows(track)
     scale = max(float(track.curves.max(initial=0)), track.threshold)
@@ -87,8 +89,8 @@ def _plots(track: Track) -> str:
     more = [text("p", f"{left_out:,} more actions, which never happen, are not shown.", cls="why")] if left_out else []
     marks = [text("span", clock(round(track.duration * part * 250))[:8], cls="mark") for part in range(5)]
     lines.append(_row("", "".join(marks), cls="axis"))
-    plots = tag("div", lines, cls="plots", data_duration=f"{track.duration:.3f}")
-    return tag("section", [plots, *more])
+    drawn = tag("div", lines, cls="plots", data_duration=f"{track.duration:.3f}")
+    return tag("section", [drawn, *more])
 
 
 def _rows(track: Track) -> tuple[list[int], int]:
@@ -153,7 +155,7 @@ def _pictures(track: Track) -> str:
     )
 
 
-def _table(track: Track) -> str:
+def segment_table(track: Track) -> str:
     """The segments in order of time; each row's button goes there."""
     rows = [
         tag("tr", [tag("td", _seek(segment)), text("td", segment.action), text("td", f"{segment.score:.2f}")])

@@ -1,0 +1,124 @@
+"""What worker processes do with a file: check it, convert it, look at it, or read it frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from claver.app.limits import Limits
+from claver.app.preview import plays_as, write_preview
+from claver.errors import VideoError
+from claver.inference.encoder import PackedViews, Views
+from claver.inference.windows import OpenVideo
+from claver.processes import going_on
+from claver.video import Damage, Preprocess, TimedFrame, VideoInfo, VideoReader, VideoViews
+from claver.video.iterating import FrameIterator
+from claver.video.sampling import view_indices
+from claver.video.views import read_views
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a video that was checked.
+
+    Attributes:
+        seconds: its length.
+        width: pixels.
+        height: pixels.
+        codec: FFmpeg's name.
+        plays_as: media type under which browsers play it as it is; None if they may not.
+    """
+
+    seconds: float
+    width: int
+    height: int
+    codec: str
+    plays_as: str | None
+
+
+@contextmanager
+def named(path: str, name: str) -> Iterator[None]:
+    """Errors call the file by the name its owner knows; where it lies here is nobody's business."""
+    try:
+        yield
+    except VideoError as error:
+        raise VideoError(str(error).replace(path, name)) from None
+    except MemoryError:
+        raise VideoError(f"{name}: there is not enough memory for its frames.") from None
+
+
+def inspect(path: str, name: str, limits: Limits) -> Facts:
+    """Check that a file is a video within the limits. Raises `VideoError` if it is not."""
+    with named(path, name):
+        with VideoReader(path, threads=1, progress=going_on) as video:
+            info = video.info
+        limits.check(info, name)
+        return Facts(info.duration, info.width, info.height, info.codec, plays_as(path))
+
+
+def convert(path: str, name: str, target: str, limits: Limits, start: float = 0.0, stop: float | None = None) -> float:
+    """`write_preview`, with the file's own name in errors."""
+    with named(path, name):
+        return write_preview(path, target, limits, start, stop)
+
+
+def look(path: str, name: str, frames: int, views: Views, preprocess: Preprocess) -> PackedViews:
+    """The views of a whole video, as a recogniser sees it."""
+    with named(path, name):
+        settings: dict[str, Any] = {"temporal_views": views.temporal, "crops": views.crops, "threads": 1}
+        return PackedViews.of(read_views(path, frames=frames, preprocess=preprocess, normalized=False, **settings))
+
+
+def look_between(path: str, name: str, start: float, stop: float, frames: int, preprocess: Preprocess) -> PackedViews:
+    """One view of a part of a video, evenly spaced frames from `start` to `stop` seconds."""
+    with named(path, name), VideoReader(path, threads=1, progress=going_on) as video:
+        times = video.info.timestamps
+        first, end = np.searchsorted(times, [start, stop])
+        first = min(int(first), len(times) - 1)
+        indices = first + view_indices(max(int(end) - first, 1), frames, 1)[0]
+        pixels = preprocess.crop(video.read(indices))
+        return PackedViews.of(VideoViews(pixels, times[indices][None], video.damage(indices)))
+
+
+def read(path: str, name: str, fps: float) -> Iterator[VideoInfo | TimedFrame | Damage | None]:
+    """What a video is, then its frames at a rate, then what is wrong with it."""
+    with named(path, name), VideoReader(path, threads=1, progress=going_on) as video:
+        yield video.info
+        with video.frames(fps=fps) as frames:
+            yield from frames
+            yield frames.damage
+
+
+class FarVideo(OpenVideo):
+    """A video that `read` reads in another process.
+
+    Args:
+        name: what messages call it.
+        parts: what `read` yields.
+        fps: at which it does so.
+    """
+
+    def __init__(self, name: str, parts: Generator[Any, None, Any], fps: float) -> None:
+        self.name, self._parts, self._fps = name, parts, fps
+        self.info: VideoInfo = next(parts)
+        self._damage: Damage | None = None
+
+    def frames(self, *, fps: float) -> FrameIterator:
+        """The frames; there is one rate, and they can be had once."""
+        assert fps == self._fps
+        return FrameIterator(self._taken(), lambda share: self._damage)
+
+    def _taken(self) -> Generator[TimedFrame, None, None]:
+        for part in self._parts:
+            if isinstance(part, TimedFrame):
+                yield part
+            else:
+                self._damage = part
+
+    def close(self) -> None:
+        """End the reading."""
+        self._parts.close()
