@@ -59,8 +59,8 @@ def test_where_nothing_stands_out_that_is_the_answer(
     monkeypatch.setattr(Index, "search", lambda *_, **__: SearchResult(("falls",), (nearest,), 12))
     told = run("search", "my.index", "falls")
     assert "no moment fits: nothing in 12 windows stands out" in told
-    assert "0.mp4" not in told
-    assert "0.mp4" in run("search", "my.index", "falls", "--all")
+    assert "-0.50" not in told
+    assert "-0.50" in run("search", "my.index", "falls", "--all")
 
 
 def test_a_bad_file_is_told_and_does_not_stop_the_others(videos: Path) -> None:
