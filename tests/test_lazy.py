@@ -6,7 +6,8 @@ from importlib import import_module
 
 import pytest
 
-LAZY = ["claver", "claver.data", "claver.evaluation", "claver.inference", "claver.motion", "claver.timeline"]
+LAZY = ["claver", "claver.data", "claver.evaluation", "claver.index", "claver.inference", "claver.motion"]
+LAZY += ["claver.timeline"]
 
 
 @pytest.mark.parametrize("package", LAZY)

@@ -14,7 +14,8 @@ from tests.videos import write_video
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
-COMMANDS = re.findall(r"^\.venv/bin/claver ((?:recognize|watch|timeline|prompts|explain) .*)$", README, re.M)
+_OFFLINE = "recognize|watch|timeline|index|search|prompts|explain"
+COMMANDS = re.findall(rf"^\.venv/bin/claver ((?:{_OFFLINE}) .*)$", README, re.M)
 
 
 @pytest.fixture(scope="module")
@@ -54,4 +55,4 @@ def test_commands(command: str, folder: Path) -> None:
 
 def test_there_is_something_to_run() -> None:
     assert len(PYTHON) == 2
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 11

@@ -14,6 +14,7 @@ from claver.lazy import lazy_names
 if TYPE_CHECKING:
     from claver.attention import KroneckerMask, kronecker_attention
     from claver.evaluation import evaluate
+    from claver.index.index import Index
     from claver.inference.encoder import VideoEmbedding, VideoEncoder, Views
     from claver.inference.live import LiveRecognizer, Moment
     from claver.inference.prediction import Prediction
@@ -32,6 +33,7 @@ moved.install()
 _HOME = {
     "Claver": "models",
     "ClaverConfig": "models",
+    "Index": "index.index",
     "KroneckerMask": "attention",
     "LiveRecognizer": "inference.live",
     "Moment": "inference.live",
@@ -55,6 +57,7 @@ __all__ = [
     "Claver",
     "ClaverConfig",
     "ClaverError",
+    "Index",
     "KroneckerMask",
     "LiveRecognizer",
     "Moment",

@@ -77,7 +77,7 @@ def server(videos: Path) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # as long as it is open asyncio counts as running in this thread, to other tests too
 def browser() -> Iterator[Any]:
     program = find_chromium()
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright (extra test) is not installed")

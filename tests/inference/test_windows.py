@@ -16,7 +16,7 @@ from tests.videos import write_video
 
 from claver.errors import ClaverError, VideoError
 from claver.inference import VideoEncoder, WindowEncoder, Windows
-from claver.inference.windows import _TokenCache
+from claver.inference.windows import TokenCache
 from claver.models.objective import video_embedding
 from claver.video import TimedFrame, read_video
 
@@ -130,7 +130,7 @@ def test_frames_that_do_not_decode_shift_nothing() -> None:
 @given(st.integers(1, 9), st.integers(1, 9), st.lists(st.integers(1, 7), min_size=1, max_size=12))
 def test_tokens_are_kept_only_as_long_as_they_are_needed(frames: int, stride: int, sizes: list[int]) -> None:
     stride = min(stride, frames)
-    cache = _TokenCache(frames, stride)
+    cache = TokenCache(frames, stride)
     rows: list[list[int]] = []
     for size in sizes:
         numbers = range(cache.count, cache.count + size)

@@ -23,6 +23,7 @@ from claver.errors import ClaverError
 from claver.terminal import say, shown, tell
 
 if TYPE_CHECKING:
+    from claver.index.index import Index
     from claver.inference.recognizer import Recognizer
     from claver.models import Claver
 
@@ -96,7 +97,7 @@ def app(
     with private_folder() as folder:
         from claver.app.service import Service
 
-        called, found = _called(named_model(model)), None if index is None else _opened_index(index)
+        called, found = _called(named_model(model)), None if index is None else _opened_index(index, loaded)
         service = Service(loaded, usual, folder, model_name=called, root=opened, index=found)
         with serving(service, folder, host, port, password) as server:
             if not is_local(host):
@@ -109,13 +110,14 @@ def app(
                 raise typer.Exit(130) from None
 
 
-def _opened_index(index: Path) -> Any:
-    from importlib import import_module
+def _opened_index(path: Path, model: Claver) -> Index:
+    """An index that was made with this model; nobody is to learn at the first search that it was not."""
+    from claver.index.index import Index
+    from claver.index.settings import fingerprint_of
 
-    try:
-        return import_module("claver.index").Index.open(index)
-    except ModuleNotFoundError as error:
-        raise ClaverError("--index needs what `claver index` needs: pip install 'claver[search]'") from error
+    index = Index.open(path)
+    index.settings().require_model(fingerprint_of(model), str(path))
+    return index
 
 
 def _called(model: str) -> str:

@@ -25,6 +25,8 @@ from claver.cli.evaluate import evaluate
 from claver.cli.explain import EPILOG as EXPLAIN_EXAMPLES
 from claver.cli.explain import explain
 from claver.cli.help_text import unwrap_help
+from claver.cli.index import EPILOG as INDEX_EXAMPLES
+from claver.cli.index import index
 from claver.cli.inputs import FilesCommand
 from claver.cli.loudness import add_loudness
 from claver.cli.models import EPILOG as MODELS_EXAMPLES
@@ -36,6 +38,8 @@ from claver.cli.quickstart import EPILOG as QUICKSTART_EXAMPLES
 from claver.cli.quickstart import quickstart
 from claver.cli.recognize import EPILOG as RECOGNIZE_EXAMPLES
 from claver.cli.recognize import recognize
+from claver.cli.search import EPILOG as SEARCH_EXAMPLES
+from claver.cli.search import search
 from claver.cli.signals import ending_in_order
 from claver.cli.study import EPILOG as STUDY_EXAMPLES
 from claver.cli.study import study
@@ -60,6 +64,8 @@ app = typer.Typer(
 app.command(epilog=RECOGNIZE_EXAMPLES, cls=FilesCommand)(recognize)
 app.command(epilog=WATCH_EXAMPLES, cls=FilesCommand)(watch)
 app.command(epilog=TIMELINE_EXAMPLES, cls=FilesCommand)(timeline)
+app.command(epilog=INDEX_EXAMPLES)(index)
+app.command(epilog=SEARCH_EXAMPLES)(search)
 app.command("app", epilog=APP_EXAMPLES)(app_command)
 app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
 app.command(epilog=CALIBRATE_EXAMPLES)(calibrate)

@@ -171,9 +171,9 @@ class WindowEncoder:
         Raises:
             VideoError: there is no frame, or the model's embeddings are not finite.
         """
-        cache = _TokenCache(self.encoder.frames, self.stride)
-        for ticks, pixels in self._batches(frames, name, watch):
-            cache.add(ticks, self._tokens(pixels))
+        cache = TokenCache(self.encoder.frames, self.stride)
+        for ticks, pixels in self.batches(frames, name, watch):
+            cache.add(ticks, self.tokens(pixels))
             if rows := cache.due():
                 yield self._windows(cache, rows, duration, name)
         if not cache.count:
@@ -181,10 +181,13 @@ class WindowEncoder:
         if rows := cache.rest():
             yield self._windows(cache, rows, duration, name)
 
-    def _batches(
-        self, frames: Iterator[TimedFrame], name: str, watch: Watch | None
+    def batches(
+        self, frames: Iterator[TimedFrame], name: str, watch: Watch | None = None
     ) -> Iterator[tuple[list[int], Tensor]]:
-        """Numbers of ticks, and the frames shown at them as the model takes them, uint8 [n, 3, h, w]."""
+        """Numbers of ticks, and the frames shown at them as the model takes them, uint8 [n, 3, h, w].
+
+        Arguments and errors as of `of_frames`, without the model's.
+        """
         ticks: list[int] = []
         cuts: list[Tensor] = []
         tick = -1
@@ -208,31 +211,38 @@ class WindowEncoder:
             raise VideoError(f"{name}: {error}.") from error
 
     @torch.inference_mode()
-    def _tokens(self, pixels_tCHW: Tensor) -> Tensor:
-        """Tokens of single frames, [t, N, D]."""
+    def tokens(self, pixels_tCHW: Tensor) -> Tensor:
+        """Frames as bytes [t, 3, h, w] to their tokens [t, N, D]."""
         return self.encoder.model.image_tokens(self.encoder.normalized(pixels_tCHW)[None])[0]
 
     @torch.inference_mode()
-    def _windows(self, cache: _TokenCache, rows: Sequence[Sequence[int]], duration: float, name: str) -> Windows:
+    def embed(self, tokens_WTND: Tensor) -> Tensor:
+        """Tokens of whole windows [W, T, N, D] to an embedding of each, float32 on the CPU [W, E], not normalised."""
         model = self.encoder.model
-        embeddings = [
-            video_embedding(model.encode_tokens(cache.tokens(rows[at : at + self.batch_size])), model.config.aggregate)
-            for at in range(0, len(rows), self.batch_size)
-        ]
-        together = torch.cat(embeddings).float().cpu()
-        if not bool(together.isfinite().all()):
-            weights = f"its weights do not suit {model.dtype}"
+        return video_embedding(model.encode_tokens(tokens_WTND), model.config.aggregate).float().cpu()
+
+    def _windows(self, cache: TokenCache, rows: Sequence[Sequence[int]], duration: float, name: str) -> Windows:
+        parts = [rows[at : at + self.batch_size] for at in range(0, len(rows), self.batch_size)]
+        together = torch.cat([self.embed(cache.tokens(part)) for part in parts])
+        return self.checked(Windows(together, *cache.spans(rows, self.fps, duration)), name)
+
+    def checked(self, windows: Windows, name: str) -> Windows:
+        """The same windows.
+
+        Raises:
+            VideoError: an embedding is not finite.
+        """
+        if not bool(windows.embeddings.isfinite().all()):
+            weights = f"its weights do not suit {self.encoder.model.dtype}"
             raise VideoError(f"{name}: the model gives non-finite embeddings for it; {weights}")
-        starts = np.array([cache.tick(row[0]) for row in rows]) / self.fps
-        stops = (np.array([cache.tick(row[-1]) for row in rows]) + 1) / self.fps
-        return Windows(together, starts, np.where(starts < duration, np.minimum(stops, duration), stops))
+        return windows
 
     def __repr__(self) -> str:
         return f"WindowEncoder({self.encoder.frames} frames at {self.fps:g} a second, stride {self.stride})"
 
 
-class _TokenCache:
-    """Cached tokens of the frames that windows still need.
+class TokenCache:
+    """Cached tokens of the frames that windows of one video still need.
 
     Attributes:
         count: frames that were added so far.
@@ -275,6 +285,12 @@ class _TokenCache:
         indices = torch.tensor([list(row) for row in rows], device=self._kept.device) - self._first
         return self._kept[indices]
 
-    def tick(self, frame: int) -> int:
+    def spans(self, rows: Sequence[Sequence[int]], fps: float, duration: float) -> tuple[Floats, Floats]:
+        """When windows begin and end, in seconds of a video that lasts so long, [W] each."""
+        starts = np.array([self._tick(row[0]) for row in rows]) / fps
+        stops = (np.array([self._tick(row[-1]) for row in rows]) + 1) / fps
+        return starts, np.where(starts < duration, np.minimum(stops, duration), stops)
+
+    def _tick(self, frame: int) -> int:
         """At which of the times 0, 1 / fps, … a frame is shown that is kept."""
         return self._ticks[frame - self._first]

@@ -1,0 +1,141 @@
+"""`claver index`: make folders of videos searchable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from claver.cli.model import (
+    DamagedOption,
+    DeviceOption,
+    DtypeOption,
+    ModelOption,
+    TemporalOption,
+    check_damaged,
+    named_model,
+    open_model,
+)
+from claver.cpus import allowed_cpus
+from claver.errors import ClaverError
+from claver.terminal import complain, say, shown, tell
+
+if TYPE_CHECKING:
+    from claver.index import AddReport
+    from claver.index.index import Index
+
+EPILOG = """
+[bold]Examples[/]
+
+claver index videos/ --index my.index --model MODEL\n
+claver index videos/ more/ --index my.index        (again: only what is new or changed)\n
+claver index --index my.index --info
+"""
+
+IndexOption = Annotated[Path, typer.Option(help="Folder of the index; it is made if it does not exist.")]
+
+
+def index(
+    folders: Annotated[
+        list[str] | None, typer.Argument(metavar="FOLDER|FILE…", show_default=False, help="Videos, in all subfolders.")
+    ] = None,
+    index: IndexOption = Path("my.index"),
+    model: ModelOption = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.01, show_default=False, help="Frames looked at per second; 2 for a new index."),
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(min=1, show_default=False, help="Frames from one window to the next; half a window if not given."),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, show_default=False, help="Frames of a window; the model's own if not given.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Windows computed at once.")] = 8,
+    damaged: DamagedOption = "answer",
+    retry: Annotated[bool, typer.Option("--retry", help="Try files again that failed and have not changed.")] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Remove files, too, whose whole folder is gone, as of an unmounted disk.")
+    ] = False,
+    info: Annotated[bool, typer.Option("--info", help="Say what the index holds, and do nothing else.")] = False,
+    temporal: TemporalOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "float32",
+) -> None:
+    """Make folders of videos searchable by `claver search`.
+
+    Videos stay where they are. Given again, only files that are new or changed are decoded; a run that was interrupted
+    resumes. Files that cannot be read are listed at the end, and left alone until they change.
+    """
+    from claver.index.index import Index
+
+    check_damaged(damaged)
+    opened = Index.open(index)
+    if info:
+        return _tell_info(opened)
+    if not folders:
+        raise ClaverError("name the folders that hold the videos, such as: claver index videos/ --index my.index")
+    known = opened.settings().origin if opened.exists and model is None else {}
+    named, kind = str(known.get("model") or named_model(model)), temporal or known.get("temporal")
+    loaded = open_model(named, temporal=kind, frames=None, device=device, dtype=dtype)
+    origin = {"model": _lasting(named), "temporal": kind}
+    settings: dict[str, Any] = {"fps": fps, "stride": stride, "frames": frames, "batch_size": batch_size}
+    settings |= {"damaged": damaged, "retry": retry, "forget": forget, "threads": max(1, allowed_cpus() // 2)}
+    _tell(_added(opened, folders, loaded, settings | {"origin": origin}))
+    return None
+
+
+def _lasting(model: str) -> str:
+    """A name by which the model is found from every folder."""
+    return str(Path(model).absolute()) if Path(model).exists() else model
+
+
+def _added(index: Index, folders: list[str], model: Any, settings: dict[str, Any]) -> AddReport:
+    from rich.progress import TextColumn
+
+    from claver.index import AddProgress
+    from claver.progress import bar
+
+    with bar("indexing", TextColumn("{task.fields[more]}")) as progress:
+        task = progress.add_task("", total=None, more="")
+
+        def show(now: AddProgress) -> None:
+            more = f"{now.windows:,} windows, {now.seconds / 3600:.2f} h of video"
+            progress.update(task, completed=now.files, total=now.total, more=more)
+
+        return index.add(folders, model, progress=show, **settings)
+
+
+def _tell(report: AddReport) -> None:
+    """What has changed; exit code 1 if a file could not be read."""
+    counts = {
+        "added": report.added,
+        "moved": report.moved + report.copied,
+        "removed": report.removed,
+        "unchanged": report.unchanged + report.touched,
+    }
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no video was found"
+    say(f"{told}; {report.windows:,} new windows of {report.seconds / 3600:.2f} hours of video")
+    for path, what in report.damaged:
+        complain(f"{path}: damaged: {what}")
+    for folder, why in report.unreadable:
+        complain(f"{folder} cannot be listed: {why}")
+    if report.kept:
+        first = shown(report.kept[0])
+        tell(f"{len(report.kept)} files are gone with their folder, such as {first}; --forget removes them")
+    for _, why in report.failed:
+        complain(why)
+    if report.failed or report.unreadable:
+        raise typer.Exit(1)
+
+
+def _tell_info(index: Index) -> None:
+    found = index.info()
+    settings = found.settings
+    say(f"{found.files} videos, {found.windows:,} windows, {found.hours:.2f} hours")
+    say(f"windows of {settings.frames} frames at {settings.fps:g} a second, stride {settings.stride}")
+    say(f"model: {shown(str(settings.origin.get('model') or 'given in Python'))}")
+    for path, why in found.failed:
+        say(f"not in it: {shown(path)}: {shown(why)}")

@@ -1,0 +1,271 @@
+"""`Index`: folders of videos that can be searched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from claver.errors import ClaverError
+from claver.files import only_writer
+from claver.index.building import AddReport, Builder, Progress, checked_inputs
+from claver.index.files import is_below
+from claver.index.moments import moments
+from claver.index.query import Query, clip_query, text_query
+from claver.index.registry import FileRecord, Registry
+from claver.index.result import Hit, SearchResult
+from claver.index.settings import FPS, IndexSettings, fingerprint_of
+from claver.index.store import WindowStore
+from claver.inference.encoder import VideoEncoder
+from claver.inference.recognizer import Recognizer
+from claver.inference.windows import WindowEncoder
+from claver.text.encoding import Progress as TextProgress
+from claver.video.damage import OnDamage, checked_on_damage
+
+if TYPE_CHECKING:
+    from claver.models import Claver
+
+_FILES = "files.sqlite"
+_SAMPLE = 4096  # windows that a clip is compared with for what is usual
+_CANDIDATES = 50  # windows that are looked at for each moment that is wanted
+_FEWEST_CANDIDATES = 2000
+
+
+@dataclass(frozen=True)
+class IndexInfo:
+    """What an index holds.
+
+    Attributes:
+        files: videos that can be found.
+        windows: of all of them.
+        hours: of video.
+        failed: videos that cannot be found, each with the reason.
+        settings: what it was made with.
+    """
+
+    files: int
+    windows: int
+    hours: float
+    failed: tuple[tuple[str, str], ...]
+    settings: IndexSettings
+
+
+class Index:
+    """Videos of folders, as vectors of their windows in a folder of its own; the videos stay where they are.
+
+        >>> index = claver.Index.open("my.index")
+        >>> index.add("videos/", model)
+        >>> print(index.search("someone enters a room", model))
+
+    Attributes:
+        path: the folder of the index.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Name its folder; nothing is opened, and nothing made until something is added."""
+        self.path = Path(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """An index that is there, or is to be made by `add`."""
+        return cls(path)
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was added."""
+        return (self.path / _FILES).is_file()
+
+    def add(
+        self,
+        folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        model: Claver | Recognizer,
+        *,
+        fps: float | None = None,
+        stride: int | None = None,
+        frames: int | None = None,
+        batch_size: int = 8,
+        damaged: OnDamage = "answer",
+        retry: bool = False,
+        forget: bool = False,
+        threads: int = 1,
+        origin: dict[str, Any] | None = None,
+        progress: Progress = lambda done: None,
+    ) -> AddReport:
+        """Bring the index up to date with folders: only what is new or changed is decoded, and a killed run resumes.
+
+        Args:
+            folders: of videos, or files; what lies in none of them stays as it is.
+            model: which encodes, always the same.
+            fps: frames looked at in a second; 2 for a new index if None.
+            stride: frames from one window to the next; half a window for a new index if None.
+            frames: T, frames of a window; the model's own for a new index if None.
+            batch_size: windows computed at once.
+            damaged: what is done with damaged videos: `answer` indexes them, `skip` and `fail` do not.
+            retry: try files again that failed before and have not changed.
+            forget: remove files, too, whose whole folder is gone or empty, as when a disk is not mounted.
+            threads: that decode.
+            origin: how a command opens the model.
+            progress: called as files come and go.
+
+        Raises:
+            ClaverError: LanceDB is missing, another process is writing, the index was made with another model or other
+                settings, its folder holds something else, or a folder is not there.
+        """
+        inputs = checked_inputs(folders)
+        checked_on_damage(damaged)
+        self.path.absolute().parent.mkdir(parents=True, exist_ok=True)  # for the lock
+        with only_writer(self.path):
+            self._require_own_folder()
+            encoder = self._encoder(model, fps, stride, frames, batch_size)
+            settings = IndexSettings.of(encoder, origin)
+            self.path.mkdir(exist_ok=True)
+            with closing(Registry(self.path / _FILES, write=True)) as registry:
+                if registry.meta("settings") is None:
+                    registry.set_meta("settings", settings.to_dict())
+                store = WindowStore(self.path, settings.width, write=True)
+                report = Builder(registry, store, encoder, damaged, retry, forget, threads, progress).run(inputs)
+                store.compact()
+                return report
+
+    def _require_own_folder(self) -> None:
+        """Raise `ClaverError` if something else is at the path."""
+        if self.path.exists() and not self.exists and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise ClaverError(f"{self.path} is no index of claver; name a folder that does not exist yet")
+
+    def _encoder(
+        self, model: Claver | Recognizer, fps: float | None, stride: int | None, frames: int | None, batch_size: int
+    ) -> WindowEncoder:
+        """That of the index, if what is given agrees with it; else a new one."""
+        given = VideoEncoder(_model_of(model), frames=frames)
+        if not self.exists:
+            return WindowEncoder(given, fps=FPS if fps is None else fps, stride=stride, batch_size=batch_size)
+        own = self.settings()
+        rate, step = own.fps if fps is None else fps, own.stride if stride is None else stride
+        inner = VideoEncoder(given.model, frames=own.frames if frames is None else frames)
+        encoder = WindowEncoder(inner, fps=rate, stride=step, batch_size=batch_size)
+        own.require(IndexSettings.of(encoder), str(self.path))
+        return encoder
+
+    def settings(self) -> IndexSettings:
+        """What it was made with.
+
+        Raises:
+            ClaverError: there is no index.
+        """
+        with self._reading() as registry:
+            return IndexSettings.from_dict(registry.meta("settings"))
+
+    def info(self) -> IndexInfo:
+        """What it holds; errors as of `settings`."""
+        with self._reading() as registry:
+            records, settings = registry.records(), IndexSettings.from_dict(registry.meta("settings"))
+        done = [record for record in records if record.state == "done"]
+        failed = tuple((record.path, record.reason) for record in records if record.state != "done")
+        hours = sum(record.seconds for record in done) / 3600
+        return IndexInfo(len(done), sum(record.windows for record in done), hours, failed, settings)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Registry]:
+        if not self.exists:
+            raise ClaverError(f"there is no index at {self.path}; make one: claver index FOLDER --index {self.path}")
+        with closing(Registry(self.path / _FILES)) as registry:
+            if registry.meta("settings") is None:
+                raise ClaverError(f"the index at {self.path} was never finished; add a folder to it")
+            yield registry
+
+    def search(
+        self,
+        query: str | Sequence[str] | None,
+        model: Claver | Recognizer,
+        *,
+        top: int = 20,
+        folder: str | os.PathLike[str] | None = None,
+        like: str | os.PathLike[str] | None = None,
+        negative: str | Sequence[str] = (),
+        cache: Path | bool | None = True,
+        progress: TextProgress = lambda done, total: None,
+    ) -> SearchResult:
+        """Find moments; how they are scored is in `claver.index.query`.
+
+        Args:
+            query: a text, several of one meaning, or None where a clip is given.
+            model: the one that the index was made with.
+            top: how many moments at most.
+            folder: look only at videos below it.
+            like: look for what a clip shows; that clip itself is left out.
+            negative: texts that are not meant.
+            cache: where vectors of texts are cached, as in `TextBank.encode`.
+            progress: called as texts are encoded.
+
+        Raises:
+            ClaverError: there is no index, it was made with another model, or neither or both of text and clip.
+            VideoError: the clip cannot be read.
+        """
+        if top < 1:
+            raise ClaverError(f"top is a number of moments, at least 1, not {top}")
+        if (query is None) == (like is None):
+            raise ClaverError("a search takes either a text or a clip")
+        if like is not None and negative:
+            raise ClaverError("texts that are not meant go with a text, not with a clip")
+        inner = _model_of(model)
+        with self._reading() as registry:
+            settings = IndexSettings.from_dict(registry.meta("settings"))
+            settings.require_model(fingerprint_of(inner), str(self.path))
+            records = _below(registry.records(), folder, like)
+        store = WindowStore(self.path, settings.width)
+        asked: Query
+        if like is not None:
+            asked = clip_query(Path(like), settings.encoder(inner), store.sample(_SAMPLE), len(store))
+        else:
+            assert query is not None
+            given: dict[str, Any] = {"negative": negative, "cache": cache, "progress": progress}
+            asked = text_query(query, inner, files=len(records), **given)
+        hits, windows = _hits(asked, store, records, top), sum(record.windows for record in records.values())
+        return SearchResult(asked.words, hits, windows)
+
+    def __repr__(self) -> str:
+        return f"Index({str(self.path)!r})"
+
+
+def _model_of(model: Claver | Recognizer) -> Claver:
+    return model.model if isinstance(model, Recognizer) else model
+
+
+def _below(
+    records: Sequence[FileRecord], folder: str | os.PathLike[str] | None, without: str | os.PathLike[str] | None
+) -> dict[int, FileRecord]:
+    """Videos by id: those of a folder, if one is given, and without one."""
+    done = {record.id: record for record in records if record.state == "done"}
+    if without is not None:
+        left_out = os.path.realpath(without)
+        done = {number: record for number, record in done.items() if record.path != left_out}
+    if folder is None:
+        return done
+    top = os.path.realpath(folder)
+    below = {number: record for number, record in done.items() if is_below(record.path, top)}
+    if not below:
+        raise ClaverError(f"the index has no video below {os.fspath(folder)}; leave --folder out, or index that folder")
+    return below
+
+
+def _hits(query: Query, store: WindowStore, records: dict[int, FileRecord], top: int) -> tuple[Hit, ...]:
+    """The best moments: windows that are most like the query, and all windows of their videos scored."""
+    if not records:
+        return ()
+    count = max(_FEWEST_CANDIDATES, _CANDIDATES * top)
+    whole = sum(record.windows for record in records.values()) == len(store)
+    near = store.nearest(query.vector.numpy(), count, files=None if whole else list(records))
+    best_first = dict.fromkeys(number for number in near.files.tolist() if number in records)
+    rows = store.of_files(list(best_first)[: max(100, 8 * top)])
+    scores = query.scores(rows.vectors)
+    found: list[Hit] = []
+    for number in np.unique(rows.files).tolist():
+        own = rows.files == number
+        for one in moments(rows.starts[own], rows.stops[own], scores[own], top):
+            found.append(Hit(records[number].path, one.start, one.stop, one.score, one.best))
+    return tuple(sorted(found, key=lambda hit: (-hit.score, hit.path, hit.start))[:top])

@@ -1,0 +1,29 @@
+"""The tab *Search* on a real index, through the page's own interface for programs."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio", reason="gradio (extra app) is not installed")
+pytest.importorskip("lancedb", reason="lancedb (extra search) is not installed")
+
+from gradio_client import Client
+from tests.app.conftest import served
+from tests.tiny import talking_model
+
+import claver
+
+
+def test_moments_of_a_real_index(videos: Path, tmp_path: Path) -> None:
+    model = talking_model()
+    index = claver.Index.open(tmp_path / "my.index")
+    index.add(videos, model, fps=5)
+    expected = index.search(("falls", "drops"), model, negative=("rises",), top=3, cache=False)
+    with served(videos, index=index) as server:
+        client = Client(server.address, verbose=False)
+        found = client.predict("falls\ndrops", "rises", 3, api_name="/search")
+    assert found["fits"] is expected.fits
+    assert len(found["hits"]) == 3
+    for one, hit in zip(found["hits"], expected, strict=True):
+        assert (one["start"], one["stop"]) == (hit.start, hit.stop)
+        assert one["score"] == pytest.approx(hit.score, abs=1e-4)
