@@ -3,9 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,19 +16,11 @@ pytest.importorskip("gradio", reason="gradio (extra app) is not installed")
 from claver.app.limits import Limits
 from claver.app.root import Root
 from claver.app.serving import Server, private_folder, serving
+from claver.index import Hit, SearchResult
 from claver.inference import Recognizer
 
 ACTIONS = ("waves", "bows", "sits down")
 LIMITS = Limits(upload_bytes=2**20, seconds=60, pixels=400_000, clips=3, decode_seconds=20, preview_side=160)
-
-
-@dataclass(frozen=True)
-class Moment:
-    path: str
-    start: float
-    stop: float
-    score: float
-    best: float
 
 
 class StandIn:
@@ -40,8 +30,10 @@ class StandIn:
         self.folder = folder
 
     def search(self, query: Sequence[str], model: Any, *, top: int, negative: Sequence[str]) -> Any:
-        hits = (Moment(str(self.folder / "clip.mp4"), 1.5, 2.5, 3.5, 2.0), Moment("/etc/hostname", 0, 1, 1.0, 0.5))
-        return SimpleNamespace(query=query, hits=hits[:top], fits=query[0] != "nothing")
+        scores = (-3.5, -1.0, -4.0) if query[0] == "nothing" else (3.5, 1.0, -1.0)
+        places = ((str(self.folder / "clip.mp4"), 1.5, 2.5), ("/etc/hostname", 0.0, 1.0), ("/etc/hosts", 0.0, 1.0))
+        hits = tuple(Hit(*place, score, 0.5) for place, score in zip(places, scores, strict=True))
+        return SearchResult(tuple(query), hits[:top], 12)
 
 
 @contextmanager

@@ -19,11 +19,12 @@ def test_moments_of_a_real_index(videos: Path, tmp_path: Path) -> None:
     index = claver.Index.open(tmp_path / "my.index")
     index.add(videos, model, fps=5)
     expected = index.search(("falls", "drops"), model, negative=("rises",), top=3, cache=False)
+    expected = expected.only_fitting() if expected.fits else expected
     with served(videos, index=index) as server:
         client = Client(server.address, verbose=False)
         found = client.predict("falls\ndrops", "rises", 3, api_name="/search")
     assert found["fits"] is expected.fits
-    assert len(found["hits"]) == 3
+    assert len(found["hits"]) == len(expected) > 0
     for one, hit in zip(found["hits"], expected, strict=True):
         assert (one["start"], one["stop"]) == (hit.start, hit.stop)
         assert one["score"] == pytest.approx(hit.score, abs=1e-4)

@@ -6,7 +6,6 @@ import secrets
 import shutil
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from claver.app import decoding
 from claver.app.job import Job
@@ -18,6 +17,7 @@ from claver.app.words import Recognizers
 from claver.closing import Closing
 from claver.errors import ClaverError
 from claver.explain import Explanation, explain
+from claver.index import Index, SearchResult
 from claver.inference.encoder import Views
 from claver.inference.prediction import Prediction
 from claver.inference.recognizer import Recognizer
@@ -49,7 +49,7 @@ class Service(Closing):
         *,
         model_name: str = "",
         root: Root | None = None,
-        index: Any = None,
+        index: Index | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
@@ -168,8 +168,8 @@ class Service(Closing):
 
         return Timeline.of(decoding.FarVideo(clip.name, parts, fps), recognizer, fps=fps, progress=progress)
 
-    def search(self, query: str, without: str, top: int, job: Job) -> Any:
-        """The moments of the index that fit a query.
+    def search(self, query: str, without: str, top: int, job: Job) -> SearchResult:
+        """The moments of the index that fit a query, or the nearest ones if none does.
 
         Args:
             query: texts of one meaning, a line each.
@@ -189,7 +189,9 @@ class Service(Closing):
             raise ClaverError("a query has at most 16 lines of at most 300 letters")
         job.report(None, "searching")
         with self._searching:
-            return self.index.search(texts, self.model, top=top, negative=negative)
+            assert self.index is not None
+            found = self.index.search(texts, self.model, top=top, negative=negative)
+        return found.only_fitting() if found.fits else found
 
     def may_play(self, path: str) -> bool:
         """Whether a file that the index names may be shown: below the root, if there is one, and still there."""
