@@ -8,7 +8,7 @@ from torch import nn
 
 from claver.models import linear as subject
 from claver.models.block import Block, quick_gelu
-from claver.models.linear import Linear, add_linear, fuses, linear, runs_on_onednn
+from claver.models.linear import Linear, add_linear, linear, runs_on_onednn
 
 pytestmark = pytest.mark.skipif(not subject._types(), reason="this PyTorch has no oneDNN")
 
@@ -91,14 +91,61 @@ def spy(function: object, calls: list[str]) -> object:
     return called
 
 
-def test_nothing_is_fused_that_learns_or_is_looked_at() -> None:
-    layer, x = Linear(8, 8), torch.randn(3, 8)
-    assert not fuses(layer, x)  # its weight learns
+@pytest.mark.parametrize("name", ["out.bias", "norm2.weight", "norm2.bias", "up.bias", "down.bias", "down.weight"])
+def test_whatever_learns_alone_in_a_frozen_block_gets_its_gradient(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    block, x = Block(16, 2).requires_grad_(False), torch.randn(2, 3, 16)
+    block.get_parameter(name).requires_grad_()
+
+    def gradient() -> torch.Tensor:
+        block.zero_grad()
+        block(x, lambda q, k, v: v).square().sum().backward()
+        found = block.get_parameter(name).grad
+        assert found is not None
+        return found.clone()
+
+    ours = gradient()
+    of_torch(monkeypatch)
+    torch.testing.assert_close(ours, gradient(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["norm2", "up", "down", "out"])
+def test_whoever_looks_on_or_takes_a_layers_place_is_called(name: str) -> None:
+    block, x, calls = Block(16, 2), torch.randn(2, 3, 16), []
+    layer = block.get_submodule(name)
     with torch.no_grad():
-        assert fuses(layer, x)
-        layer.register_forward_hook(lambda *_: None)
-        assert not fuses(layer, x)
-        assert not fuses(nn.Linear(8, 8), x)
+        handle = layer.register_forward_hook(lambda *_: calls.append("hook"))
+        block(x, lambda q, k, v: v)
+        handle.remove()
+        plain = layer.forward
+        layer.forward = lambda given: calls.append("patched") or plain(given)  # type: ignore[func-returns-value]
+        block(x, lambda q, k, v: v)
+        del layer.forward
+        with torch.nn.modules.module.register_module_forward_hook(lambda module, *_: note(module, layer, calls)):
+            block(x, lambda q, k, v: v)
+    assert calls == ["hook", "patched", "global"]
+
+
+def note(module: nn.Module, layer: nn.Module, calls: list[str]) -> None:
+    if module is layer:
+        calls.append("global")
+
+
+def test_transforms_tracing_and_second_derivatives_are_those_of_pytorch() -> None:
+    layer, x = Linear(8, 6), torch.randn(4, 8)
+    torch.testing.assert_close(torch.vmap(layer)(x), layer(x))
+    torch.testing.assert_close(torch.func.jacrev(layer)(x[0]), layer.weight)
+    torch.testing.assert_close(torch.jit.trace(layer.eval(), x)(x), layer(x))
+    (layer(x[0].requires_grad_()).sum()).backward()
+    exact = x.double().requires_grad_()
+    given = x.detach().clone().requires_grad_()
+    for one, weight, bias in ((given, layer.weight, layer.bias), (exact, layer.weight.double(), layer.bias.double())):
+        out = linear(one, weight, bias) if one is given else nn.functional.linear(one, weight, bias)
+        (first,) = torch.autograd.grad(out.pow(3).sum(), one, create_graph=True)
+        (second,) = torch.autograd.grad(first.square().sum(), one)
+        if one is given:
+            ours = second
+    torch.testing.assert_close(ours.double(), second, rtol=1e-4, atol=1e-3)
 
 
 def test_a_hooked_layer_is_called_and_its_answer_used() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from claver.models.config import Activation
-from claver.models.linear import Linear, activate_linear, add_linear, fuses, linear
+from claver.models.linear import Linear, activate_linear, add_linear, fuses, is_plain, linear
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Attention on q [..., M, H, d], k and v [..., L, H, d]; returns [..., M, H, d]. The tower decides who sees whom."""
@@ -90,9 +90,12 @@ class Block(nn.Module):
             x = select(x)
             q, k, v = self._selected_qkv(normed, select)
         x = add_linear(self.out, attend(q, k, v).flatten(-2), x)
-        if self._fused is not None and fuses(self.up, x) and fuses(self.down, x):
+        if self._fused is not None and fuses(x, self.norm2.weight) and self._has_plain_mlp():
             return self._fused_mlp(x, *self._fused)
         return x + self.down(self.activation(self.up(self.norm2(x))))
+
+    def _has_plain_mlp(self) -> bool:
+        return is_plain(self.norm2, nn.LayerNorm) and is_plain(self.up, Linear) and is_plain(self.down, Linear)
 
     def _fused_mlp(self, x: Tensor, scale: float, activation: str, algorithm: str) -> Tensor:
         """The same with the activation part of the product.

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+
+_GLOBAL_HOOKS = (torch.nn.modules.module._global_forward_hooks, torch.nn.modules.module._global_forward_pre_hooks)
 
 
 class Linear(nn.Linear):
@@ -33,10 +34,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def add_linear(layer: nn.Module, x: Tensor, residual: Tensor) -> Tensor:
     """The residual and what a layer makes of x; a layer that oneDNN computes adds it itself."""
-    if not fuses(layer, x) or residual.dtype != x.dtype:
-        return residual + layer(x)
-    out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, residual, layer.weight, layer.bias, "add")
-    return out
+    if isinstance(layer, Linear) and is_plain(layer, Linear) and fuses(x, layer.weight) and residual.dtype == x.dtype:
+        out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, residual, layer.weight, layer.bias, "add")
+        return out
+    return residual + layer(x)
 
 
 def activate_linear(
@@ -55,21 +56,30 @@ def activate_linear(
     return out
 
 
-def fuses(layer: nn.Module, x: Tensor) -> bool:
-    """Whether a layer's product may be computed with what comes after it: nothing looks on and nothing learns."""
-    if type(layer) is not Linear or layer._forward_hooks or layer._forward_pre_hooks:
-        return False
-    learns = torch.is_grad_enabled() and (x.requires_grad or layer.weight.requires_grad)
-    return not learns and runs_on_onednn(x, layer.weight)
+def fuses(x: Tensor, weight: Tensor) -> bool:
+    """Whether a product may be computed with what comes after it, of which oneDNN knows no derivative."""
+    return not torch.is_grad_enabled() and runs_on_onednn(x, weight)
+
+
+def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a module is of this very kind and only that: nobody looks on, or has put something else in its place."""
+    hooks = (module._forward_hooks, module._forward_pre_hooks, *_GLOBAL_HOOKS)
+    return type(module) is kind and "forward" not in vars(module) and not any(hooks)
 
 
 def runs_on_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN computes products of these; a compiler, an exporter and autocast see PyTorch's own operators."""
+    """Whether oneDNN computes products of these.
+
+    Compilers, exporters, autocast, transforms such as `vmap` and tensors of other kinds get PyTorch's own operators.
+    """
     return (
         x.device.type == "cpu"
         and not torch.compiler.is_compiling()
+        and torch._C._get_tracing_state() is None
+        and not torch._C._are_functorch_transforms_active()
         and not torch.is_autocast_enabled("cpu")
         and x.numel() > 0
+        and type(weight) in (Tensor, nn.Parameter)
         and x.dtype == weight.dtype
         and x.dtype in _types()
     )
@@ -97,10 +107,9 @@ class _Product(torch.autograd.Function):
         return activate_linear(x, weight, bias)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        wanted, rows = ctx.needs_input_grad, grad.flatten(0, -2)
-        grad_x = activate_linear(grad.contiguous(), weight.t(), None) if wanted[0] else None
-        grad_weight = activate_linear(rows.t(), x.flatten(0, -2).t(), None) if wanted[1] else None
+        wanted, rows = ctx.needs_input_grad, grad.reshape(-1, grad.shape[-1])
+        grad_x = linear(grad, weight.t(), None) if wanted[0] else None
+        grad_weight = linear(rows.t(), x.reshape(-1, x.shape[-1]).t(), None) if wanted[1] else None
         return grad_x, grad_weight, rows.sum(0) if wanted[2] else None
