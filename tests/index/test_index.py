@@ -261,3 +261,54 @@ def test_searches_that_make_no_sense(
     index.add(sorted((videos / "sub").iterdir())[0], model, fps=5)
     with pytest.raises(claver.ClaverError, match=told):
         index.search(query, model, **settings)  # type: ignore[arg-type]
+
+
+def test_what_an_interruption_of_writing_leaves_is_written_by_the_last_flush(
+    videos: Path, tmp_path: Path, model: claver.Claver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, index = claver.Index.open(tmp_path / "whole.index"), claver.Index.open(tmp_path / "my.index")
+    whole.add(videos, model, fps=5)
+    real, calls = WindowStore.append, []
+
+    def interrupted(store: WindowStore, rows: object) -> None:
+        real(store, rows)  # type: ignore[arg-type]
+        calls.append(rows)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(building, "FLUSH_WINDOWS", 1)
+    monkeypatch.setattr(WindowStore, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        index.add(videos, model, fps=5)
+    first = index.info().files
+    assert first >= 1  # what was finished was not lost
+    assert index.add(videos, model).added == 4 - first
+    assert all_windows(index) == all_windows(whole)
+
+
+def test_a_copy_of_a_file_on_a_disk_that_is_gone_does_not_take_its_place(
+    videos: Path, tmp_path: Path, model: claver.Claver
+) -> None:
+    index = claver.Index.open(tmp_path / "my.index")
+    index.add(videos, model, fps=5)
+    backup, original = tmp_path / "backup", sorted((videos / "sub").iterdir())[1]
+    backup.mkdir()
+    (backup / "copy.mp4").write_bytes(original.read_bytes())
+    windows, paths = index.info().windows, {path for path, *_ in all_windows(index)}
+    videos.rename(tmp_path / "unmounted")
+    report = index.add(backup, model)
+    assert (report.moved, report.copied, report.added) == (0, 1, 0)
+    assert {path for path, *_ in all_windows(index)} == paths | {os.path.realpath(backup / "copy.mp4")}
+    assert index.info().windows > windows
+
+
+def test_one_long_video_does_not_hide_the_others(
+    videos: Path, tmp_path: Path, model: claver.Claver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from claver.index import index as module
+
+    index = claver.Index.open(tmp_path / "my.index")
+    index.add(videos, model, fps=5)
+    monkeypatch.setattr(module, "_CANDIDATES", 1)
+    monkeypatch.setattr(module, "_FEWEST_CANDIDATES", 1)
+    assert len({hit.path for hit in index.search("falls", model, top=50, cache=False)}) == 4

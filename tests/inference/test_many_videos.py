@@ -1,5 +1,6 @@
 """Windows of many videos at once are those of each alone."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from tests.tiny import tiny_model
 from tests.videos import write_video
 
+from claver.errors import ClaverError
 from claver.inference import VideoEncoder, WindowEncoder
 from claver.inference.many_videos import EncodedVideo, Unencoded, encode_videos
 from claver.inference.windows import Windows
@@ -29,3 +31,16 @@ def test_windows_are_those_of_each_video_alone(tmp_path: Path, threads: int) -> 
         assert one.windows.starts.tolist() == alone.starts.tolist()
         assert one.windows.stops.tolist() == alone.stops.tolist()
         assert torch.allclose(one.windows.embeddings, alone.embeddings, atol=1e-5)
+
+
+def test_what_ends_a_thread_ends_the_run_and_no_thread_is_no_answer() -> None:
+    encoder = WindowEncoder(VideoEncoder(tiny_model()), fps=5)
+
+    def failing() -> Iterator[str]:
+        yield from ()
+        raise SystemError("no more names")
+
+    with pytest.raises(SystemError, match="no more names"):
+        list(encode_videos(encoder, failing()))
+    with pytest.raises(ClaverError, match="at least 1, not 0"):
+        list(encode_videos(encoder, ["clip.mp4"], threads=0))

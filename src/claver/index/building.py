@@ -46,6 +46,8 @@ class AddProgress:
 
 
 Progress = Callable[[AddProgress], None]
+_Done = tuple[FoundFile, str, EncodedVideo]
+_Failed = tuple[FoundFile, str, State, str]
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,6 @@ def repair(registry: Registry, store: WindowStore) -> None:
     Windows of files that are not known are removed; a file of which not all windows are there is forgotten, and so
     encoded again.
     """
-    if registry.count() == len(store):
-        return
     there, known = store.counts(), {record.id: record.windows for record in registry.records()}
     wrong = [number for number, windows in known.items() if there.get(number, 0) != windows]
     registry.change(remove=wrong)
@@ -120,8 +120,8 @@ class Builder:
     forget: bool
     threads: int
     progress: Progress
-    _done: list[tuple[FoundFile, str, EncodedVideo]] = field(default_factory=list)
-    _failed: list[tuple[FoundFile, str, State, str]] = field(default_factory=list)
+    _done: list[_Done] = field(default_factory=list)
+    _failed: list[_Failed] = field(default_factory=list)
     _told: list[tuple[str, str]] = field(default_factory=list)
     _harmed: list[tuple[str, str]] = field(default_factory=list)
     _digests: dict[str, str] = field(default_factory=dict)
@@ -234,6 +234,13 @@ class Builder:
         self._done, self._failed, self._since = [], [], time.monotonic()
         if not done and not failed:
             return
+        try:
+            self._write(done, failed)
+        except BaseException:  # also Ctrl-C: it is written by the last flush, under other ids
+            self._done, self._failed = [*done, *self._done], [*failed, *self._failed]
+            raise
+
+    def _write(self, done: Sequence[_Done], failed: Sequence[_Failed]) -> None:
         first = self.registry.next_id(len(done) + len(failed))
         records, parts = [], []
         for number, (file, digest, result) in enumerate(done, start=first):

@@ -187,14 +187,19 @@ class _Comparison:
         alike = self._by_size.get(file.size, [])
         digest = _digest_or_none(file.path) if alike else None
         same = [record for record in alike if record.digest == digest and record.id not in self._moved]
-        gone = [record for record in same if not os.path.lexists(record.path)]
+        gone = [record for record in same if not os.path.lexists(record.path) and self._has_left(record)]
         if gone:
             self._moved.add(gone[0].id)
             self._changes.moved.append(replace(gone[0], path=file.path, root=file.root, mtime=file.mtime))
-        elif standing := [record for record in same if self._stands(record)]:
-            self._changes.copied.append((file, standing[0]))
+        elif usable := [record for record in same if self._stands(record) or not os.path.lexists(record.path)]:
+            self._changes.copied.append((file, usable[0]))
         else:
             self._changes.encode.append(file)
+
+    def _has_left(self, record: FileRecord) -> bool:
+        """Whether a file that is not there is gone for good, and not just on a disk that is not mounted."""
+        folder = os.path.dirname(record.path)
+        return self._scanned(record) and (self._forget or not os.path.isdir(folder) or self._folder_stands(record.path))
 
     def _stands(self, record: FileRecord) -> bool:
         """Whether a file is as the index has it, so that its windows are not about to be replaced."""

@@ -34,6 +34,7 @@ _FILES = "files.sqlite"
 _SAMPLE = 4096  # windows that a clip is compared with for what is usual
 _CANDIDATES = 50  # windows that are looked at for each moment that is wanted
 _FEWEST_CANDIDATES = 2000
+_FILES_AT_LEAST, _ROUNDS = 100, 5
 
 
 @dataclass(frozen=True)
@@ -259,13 +260,22 @@ def _hits(query: Query, store: WindowStore, records: dict[int, FileRecord], top:
         return ()
     count = max(_FEWEST_CANDIDATES, _CANDIDATES * top)
     whole = sum(record.windows for record in records.values()) == len(store)
-    near = store.nearest(query.vector.numpy(), count, files=None if whole else list(records))
-    best_first = dict.fromkeys(number for number in near.files.tolist() if number in records)
-    rows = store.of_files(list(best_first)[: max(100, 8 * top)])
+    best_first: dict[int, None] = {}
+    for vector in query.directions:
+        left = dict.fromkeys(records)
+        for _ in range(_ROUNDS):  # windows of one long video may be all of the first
+            files = None if whole and len(left) == len(records) else list(left)
+            near = store.nearest(vector.numpy(), count, files=files)
+            found = dict.fromkeys(number for number in near.files.tolist() if number in left)
+            best_first |= found
+            left = {number: None for number in left if number not in found}
+            if not left or not found or len(best_first) >= top:
+                break
+    rows = store.of_files(list(best_first)[: _FILES_AT_LEAST + 8 * top])
     scores = query.scores(rows.vectors)
-    found: list[Hit] = []
+    hits: list[Hit] = []
     for number in np.unique(rows.files).tolist():
         own = rows.files == number
         for one in moments(rows.starts[own], rows.stops[own], scores[own], top):
-            found.append(Hit(records[number].path, one.start, one.stop, one.score, one.best))
-    return tuple(sorted(found, key=lambda hit: (-hit.score, hit.path, hit.start))[:top])
+            hits.append(Hit(records[number].path, one.start, one.stop, one.score, one.best))
+    return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.path, hit.start))[:top])

@@ -52,6 +52,11 @@ class Query(ABC):
     words: tuple[str, ...]
     vector: Tensor
 
+    @property
+    def directions(self) -> tuple[Tensor, ...]:
+        """Unit vectors [E] along which the windows lie that may score high."""
+        return (self.vector,)
+
     @abstractmethod
     def scores(self, vectors: Vectors) -> npt.NDArray[np.float32]:
         """How far windows [W, E] stand out of the background, 0, [W]."""
@@ -76,6 +81,11 @@ class TextQuery(Query):
     negative: Tensor = field(repr=False)
     scale: float
     rank: int
+
+    @property
+    def directions(self) -> tuple[Tensor, ...]:
+        """Those of the texts, and away from each that is not meant."""
+        return (self.vector, *(F.normalize(self.vector - against, dim=-1) for against in self.negative))
 
     def scores(self, vectors: Vectors) -> npt.NDArray[np.float32]:
         """As of every query."""

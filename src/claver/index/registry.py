@@ -132,11 +132,6 @@ class Registry:
                 found += [FileRecord.of_row(row) for row in rows]
         return found
 
-    def count(self) -> int:
-        """Windows that there are to be."""
-        with self._told(), closing(self._db.execute("SELECT coalesce(sum(windows), 0) FROM files")) as rows:
-            return int(rows.fetchone()[0])
-
     def next_id(self, count: int) -> int:
         """The first of so many ids that nobody else ever gets."""
         first = int(self.meta("next_id") or 1)

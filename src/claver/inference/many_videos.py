@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from queue import Empty, Full, Queue
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from claver.errors import VideoError, in_short
+from claver.errors import ClaverError, VideoError, in_short
 from claver.inference.windows import Floats, TokenCache, WindowEncoder, Windows
 from claver.video import Damage, VideoReader
 
@@ -92,7 +92,12 @@ def encode_videos(
         threads: that decode, each its own video, while the model computes.
         prepare: called in the thread before a video is opened.
         glance: called as a video's frames arrive.
+
+    Raises:
+        ClaverError: fewer than one thread.
     """
+    if threads < 1:
+        raise ClaverError(f"threads is a number of threads that decode, at least 1, not {threads}")
     decoding = _Decoding(encoder, iter(paths), prepare, threads)
     with closing(decoding):
         yield from _Towers(encoder, glance).encode(decoding)
@@ -105,7 +110,7 @@ class _Decoding:
         self, encoder: WindowEncoder, paths: Iterator[str], prepare: Callable[[str], None], threads: int
     ) -> None:
         self._encoder, self._paths, self._prepare = encoder, paths, prepare
-        self._queue: Queue[_Frames | _End | None] = Queue(maxsize=2 * threads + 2)
+        self._queue: Queue[_Frames | _End | BaseException | None] = Queue(maxsize=2 * threads + 2)
         self._stop, self._next = threading.Event(), threading.Lock()
         self._left = threads
         for _ in range(threads):
@@ -117,6 +122,8 @@ class _Decoding:
                 item = self._queue.get(timeout=_POLL)  # so that Ctrl-C is heard between two looks
             except Empty:
                 continue
+            if isinstance(item, BaseException):
+                raise item
             if item is None:
                 self._left -= 1
             else:
@@ -133,6 +140,9 @@ class _Decoding:
             self._put(None)
         except _StoppedError:
             pass
+        except BaseException as error:  # whatever ends a thread, nobody is to wait for it
+            with suppress(_StoppedError):
+                self._put(error)
 
     def _take(self) -> str | None:
         with self._next:
@@ -150,7 +160,7 @@ class _Decoding:
         except Exception as error:
             self._put(_End(path, error=_unencoded(path, error)))
 
-    def _put(self, item: _Frames | _End | None) -> None:
+    def _put(self, item: _Frames | _End | BaseException | None) -> None:
         while not self._stop.is_set():
             try:
                 self._queue.put(item, timeout=_POLL)
