@@ -26,6 +26,13 @@ class QuickGELU(nn.Module):
         return x * torch.sigmoid(1.702 * x)
 
 
+def _usual(layer: nn.Linear) -> nn.Linear:
+    """PyTorch's own layer with the weights of ours, which would compute by oneDNN."""
+    made = nn.Linear(layer.in_features, layer.out_features)
+    made.weight, made.bias = layer.weight, layer.bias
+    return made
+
+
 class UsualBlock(nn.Module):
     """CLIP's residual attention block on [L, B, D]."""
 
@@ -36,7 +43,7 @@ class UsualBlock(nn.Module):
         ours |= {"out_proj.weight": block.out.weight, "out_proj.bias": block.out.bias}
         self.attention.load_state_dict(ours, assign=True)
         self.norm1, self.norm2 = block.norm1, block.norm2
-        self.mlp = nn.Sequential(block.up, QuickGELU(), block.down)
+        self.mlp = nn.Sequential(_usual(block.up), QuickGELU(), _usual(block.down))
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Attention under an additive mask [L, L], then the MLP."""

@@ -80,7 +80,7 @@ def test_all_else_is_refused(path: str) -> None:
 def test_a_password_is_asked_for_everywhere_but_for_the_sign_of_life() -> None:
     closed = gate(password="sésame")
     assert ask(closed, "/healthz")[0] == 200
-    for wrong in ("", "Basic", "Basic !!", authorization("sesame"), "Bearer x"):
+    for wrong in ("", "Basic", "Basic !!", "Basic éé", authorization("sesame"), "Bearer x"):
         status, _, headers = ask(closed, "/", authorization=wrong)
         assert (status, headers["www-authenticate"]) == (401, 'Basic realm="claver"')
     assert ask(closed, "/", authorization=authorization("sésame"))[0] == 200
