@@ -44,9 +44,9 @@ A clip of 8 frames, B/32 with KMCTA and random weights, on 2 cores of an AMD EPY
 2026-11-27, medians of 7 to 9 rounds in which the two took turns: 1.43 s in float32, 0.42 s in bfloat16, 3.4 times as
 fast (`--dtype auto` chose it after 0.06 s, products being 5.4 times as fast; the least cosine of a frame embedding with
 its float32 self is 0.9999). `torch.compile` gained nothing there, 1.01 [0.61–1.20] times as fast in float32 and 1.01
-[0.76–1.45] in bfloat16, and took 25 and 21 s: the time goes into products and attention, which it does not change. Since
-plain towers have their products computed by oneDNN, compiled ones are slower: 1.63 against 0.71 s in float32 and 0.53
-against 0.45 in bfloat16 (B/32, medians of 9, beside other work).
+[0.76–1.45] in bfloat16, and took 25 and 21 s: the time goes into products and attention, which it does not change.
+Since plain towers have their products computed by oneDNN, compiled ones are slower: 1.63 against 0.71 s in float32 and
+0.53 against 0.45 in bfloat16 (B/32, medians of 9, beside other work).
 
 ## Frame reading: what bounds it
 
