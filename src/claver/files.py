@@ -225,7 +225,7 @@ def only_writer(path: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise ClaverError(f"another claver command is writing {path}; let it end, or choose another --output") from None
+        raise ClaverError(f"another claver command is writing {path}; let it end, or choose another place") from None
     except (OSError, NotImplementedError):  # a file system without locks, or a folder that takes no file: told later
         yield
         return

@@ -231,6 +231,8 @@ def test_a_clip_of_the_camera_is_recognised(opened: Opened) -> None:
     page.wait_for_selector("#recognize-clip video")
     ask(page, "jumps, falls")
     page.wait_for_selector("#recognize-answer .cl-said")
+    names = page.locator("#recognize-answer .cl-name").all_inner_texts()
+    assert sorted(names) == ["falls", "jumps", "none of these"]
 
 
 def test_on_a_phone_in_the_dark_and_by_keyboard(opened: Opened, videos: Path, tmp_path: Path) -> None:

@@ -260,9 +260,9 @@ def _hits(query: Query, store: WindowStore, records: dict[int, FileRecord], top:
         return ()
     count = max(_FEWEST_CANDIDATES, _CANDIDATES * top)
     whole = sum(record.windows for record in records.values()) == len(store)
-    best_first: dict[int, None] = {}
+    closest: dict[int, None] = {}
     for vector in query.directions:
-        left = dict.fromkeys(records)
+        left, best_first = dict.fromkeys(records), dict[int, None]()
         for _ in range(_ROUNDS):  # windows of one long video may be all of the first
             files = None if whole and len(left) == len(records) else list(left)
             near = store.nearest(vector.numpy(), count, files=files)
@@ -271,7 +271,8 @@ def _hits(query: Query, store: WindowStore, records: dict[int, FileRecord], top:
             left = {number: None for number in left if number not in found}
             if not left or not found or len(best_first) >= top:
                 break
-    rows = store.of_files(list(best_first)[: _FILES_AT_LEAST + 8 * top])
+        closest |= dict.fromkeys(list(best_first)[: _FILES_AT_LEAST + 8 * top])
+    rows = store.of_files(list(closest))
     scores = query.scores(rows.vectors)
     hits: list[Hit] = []
     for number in np.unique(rows.files).tolist():

@@ -145,11 +145,9 @@ class ViewEncoder:
     def normalized(self, pixels: Tensor) -> Tensor:
         """Views as bytes to what the model takes, on its device."""
         device = self.model.device
-        if device.type == "cuda":  # from pinned memory the copy is queued, and nobody waits for it
-            pixels = pixels.pin_memory() if pixels.device.type == "cpu" else pixels
-        return normalize(
-            pixels.to(device, non_blocking=device.type == "cuda"), self.preprocess.mean, self.preprocess.std
-        )
+        queued = device.type == "cuda" and pixels.device.type == "cpu"  # from pinned memory, and nobody waits for it
+        pixels = pixels.pin_memory() if queued else pixels
+        return normalize(pixels.to(device, non_blocking=queued), self.preprocess.mean, self.preprocess.std)
 
     def __call__(self, source: VideoLike) -> VideoEmbedding:
         """Encode one video.
