@@ -28,3 +28,15 @@ def test_moments_of_a_real_index(videos: Path, tmp_path: Path) -> None:
     for one, hit in zip(found["hits"], expected, strict=True):
         assert (one["start"], one["stop"]) == (hit.start, hit.stop)
         assert one["score"] == pytest.approx(hit.score, abs=1e-4)
+
+
+def test_previews_of_the_last_search_go_with_the_next(videos: Path) -> None:
+    with served(videos) as server:
+        service = server.service  # type: ignore[attr-defined]
+        visitor = service.visitors.of("a session")
+        address = service.moment_address(visitor, str(videos / "clip.mp4"), 1.0, 2.0)
+        made = Path(service.visitors.served(address.removeprefix("media/")).make())
+        assert made.is_file()
+        service.forget_moments(visitor)
+        assert not made.exists()
+        assert service.visitors.served(address.removeprefix("media/")) is None

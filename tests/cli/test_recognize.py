@@ -267,9 +267,7 @@ def test_a_second_command_on_one_output_is_told_so(model: Path, videos: Path, tm
     with only_writer(output):
         done = claver(*asked)
     assert (done.returncode, done.stdout) == (1, "")
-    assert (
-        done.stderr == f"claver: another claver command is writing {output}; let it end, or choose another place\n"
-    )
+    assert done.stderr == f"claver: another claver command is writing {output}; let it end, or choose another place\n"
     assert claver(*asked).returncode == 0
     assert [file.name for file in tmp_path.iterdir()] == ["answers.jsonl"]
 

@@ -44,6 +44,7 @@ def search_tab(service: Service) -> None:
     def on_search(given: str, negative: str, most: float, request: gr.Request) -> Iterator[Any]:
         def work(visitor: Visitor, job: Job) -> tuple[Any, list[str]]:
             result = service.search(given, negative, int(most), job)
+            service.forget_moments(visitor)
             visitor.kept["search"] = (given, result.hits)
             return result, [_card(service, visitor, number, hit) for number, hit in enumerate(result.hits, start=1)]
 

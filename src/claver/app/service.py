@@ -213,7 +213,16 @@ class Service(Closing):
                     made.append(target)
             return made[0]
 
-        return self.visitors.serve(visitor, Served("video/mp4", make=make))
+        address = self.visitors.serve(visitor, Served("video/mp4", make=make))
+        visitor.kept.setdefault("moments", []).append((address, made))
+        return address
+
+    def forget_moments(self, visitor: Visitor) -> None:
+        """Withdraw and delete the previews of the visitor's last search, which would fill the room of all."""
+        moments = visitor.kept.pop("moments", [])
+        self.visitors.withdraw(visitor, [address for address, _ in moments])
+        for path in (path for _, made in moments for path in made):
+            Path(path).unlink(missing_ok=True)
 
     def explain_moment(self, path: str, start: float, stop: float, query: str, job: Job) -> Explanation:
         """Why a moment fits a text: which of its frames and places, and which words."""

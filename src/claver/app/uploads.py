@@ -7,7 +7,7 @@ import secrets
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -190,6 +190,12 @@ class Visitors:
             while len(visitor.served) > 100:
                 visitor.served.popitem(last=False)
         return f"media/{key}"
+
+    def withdraw(self, visitor: Visitor, addresses: Iterable[str]) -> None:
+        """Nothing lies at addresses any more that `serve` gave out."""
+        with self._lock:
+            for address in addresses:
+                visitor.served.pop(address.removeprefix("media/"), None)
 
     def served(self, key: str) -> Served | None:
         """What lies under a key that `serve` gave out, if its visitor is still there."""
