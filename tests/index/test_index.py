@@ -312,3 +312,18 @@ def test_one_long_video_does_not_hide_the_others(
     monkeypatch.setattr(module, "_CANDIDATES", 1)
     monkeypatch.setattr(module, "_FEWEST_CANDIDATES", 1)
     assert len({hit.path for hit in index.search("falls", model, top=50, cache=False)}) == 4
+
+
+def test_videos_scored_one_after_the_other_are_scored_alike(
+    videos: Path, tmp_path: Path, model: claver.Claver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from claver.index import index as module
+
+    index = claver.Index.open(tmp_path / "my.index")
+    index.add(videos, model, fps=5)
+    together = index.search("falls", model, cache=False)
+    monkeypatch.setattr(module, "_AT_ONCE", 1)
+    real, groups = WindowStore.of_files, []
+    monkeypatch.setattr(WindowStore, "of_files", lambda store, ids: groups.append(ids) or real(store, ids))
+    assert index.search("falls", model, cache=False) == together
+    assert len(groups) == 4

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from claver.errors import ClaverError
 from claver.files import only_writer
 from claver.index.building import AddReport, Builder, Progress, checked_inputs
@@ -35,6 +33,7 @@ _SAMPLE = 4096  # windows that a clip is compared with for what is usual
 _CANDIDATES = 50  # windows that are looked at for each moment that is wanted
 _FEWEST_CANDIDATES = 2000
 _FILES_AT_LEAST, _ROUNDS = 100, 5
+_AT_ONCE = 200_000  # windows that are scored at once: days of film are not held in memory together
 
 
 @dataclass(frozen=True)
@@ -272,11 +271,26 @@ def _hits(query: Query, store: WindowStore, records: dict[int, FileRecord], top:
             if not left or not found or len(best_first) >= top:
                 break
         closest |= dict.fromkeys(list(best_first)[: _FILES_AT_LEAST + 8 * top])
-    rows = store.of_files(list(closest))
-    scores = query.scores(rows.vectors)
     hits: list[Hit] = []
-    for number in np.unique(rows.files).tolist():
-        own = rows.files == number
-        for one in moments(rows.starts[own], rows.stops[own], scores[own], top):
-            hits.append(Hit(records[number].path, one.start, one.stop, one.score, one.best))
+    for group in _groups(list(closest), records):
+        rows = store.of_files(group)
+        scores = query.scores(rows.vectors)
+        for number in group:
+            own = rows.files == number
+            for one in moments(rows.starts[own], rows.stops[own], scores[own], top):
+                hits.append(Hit(records[number].path, one.start, one.stop, one.score, one.best))
     return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.path, hit.start))[:top])
+
+
+def _groups(numbers: Sequence[int], records: dict[int, FileRecord]) -> Iterator[list[int]]:
+    """Videos in groups of a bounded number of windows, or one alone."""
+    group: list[int] = []
+    windows = 0
+    for number in numbers:
+        windows += records[number].windows
+        if group and windows > _AT_ONCE:
+            yield group
+            group, windows = [], records[number].windows
+        group.append(number)
+    if group:
+        yield group
