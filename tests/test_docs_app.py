@@ -35,7 +35,7 @@ def test_limits_named_are_those_of_the_code() -> None:
         f"{limits.upload_bytes // 2**20} MB, {limits.seconds / 60:g} minutes and {limits.pixels // 10**6} million"
         in told
     )
-    assert f"his {limits.clips} newest files" in told
+    assert f"the {limits.clips} newest files" in told
     assert f"together {limits.stored_bytes // 2**30} GB; at most {limits.words} words" in told
     assert f"take {limits.memory // 2**30} GB and {limits.decode_seconds:g} s" in told
     preview = (
