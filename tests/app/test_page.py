@@ -13,6 +13,13 @@ from claver.app.uploads import Visitor, stored_bytes
 from claver.inference.windows import WindowEncoder
 from claver.timeline.writing import TimelineFormat
 
+_POSTER_SIZE = """async address => {
+    const picture = new Image();
+    picture.src = address;
+    await picture.decode();
+    return [picture.naturalWidth, picture.naturalHeight];
+}"""
+
 
 def choose(page: Any, path: Path, tab: str = "recognize") -> None:
     page.set_input_files(f"#{tab}-upload input[type=file]", str(path))
@@ -269,6 +276,8 @@ def test_moments_are_found_play_in_place_and_say_why(
         assert "2 moments, best first." in page.inner_text("#search-found")
         assert "Its file is not open here." in page.locator(".cl-hit").nth(1).inner_text()
         video = page.locator("#search-found video").first
+        shown = page.evaluate(_POSTER_SIZE, video.get_attribute("poster"))
+        assert shown[1] == 160  # pixels of height: a picture came, before anything plays
         video.evaluate("video => { video.muted = true; return video.play(); }")
         assert video.evaluate("video => video.duration") == pytest.approx(3, abs=0.2)  # a second before and after
         page.click("#search-why-go")
