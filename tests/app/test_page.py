@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,21 @@ def ask(page: Any, words: str, tab: str = "recognize") -> None:
 
 def open_tab(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name).click()
+
+
+def contrast_of_chosen_tab(page: Any) -> float:
+    """WCAG's ratio between the name of the chosen tab and the page behind it."""
+    colors = page.evaluate("""() => [
+        getComputedStyle(document.querySelector('[role=tab][aria-selected=true]')).color,
+        getComputedStyle(document.querySelector("gradio-app")).backgroundColor,
+    ].map(color => color.match(/[\\d.]+/g).slice(0, 3).map(Number))""")
+    low, high = sorted(sum(map(mul, (0.2126, 0.7152, 0.0722), map(_linear, color))) for color in colors)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _linear(value: float) -> float:
+    share = value / 255
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
 
 
 def shoot(page: Any, folder: Path, name: str) -> None:
@@ -255,8 +271,10 @@ def test_on_a_phone_in_the_dark_and_by_keyboard(opened: Opened, videos: Path, tm
     shoot(page, tmp_path, "phone")
     dark = "getComputedStyle(document.querySelector('.cl-answer')).backgroundColor.match(/\\d+/g).map(Number)"
     assert max(page.evaluate(dark)) < 80
+    assert contrast_of_chosen_tab(page) > 4.5  # WCAG 2, level AA
     page.click("[data-theme=toggle]")
     assert min(page.evaluate(dark)) > 200
+    assert contrast_of_chosen_tab(page) > 4.5
     page.click("#claver-about summary")
     assert "cannot" in page.inner_text("#claver-about")
     assert "Do not decide about people by it." in page.inner_text("#claver-about")
