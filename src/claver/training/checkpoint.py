@@ -22,15 +22,14 @@ from torch import Tensor
 from claver.errors import CheckpointError, ClaverError
 from claver.files import replacing, replacing_folder
 from claver.models import Claver, Learned
-from claver.models.checkpoint.folder import EMA_FOLDER
 from claver.models.checkpoint.weights import WEIGHTS, read_safetensors
 from claver.models.learned import read_learned
-from claver.training.ema import Ema
+from claver.training.ema import Averages
 from claver.training.lora import has_lora, plain_model
 from claver.training.recipe import Recipe, make_recipe
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
-AVERAGES, PARAMETERS = "ema.safetensors", "parameters.safetensors"
+PARAMETERS = "parameters.safetensors"
 # Recipe keys that leave the weights alone.
 _WATCHING = {"evaluate_every", "checkpoint_every", "checkpoint_minutes", "trackers"}
 _WATCHING |= {f"videos.{key}" for key in ("workers", "decode_timeout", "ahead", "bad_share", "cache_verify")}
@@ -56,11 +55,11 @@ class State:
 
 
 def save_checkpoint(
-    folder: Path, model: Claver, optimizer: torch.optim.Optimizer, state: State, ema: Ema | None = None
+    folder: Path, model: Claver, optimizer: torch.optim.Optimizer, state: State, averages: Averages | None = None
 ) -> Path:
     """Write `folder/last`; returns it.
 
-    It is a model folder, adapters merged. With averaged weights there is another in it, `ema`.
+    It is a model folder, adapters merged. With averaged weights there is another in it, `ema` or `average`.
 
     Raises:
         CheckpointError: it cannot be written (disk full, read-only); what was saved before is still there.
@@ -71,10 +70,10 @@ def save_checkpoint(
         _write(_optimizer_tensors(model, optimizer), new / OPTIMIZER)
         if has_lora(model):
             _write({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, new / PARAMETERS)
-        if ema is not None:
-            _write(ema.tensors(), new / AVERAGES)
-            with ema.applied():
-                plain_model(model).save_pretrained(new / EMA_FOLDER)
+        if averages is not None:
+            _write(averages.tensors(), new / f"{averages.folder}.safetensors")
+            with averages.applied():
+                plain_model(model).save_pretrained(new / averages.folder)
         (new / STATE).write_text(json.dumps(vars(state)) + "\n", encoding="utf-8")
 
     return _put(folder / "last", fill)
@@ -139,7 +138,7 @@ def check_same_run(checkpoint: Path, recipe: Recipe, learned: Learned | None) ->
 
 
 def load_checkpoint(
-    path: Path, model: Claver, optimizer: torch.optim.Optimizer, recipe: Recipe, ema: Ema | None = None
+    path: Path, model: Claver, optimizer: torch.optim.Optimizer, recipe: Recipe, averages: Averages | None = None
 ) -> State:
     """Put weights, their averages and optimiser where they stood.
 
@@ -151,8 +150,8 @@ def load_checkpoint(
         check_same_run(path, recipe, model.learned)
         _restore_weights(path, model)
         _restore_optimizer(model, optimizer, read_safetensors(path / OPTIMIZER))
-        if ema is not None:
-            ema.restore(read_safetensors(path / AVERAGES))
+        if averages is not None:
+            averages.restore(read_safetensors(path / f"{averages.folder}.safetensors"))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         if isinstance(error, CheckpointError):
             raise

@@ -37,13 +37,14 @@ from claver.training.distributed import (
     sum_gradients,
     sum_over_processes,
 )
-from claver.training.ema import Ema
+from claver.training.ema import Averages, Ema
 from claver.training.inspection import save_batch
 from claver.training.interruption import Interrupted, Stop
 from claver.training.lora import add_lora, merge_lora
 from claver.training.memory import recomputed_blocks
 from claver.training.optim import freeze, groups_table, make_optimizer, parameter_groups, rate_at, to_training
 from claver.training.recipe import Recipe
+from claver.training.retention.averaging import EpochAverage
 from claver.training.run_folder import held, set_aside
 from claver.training.sampling import Rows, batch_at, chance_at
 from claver.training.tasks import Task
@@ -89,7 +90,7 @@ class _Run:
 
     accelerator: Any
     optimizer: torch.optim.Optimizer
-    ema: Ema | None
+    averages: Averages | None
     total: int
     stop: Stop
     saved: float = field(default_factory=time.monotonic)  # when the last checkpoint was
@@ -180,10 +181,12 @@ class Trainer:
             self.console.print(groups_table(groups, title=f"What learns: {self.name}"))
         self.model.to(accelerator.device)
         optimizer = make_optimizer(self.model, groups, recipe)
-        ema = None if recipe.ema is None else Ema(self.model, recipe.ema)
+        averages: Averages | None = None if recipe.ema is None else Ema(self.model, recipe.ema)
+        if recipe.average is not None:
+            averages = EpochAverage(self.model, lambda done: recipe.averages(done, len(self.task)))
         # Only the optimiser is wrapped: the tasks call the towers, which a wrapped model would hide.
         total = recipe.total_steps(len(self.task))
-        return _Run(accelerator, accelerator.prepare(optimizer), ema, total, Stop(speaks=_first()))
+        return _Run(accelerator, accelerator.prepare(optimizer), averages, total, Stop(speaks=_first()))
 
     def _start(self, run: _Run, resume: bool) -> int:
         """The step to begin with, the same in all processes; what an earlier run left is moved aside if it is 0."""
@@ -246,8 +249,8 @@ class Trainer:
         run.optimizer.step()
         run.optimizer.zero_grad()
         self.model.clamp_scale()
-        if run.ema is not None:
-            run.ema.update(step)
+        if run.averages is not None:
+            run.averages.update(step)
         return True
 
     def _no_number(self, what: str, value: float, step: int, parts: list[Rows], losses: list[float]) -> TrainingError:
@@ -289,7 +292,7 @@ class Trainer:
         run.saved = time.monotonic()
         if self.folder is not None and _first():
             state = State(done, self.recipe.model_dump(mode="json"), self.losses, self.figures, run.scaler)
-            save_checkpoint(self.folder, self.model, run.optimizer, state, run.ema)
+            save_checkpoint(self.folder, self.model, run.optimizer, state, run.averages)
 
     def _evaluate(self, run: _Run, done: int) -> int:
         """Measure the model, or that of the averaged weights; returns the signal that cut it short, else 0.
@@ -298,7 +301,7 @@ class Trainer:
         """
         self.model.eval()
         # Weights are never left half exchanged: signals are obeyed at once within, and noted around it.
-        with nullcontext() if run.ema is None else run.ema.applied():
+        with nullcontext() if run.averages is None else run.averages.applied():
             try:
                 with run.stop.at_once():
                     self._measure(run, done)
@@ -325,7 +328,7 @@ class Trainer:
         found = None if self.folder is None else find_checkpoint(self.folder)
         if found is None:
             return 0
-        state = load_checkpoint(found, self.model, run.optimizer, self.recipe, run.ema)
+        state = load_checkpoint(found, self.model, run.optimizer, self.recipe, run.averages)
         self.losses, self.figures = list(state.losses), dict(state.figures)
         if state.scaler and run.accelerator.scaler is not None:
             run.accelerator.scaler.load_state_dict(state.scaler)
