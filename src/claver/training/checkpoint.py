@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from claver.errors import CheckpointError, ClaverError
 from claver.files import replacing, replacing_folder
@@ -27,9 +27,10 @@ from claver.models.learned import read_learned
 from claver.training.ema import Averages
 from claver.training.lora import has_lora, plain_model
 from claver.training.recipe import Recipe, make_recipe
+from claver.training.retention.retention import Retention, named
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
-PARAMETERS = "parameters.safetensors"
+PARAMETERS, RETENTION = "parameters.safetensors", "retention.safetensors"
 # Recipe keys that leave the weights alone.
 _WATCHING = {"evaluate_every", "checkpoint_every", "checkpoint_minutes", "trackers"}
 _WATCHING |= {f"videos.{key}" for key in ("workers", "decode_timeout", "ahead", "bad_share", "cache_verify")}
@@ -55,7 +56,12 @@ class State:
 
 
 def save_checkpoint(
-    folder: Path, model: Claver, optimizer: torch.optim.Optimizer, state: State, averages: Averages | None = None
+    folder: Path,
+    model: Claver,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    averages: Averages | None = None,
+    retention: Retention | None = None,
 ) -> Path:
     """Write `folder/last`; returns it.
 
@@ -67,7 +73,9 @@ def save_checkpoint(
 
     def fill(new: Path) -> None:
         plain_model(model).save_pretrained(new)
-        _write(_optimizer_tensors(model, optimizer), new / OPTIMIZER)
+        _write(_optimizer_tensors(named(model, retention), optimizer), new / OPTIMIZER)
+        if retention is not None and (kept := retention.tensors()):
+            _write(kept, new / RETENTION)
         if has_lora(model):
             _write({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, new / PARAMETERS)
         if averages is not None:
@@ -138,9 +146,14 @@ def check_same_run(checkpoint: Path, recipe: Recipe, learned: Learned | None) ->
 
 
 def load_checkpoint(
-    path: Path, model: Claver, optimizer: torch.optim.Optimizer, recipe: Recipe, averages: Averages | None = None
+    path: Path,
+    model: Claver,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    averages: Averages | None = None,
+    retention: Retention | None = None,
 ) -> State:
-    """Put weights, their averages and optimiser where they stood.
+    """Put weights, their averages, teachers and optimiser where they stood.
 
     Raises:
         CheckpointError: the checkpoint is damaged, of another model, or of a run with another recipe.
@@ -149,7 +162,9 @@ def load_checkpoint(
         state = _read_state(path)
         check_same_run(path, recipe, model.learned)
         _restore_weights(path, model)
-        _restore_optimizer(model, optimizer, read_safetensors(path / OPTIMIZER))
+        _restore_optimizer(named(model, retention), optimizer, read_safetensors(path / OPTIMIZER))
+        if retention is not None and retention.tensors():
+            retention.restore(read_safetensors(path / RETENTION))
         if averages is not None:
             averages.restore(read_safetensors(path / f"{averages.folder}.safetensors"))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
@@ -204,11 +219,11 @@ def _keyed(recipe: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in recipe.items() if key not in sections} | inner
 
 
-def _optimizer_tensors(model: Claver, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _optimizer_tensors(parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's state under the names of the parameters: `text.projection/exp_avg`."""
     return {
         f"{name}/{slot}": value.detach().cpu().contiguous()
-        for name, parameter in model.named_parameters()
+        for name, parameter in parameters.items()
         for slot, value in optimizer.state.get(parameter, {}).items()
     }
 
@@ -225,8 +240,9 @@ def _restore_weights(path: Path, model: Claver) -> None:
     model.load_state_dict(saved)
 
 
-def _restore_optimizer(model: Claver, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    parameters = dict(model.named_parameters())
+def _restore_optimizer(
+    parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
+) -> None:
     learning = {id(p) for group in optimizer.param_groups for p in group["params"]}
     saved = {key.split("/")[0] for key in tensors}
     expected = {name for name, parameter in parameters.items() if id(parameter) in learning}

@@ -146,6 +146,28 @@ class Average(Section):
     every: int | None = Field(default=None, ge=1)  # steps in the place of an epoch, for short runs
 
 
+class Distill(Section):
+    """What the model at its start, or a slow mean of it, is to teach beside the labels; keys of one kind say which."""
+
+    kind: Literal["relational", "feature"]
+    weight: float | None = Field(default=None, gt=0)  # of the teacher's part; relational 0.4, feature 2 if not given
+    decay: float = Field(default=0.9998, gt=0, lt=1)  # relational: of the running mean that is the teacher, no warm-up
+    directions: int = Field(default=200, ge=1)  # relational: random unit vectors of a step
+
+    @model_validator(mode="after")
+    def _own_keys(self) -> Distill:
+        if self.kind == "feature" and (foreign := sorted({"decay", "directions"} & self.model_fields_set)):
+            raise ValueError(f"{foreign[0]} is of kind relational; kind feature has a frozen teacher and no directions")
+        return self
+
+
+class Interpolate(Section):
+    """A second loss, of weights between those at the start and those that learn."""
+
+    up_to: float = Field(default=0.6, gt=0, le=1)  # the largest share of the start, drawn evenly from 0 on at each step
+    weight: float = Field(default=0.5, gt=0)  # of the second loss
+
+
 class Recipe(Section):
     """One training run; defaults are Table 14's where that has the field.
 
@@ -176,6 +198,8 @@ class Recipe(Section):
     clip_norm: float | None = Field(default=1.0, gt=0)
     ema: float | None = Field(default=None, gt=0, lt=1)  # decay of a running mean of the weights, such as 0.999
     average: Average | None = None  # of the weights at the ends of epochs, in the place of ema
+    distill: Distill | None = None  # from the start, so that what it knew is kept
+    interpolate: Interpolate | None = None  # a second loss, of weights part of the way back to the start
 
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     texts_per_step: int = Field(default=5, ge=1)  # K'
@@ -232,6 +256,13 @@ class Recipe(Section):
         if self.average is not None and self.lora is not None:
             raise ValueError(
                 "average takes the mean of weights, which that of adapters is not: leave out lora, or average"
+            )
+        if self.interpolate is not None and self.lora is not None:
+            raise ValueError("interpolate goes between weights, and adapters are none: leave out lora, or interpolate")
+        if (given := self.interpolate or self.distill) is not None and not find_task(self.task).compares:
+            key = type(given).__name__.lower()
+            raise ValueError(
+                f"{key} needs clips and texts that two models can see, which task {self.task} does not have"
             )
         return self
 
