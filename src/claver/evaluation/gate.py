@@ -80,8 +80,12 @@ class GatedTower(nn.Module):
         """Tokens of frames to one vector per frame [B, T, D]."""
         summaries = tokens_BTND[:, :, 0]
         self.shares = self.gate(self._clip(summaries))
-        moved = self.tower(tokens_BTND, plan=plan) - summaries
-        return summaries + self.shares[:, None, None].to(moved.dtype) * moved
+        return towards(summaries, self.tower(tokens_BTND, plan=plan), self.shares)
+
+
+def towards(still_BTD: Tensor, moved_BTD: Tensor, share_B: Tensor) -> Tensor:
+    """`still + share·(moved − still)`, the gated residual of each clip."""
+    return still_BTD + share_B[:, None, None].to(moved_BTD.dtype) * (moved_BTD - still_BTD)
 
 
 def gated(model: Claver, gate: Gate) -> Claver:
