@@ -362,7 +362,8 @@ def _change(values: dict[str, Any], change: str) -> None:
 def _explain(error: Any, task: str) -> str:
     place = [str(part) for part in error["loc"]]
     if error["type"] == "missing" and len(place) > 1:
-        return f"task {task} needs {'.'.join(place)}"
+        needs = f"task {task}" if place[0] in ("data", "videos") else place[0]
+        return f"{needs} needs {'.'.join(place)}"
     if error["type"] != "extra_forbidden":
         message = str(error["msg"]).removeprefix("Value error, ")
         return f"{'.'.join(place)}: {message}" if place else message

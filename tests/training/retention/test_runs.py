@@ -171,8 +171,10 @@ def test_adapters_learn_from_a_teacher_without_any(tmp_path):
 def test_what_cannot_be_is_said():
     with pytest.raises(ClaverError, match="decay is of kind relational"):
         clips_recipe(distill={"kind": "feature", "decay": 0.9})
-    with pytest.raises(ClaverError, match=r"distill\.kind"):
+    with pytest.raises(ClaverError, match=r"distill\.kind: .*'relational' or 'feature'"):
         clips_recipe(distill={"kind": "relation"})
+    with pytest.raises(ClaverError, match=r"distill needs distill\.kind"):
+        clips_recipe(distill={"weight": 2})
     stills = {"task": "stills", "data": {"train": 8, "test": 8}, "steps": 1, "warmup": 0}
     for key, value in (FEATURE | BETWEEN).items():
         with pytest.raises(ClaverError, match=f"{key} needs clips and texts .* task stills does not have"):

@@ -1,8 +1,8 @@
 """Relational distillation: clips stay as near to texts as they were, seen along random directions.
 
 TACO (Zhu et al. 2026). The teacher, v_T and t_T, is a running mean of the student's weights, with a fixed decay of
-0.9998, that starts as CLIP: the decay is not warmed up as in `training/ema.py`, for its start is the point. Each step draws
-Ω, 200 random unit vectors [R, E]; v, t and their teacher's are unit vectors, s is the model's scale:
+0.9998, that starts as CLIP: the decay is not warmed up as in `training/ema.py`, for its start is the point. Each step
+draws Ω, 200 random unit vectors [R, E]; v, t and their teacher's are unit vectors, s is the model's scale:
 
     v′ = v + B(A v̄),   L = CE(v′, t) + 0.4·KL( softmax(s·(v_T Ωᵀ)(Ω t_Tᵀ)) ‖ softmax(s·(v′ Ωᵀ)(Ω tᵀ)) )
 
