@@ -5,9 +5,10 @@ import torch
 from tests.studies.test_prompt_studies import TINY
 
 from claver.models.blend import blend
-from claver.motion.rendering import STATES
+from claver.motion.rendering import STATES, VERBS
+from claver.motion.unseen import UNSEEN_VERBS
 from claver.studies.forgetting import SHOWN, START, STUDY, VARIANTS, WAYS, Variant
-from claver.studies.forgetting_measure import Exam, start_of
+from claver.studies.forgetting_measure import Exam, said_of, start_of
 from claver.studies.prompt_studies import fresh
 from claver.studies.study import Options, Record, key_of
 from claver.studies.table import Measured
@@ -25,6 +26,14 @@ def test_every_way_is_run_with_every_seed_and_each_is_a_recipe_of_its_own():
             key.removeprefix("motion."): run[key] for key in run if key[7:] in ("distill", "interpolate", "average")
         }
         make_recipe(base | keys)
+
+
+def test_rewritten_texts_say_the_name_before_each_sentence():
+    said = said_of({"joined": True, "texts": ["name"]}, UNSEEN_VERBS)
+    assert said.keys() == {verb.name for verb in UNSEEN_VERBS}
+    assert {len(own) for own in said.values()} == {8}
+    assert all(text.startswith(f"{name}: ") for name, own in said.items() for text in own)
+    assert set(said_of({"texts": ["name"]}, VERBS).values()) == {(verb.name,) for verb in VERBS}
 
 
 def test_labels_of_variants_differ_and_those_shown_are_measured():
@@ -66,10 +75,11 @@ def test_a_blend_of_nothing_but_the_start_behind_a_shut_gate_is_the_start(asked,
     assert blend(start.state_dict(), model, 0.0).temporal.embedding.equal(model.temporal.embedding)
 
 
-def test_a_run_has_figures_of_every_variant(tiny_bench):
+@pytest.mark.parametrize("way", ["relational, interpolated", "plain, by `name: sentence`"])
+def test_a_run_has_figures_of_every_variant(tiny_bench, way):
     runs = {run["way"]: run for run in STUDY.runs(Options(quick=True, seeds=(0,)))}
     names = {"new", "new within pair", "trained", "nouns", "states", "knew", *(f"knew {name}" for name in STATES)}
-    figures = STUDY.run(runs["relational, interpolated"] | TINY, tiny_bench)
+    figures = STUDY.run(runs[way] | TINY, tiny_bench)
     assert figures.keys() == {f"{name} @ {variant.label}" for name in names for variant in VARIANTS}
     assert all(0 <= value <= 1 for value in figures.values())
     assert STUDY.run(runs[START] | TINY, tiny_bench).keys() == names

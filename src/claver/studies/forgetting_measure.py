@@ -21,13 +21,14 @@ from claver.motion.tasks import PARTNER
 from claver.motion.unseen import UNSEEN_VERBS
 from claver.motion.verbs import Verb
 from claver.studies.bench import kept, stills, tokens, written
-from claver.studies.prompt_studies import bench_part, encode_aspects, fresh, held_out, recipe_of, unseen
+from claver.studies.prompt_studies import bench_part, fresh, held_out, recipe_of, unseen
 from claver.studies.study import Figures, Settings
-from claver.training.clips import ClipsTask
+from claver.training.clips import ClipsTask, tokenize_classes
 from claver.training.engine import Trainer, training_progress
 from claver.training.tokens import TokenClips, cache_tokens
 
 NOUNS = ("shape", "colour")
+SENTENCES: tuple[Aspect, ...] = ("decomposition", "synonym", "body")
 _STILLS, _BATCH = 1000, 240
 
 
@@ -42,12 +43,21 @@ def learned_folder(settings: Settings, cache: Path) -> Path:
     def make(folder: Path) -> None:
         recipe, model = recipe_of(settings), fresh(settings, cache)
         clips = tokens(bench_part(settings), cache)[0]
-        texts = encode_aspects(model, settings["texts"], VERBS)
+        assert model.tokenizer is not None
+        texts = tokenize_classes(model.tokenizer, said_of(settings, VERBS))
         task = ClipsTask(clips, clips, texts, recipe.texts_per_step, recipe.label_smoothing)
         quiet = recipe.model_copy(update={"trackers": ()})
         Trainer(quiet, model, task, folder / "run", progress=training_progress()).run()
 
     return kept(cache, "keeping", settings | {"recipe": written(settings)}, make)
+
+
+def said_of(settings: Settings, verbs: Sequence[Verb]) -> dict[str, tuple[str, ...]]:
+    """What is said of each verb, by its name: the texts of some aspects, or `name: sentence` for each sentence."""
+    if not settings.get("joined"):
+        return aspect_texts(settings["texts"], verbs)
+    sentences = aspect_texts(SENTENCES, verbs)
+    return {name: tuple(f"{name}: {sentence}" for sentence in own) for name, own in sentences.items()}
 
 
 @dataclass
@@ -56,15 +66,15 @@ class Exam:
 
     Attributes:
         clips: of new verbs, of trained ones, and stills; the tokens of the frozen image tower.
-        texts: what is said of the verbs, by aspects.
         states: for each state of stills the word of each, int64 [B].
+        settings: of the run, which say what is said of verbs.
     """
 
     new: TokenClips
     trained: TokenClips
     stills: TokenClips
     states: Mapping[str, Tensor]
-    texts: Sequence[Aspect]
+    settings: Settings
     _of: Claver | None = field(default=None, repr=False)
     _frames: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
@@ -80,7 +90,7 @@ class Exam:
         alike = still.expand(-1, recipe_of(settings).temporal.frames, -1, -1)
         trained = TokenClips(own.tokens[:half], own.labels[:half])
         new = unseen(settings, cache, "test", half)
-        return cls(new, trained, TokenClips(alike, torch.zeros(len(alike))), states, settings["texts"])
+        return cls(new, trained, TokenClips(alike, torch.zeros(len(alike))), states, settings)
 
     @torch.no_grad()
     def sit(self, start: Claver, model: Claver, *, weight: float = 1.0, gated: bool) -> Figures:
@@ -90,9 +100,10 @@ class Exam:
             `new`, `new within pair` and `trained` verbs; `nouns` and `states` of stills, and `knew`, the mean of all.
         """
         mixed = model if weight == 1 else blend(start.state_dict(), model, weight)
-        known = _verb_texts(mixed, self.texts, VERBS)
+        known = _directions(mixed, list(said_of(self.settings, VERBS).values()))
         trained = known if gated else None
-        scores = self._scores(model, mixed, "new", _verb_texts(mixed, self.texts, UNSEEN_VERBS), trained)
+        strange = _directions(mixed, list(said_of(self.settings, UNSEEN_VERBS).values()))
+        scores = self._scores(model, mixed, "new", strange, trained)
         figures: Figures = {"new": top_k_accuracy(scores, self.new.labels)}
         figures["new within pair"] = within_pairs(scores, self.new.labels, PARTNER)
         figures["trained"] = top_k_accuracy(self._scores(model, mixed, "trained", known, trained), self.trained.labels)
@@ -125,12 +136,8 @@ class Exam:
         return self._frames[which]
 
 
-def _verb_texts(model: Claver, aspects: Sequence[Aspect], verbs: Sequence[Verb]) -> Tensor:
-    """One vector a verb [C, E], the mean of the unit vectors of its texts, which ranks as they do (Eq. 10)."""
-    return _directions(model, list(aspect_texts(aspects, verbs).values()))
-
-
 def _directions(model: Claver, texts: Sequence[Sequence[str]]) -> Tensor:
+    """One vector a class [C, E], the mean of the unit vectors of its texts, which ranks as they do (Eq. 10)."""
     assert model.tokenizer is not None
     ids = model.tokenizer([text for own in texts for text in own]).to(model.device)
     return F.normalize(model.encode_text(ids), dim=-1).unflatten(0, (len(texts), -1)).mean(1)
