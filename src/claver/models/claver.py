@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from claver.attention.plan import PlanKind
 from claver.models.block import Run, run_block
-from claver.models.checkpoint.folder import Pretrained, push_folder, write_folder
+from claver.models.checkpoint.folder import Pretrained, write_folder
 from claver.models.checkpoint.loading import MAX_LOGIT_SCALE, load_model
+from claver.models.checkpoint.publishing import push_folder
 from claver.models.config import Aggregate, ClaverConfig
 from claver.models.objective import probabilities, similarity, video_embedding
 from claver.models.temporal import TemporalTower
