@@ -113,3 +113,16 @@ def test_where_an_index_of_vectors_finds_nothing_comparing_all_is_named(
     run("index", str(videos), "--index", "my.index", "--model", "model", "--fps", "5")
     monkeypatch.setattr(Index, "search", lambda *_, **__: SearchResult(("falls",), (), 12, exact=False))
     assert "stands out of the background; --exact compares all windows" in run("search", "my.index", "falls")
+
+
+def test_the_bar_shows_files_windows_hours_and_time_left(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.progress import Progress
+
+    shown: list[dict[str, object]] = []
+    real = Progress.update
+    monkeypatch.setattr(Progress, "update", lambda self, task, **now: shown.append(now) or real(self, task, **now))
+    run("index", str(videos), "--index", "my.index", "--model", "model", "--fps", "5")
+    last = [now for now in shown if "more" in now][-1]
+    assert (last["completed"], last["total"]) == (1, 1)
+    assert str(last["more"]).startswith("3 of 3 files, ")
+    assert str(last["more"]).endswith(" h of video")

@@ -391,3 +391,15 @@ def test_an_index_that_is_being_written_or_is_not_there_is_not_built(
     index.add(videos, model, fps=5)
     with only_writer(index.path), pytest.raises(claver.ClaverError, match="another claver command is writing"):
         index.build()
+
+
+def test_progress_counts_files_windows_and_the_share_of_bytes(
+    videos: Path, tmp_path: Path, model: claver.Claver
+) -> None:
+    seen: list[claver.index.AddProgress] = []
+    index = claver.Index.open(tmp_path / "my.index")
+    index.add(videos, model, fps=5, progress=seen.append)
+    shares = [one.share for one in seen]
+    assert shares == sorted(shares)
+    assert (shares[-1], seen[-1].files, seen[-1].total) == (1, 5, 5)
+    assert seen[-1].windows == index.info().windows

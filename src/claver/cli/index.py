@@ -122,12 +122,13 @@ def _added(index: Index, folders: list[str], model: Any, settings: dict[str, Any
     from claver.index import AddProgress
     from claver.progress import bar
 
-    with bar("indexing", TextColumn("{task.fields[more]}")) as progress:
+    with bar("indexing", TextColumn("{task.fields[more]}"), counted=False) as progress:
         task = progress.add_task("", total=None, more="")
 
         def show(now: AddProgress) -> None:
-            more = f"{now.windows:,} windows, {now.seconds / 3600:.2f} h of video"
-            progress.update(task, completed=now.files, total=now.total, more=more)
+            hours = f"{now.seconds / 3600:.2f} h of video"
+            more = f"{now.files} of {now.total} files, {now.windows:,} windows, {hours}"
+            progress.update(task, completed=now.share, total=1.0, more=more)  # by bytes: time left, though files differ
 
         return index.add(folders, model, progress=show, **settings)
 
