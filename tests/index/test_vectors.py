@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from claver.errors import ClaverError
+from claver.index import store as module
 from claver.index import vectors
 from claver.index.store import Rows, WindowStore
 
@@ -67,7 +68,9 @@ def test_the_index_is_what_is_asked(store: WindowStore) -> None:
     assert not all(first)
 
 
-def test_what_is_added_later_is_found_and_what_is_deleted_is_not(store: WindowStore) -> None:
+def test_what_is_added_later_is_found_and_what_is_deleted_is_not(
+    store: WindowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.build()
     new = rows(range(500, 520), seed=1)
     store.append(new)
@@ -75,16 +78,30 @@ def test_what_is_added_later_is_found_and_what_is_deleted_is_not(store: WindowSt
     query = new.vectors[25].astype(np.float32)
     assert names(store.nearest(query, 1)) == [(502, 5.0)]
     store.compact()
+    assert store.unindexed() == 200  # not worth writing the index anew
+    monkeypatch.setattr(module, "_UNINDEXED", 200)
+    store.compact()
     assert store.unindexed() == 0
     assert names(store.nearest(query, 1)) == [(502, 5.0)]
     assert recall(store) > 0.95
     store.delete([502])
     assert 502 not in store.nearest(query, 400).files
+    monkeypatch.setattr(module, "_UNINDEXED", 0)
     store.compact()
     assert 502 not in store.nearest(query, 400).files
     assert recall(store) > 0.95
     assert store.build() == 2190
     assert recall(store) > 0.95
+
+
+def test_many_small_files_are_merged_and_taken_in(store: WindowStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.build()
+    monkeypatch.setattr(module, "_SMALL", 4)
+    for at in range(3):
+        assert store.unindexed() == 10 * at
+        store.append(rows(range(600 + at, 601 + at)))
+        store.compact()
+    assert store.unindexed() == 0
 
 
 def test_few_files_are_searched_in_all_partitions(store: WindowStore, monkeypatch: pytest.MonkeyPatch) -> None:

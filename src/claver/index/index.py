@@ -142,8 +142,8 @@ class Index:
     def build(self) -> int:
         """Index the vectors, so that a search of more than about a million windows need not compare them all.
 
-        Windows that are added later are found, too: `add` takes them into it. Interrupted, it leaves everything as it
-        was; searching goes on meanwhile.
+        Windows that are added later are found, too: they are compared one by one until `add` takes many of them into
+        it. Interrupted, it leaves everything as it was; searching goes on meanwhile.
 
         Returns:
             How many windows were indexed.

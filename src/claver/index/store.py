@@ -23,6 +23,8 @@ _KEPT_FOR = timedelta(minutes=10)
 """Replaced data stays so long for whoever is reading it."""
 _FRAGMENTS = 32
 """Appends before files are merged: each adds one, and a search opens all."""
+_UNINDEXED, _SMALL = 100_000, 64
+"""Windows, or small files, that gather before an index of vectors takes them in: each time it is written anew."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,16 @@ class WindowStore:
             self.compact()
 
     def compact(self) -> None:
-        """Merge small files, take new windows into the index of vectors, and drop what was replaced some time ago."""
-        self._table.optimize(cleanup_older_than=_KEPT_FOR)
+        """Merge small files, take new windows into the index of vectors, and drop what was replaced some time ago.
+
+        Where vectors are indexed this waits until much has gathered: LanceDB does all of it or nothing, which takes
+        minutes for a million. Until then new windows are compared one by one.
+        """
+        if self.partitions is None or self.unindexed() >= _UNINDEXED or self._small_files() >= _SMALL:
+            self._table.optimize(cleanup_older_than=_KEPT_FOR)
+
+    def _small_files(self) -> int:
+        return int(self._table.stats()["fragment_stats"]["num_small_fragments"])
 
     def build(self) -> int:
         """Index all vectors; one that is there is replaced, and stays in use until the new one is complete.
