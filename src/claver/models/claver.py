@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,25 @@ class Claver(Pretrained):
         """The same as `claver.load(source, **settings)`."""
         return load_model(cls, source, **settings)
 
-    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
-        """Upload the model folder to the Hugging Face Hub, where `repo_id` is made if need be; returns its address."""
-        return push_folder(self, repo_id, private=private, token=token)
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        token: str | None = None,
+        card: Mapping[str, str] | None = None,
+    ) -> str:
+        """Upload the model folder, with a card, to the Hugging Face Hub; returns its address there.
+
+        Args:
+            repo_id: `owner/name`; it is made if need be.
+            private: whether only its owner sees it.
+            token: of the Hub; the one that `hf auth login` stored if None.
+            card: what only you know of the model, in Markdown: `data`, `recipe`, `seeds`, `texts`, `protocol`, `names`
+                (plain or rewritten), `results`, `limits`, `license`. What is left out is marked as not said.
+                Without a card, one that the address has already stays.
+
+        Raises:
+            ClaverError: the card has no such part.
+        """
+        return push_folder(self, repo_id, private=private, token=token, card=card)

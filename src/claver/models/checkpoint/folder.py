@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from claver.errors import CheckpointError
 from claver.files import replacing, sync
+from claver.models.checkpoint.card import CARD, model_card
 from claver.models.checkpoint.files import read_json
 from claver.models.checkpoint.weights import WEIGHTS
 from claver.models.config import ClaverConfig
@@ -91,12 +93,17 @@ def _what_is_in(folder: Path) -> str:
     return f"it has neither {CONFIG} nor, as a training run, `best` or `last`, but {found}"
 
 
-def push_folder(model: Pretrained, repo_id: str, *, private: bool, token: str | None) -> str:
-    """Write the model to a temporary folder and upload that."""
+def push_folder(
+    model: Pretrained, repo_id: str, *, private: bool, token: str | None, card: Mapping[str, str] | None = None
+) -> str:
+    """Write the model and its card to a temporary folder and upload that; nobody's own card is written over unasked."""
     from huggingface_hub import HfApi
 
+    text = model_card(model, repo_id, card)
     api = HfApi(token=token)
     with tempfile.TemporaryDirectory() as folder:
         write_folder(model, Path(folder))
         api.create_repo(repo_id, private=private, exist_ok=True)
+        if card is not None or not api.file_exists(repo_id, CARD):
+            (Path(folder) / CARD).write_text(text, encoding="utf-8")
         return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload CLAVER model"))
