@@ -39,7 +39,8 @@ claver study temporal --model openai/clip-vit-base-patch32 --data k400_train.csv
 def study(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.")],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="ARGUMENTS…", help="What the study texts looks at: CLIP TEXTS.txt.")
+        list[str] | None,
+        typer.Argument(metavar="ARGUMENTS…", help="Of texts: CLIP TEXTS.txt. Of search: the folder of the quickstart."),
     ] = None,
     output: Annotated[
         Path | None,
