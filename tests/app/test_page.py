@@ -167,6 +167,16 @@ def test_what_is_no_video_too_large_or_too_long_is_one_sentence(opened: Opened, 
     assert "1" in page.inner_text(".toast-wrap")
 
 
+def test_videos_that_came_later_can_be_named(opened: Opened, videos: Path, tmp_path: Path) -> None:
+    with served(tmp_path) as growing:
+        (tmp_path / "later.mp4").write_bytes((videos / "clip.mp4").read_bytes())
+        page = opened(growing.address)
+        open_tab(page, "Time line")
+        page.click("#timeline-named input")
+        page.get_by_role("option", name="later.mp4").click()
+        page.wait_for_selector("#timeline-clip video")
+
+
 def test_two_users_at_once_have_answers_of_their_own(opened: Opened, server: Server, videos: Path) -> None:
     pages = [opened(), opened()]
     for page, name in zip(pages, ("clip.mp4", "other.mp4"), strict=True):

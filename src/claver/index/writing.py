@@ -56,7 +56,7 @@ def text_of(result: SearchResult, form: str, *, csv_safe: bool = False, beside: 
 
 
 def _json(result: SearchResult) -> str:
-    values = {"query": list(result.query), "fits": result.fits, "windows": result.windows}
+    values = {"query": list(result.query), "fits": result.fits, "windows": result.windows, "exact": result.exact}
     return to_json(values | {"moments": [hit.to_dict() for hit in result.hits]}, indent=2, allow_nan=False)
 
 
