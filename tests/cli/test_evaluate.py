@@ -276,6 +276,7 @@ def test_a_gate_shuts_for_actions_far_from_those_of_training(run: Claver, place:
     plain, near, far = scores(), scores("--gate", "waving,bowing,running"), scores("--gate", "zzz,qqq")
     assert near == pytest.approx(plain, abs=2e-4)  # every test action is one of training
     assert far != pytest.approx(plain, abs=2e-4)
+    assert scores("--gate", "zzz,qqq", "--gate-tau", "1e9") == pytest.approx(plain, abs=2e-4)
 
 
 def test_what_a_gate_does_not_go_with_is_said(run: Claver, place: Path) -> None:
@@ -284,6 +285,7 @@ def test_what_a_gate_does_not_go_with_is_said(run: Claver, place: Path) -> None:
         (("--temporal", "mean"), "a temporal tower of kind 'mean' cannot be gated"),
         (("--task", "localization"), "--gate is for --task classification"),
         (("--gate", "learned"), "the model was not trained on actions that it keeps"),
+        (("--gate-tau", "0"), "a gate's τ is above 0, not 0"),
     ):
         gate = () if "--gate" in more else ("--gate", "waving")
         done = run(place, "one.csv", "--workers", "0", *gate, *more)

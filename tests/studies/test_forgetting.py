@@ -37,7 +37,7 @@ def test_rewritten_texts_say_the_name_before_each_sentence():
 
 
 def test_labels_of_variants_differ_and_those_shown_are_measured():
-    assert len({variant.label for variant in VARIANTS}) == len(VARIANTS) == 16
+    assert len({variant.label for variant in VARIANTS}) == len(VARIANTS) == 24
     assert set(SHOWN) <= set(VARIANTS)
 
 
@@ -54,7 +54,7 @@ def test_a_still_shown_as_a_clip_is_to_the_start_the_still(asked):
 
     own, start, exam, _ = asked
     stills = render_stills(range(1000), split="test", seed=own["seed"], size=start.config.image.size)
-    figures = exam.sit(start, start, gated=False)
+    figures = exam.sit(start, start)
     known = StillsTask(stills, stills).evaluate(start)
     for name in STATES:  # tokens are kept in half precision
         assert figures[f"knew {name}"] == pytest.approx(known[name], abs=0.01), name
@@ -68,10 +68,10 @@ def test_a_blend_of_nothing_but_the_start_behind_a_shut_gate_is_the_start(asked,
         for parameter in model.parameters():
             if parameter is not model.temporal.embedding:
                 parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    changed, back = exam.sit(start, model, gated=False), exam.sit(start, model, weight=0.0, gated=False)
+    changed, back = exam.sit(start, model), exam.sit(start, model, weight=0.0)
     assert changed != back
     monkeypatch.setattr("claver.studies.forgetting_measure.Gate.__call__", lambda self, video: torch.zeros(len(video)))
-    assert exam.sit(start, model, weight=0.0, gated=True) == pytest.approx(exam.sit(start, start, gated=False))
+    assert exam.sit(start, model, weight=0.0, gate=0.05) == pytest.approx(exam.sit(start, start))
     assert blend(start.state_dict(), model, 0.0).temporal.embedding.equal(model.temporal.embedding)
 
 

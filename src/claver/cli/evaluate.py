@@ -118,6 +118,9 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    gate_tau: Annotated[
+        float, typer.Option(help="With --gate: the larger, the more of the temporal tower is kept far from training.")
+    ] = 0.05,
     temporal: TemporalOption = None,
     frames: FramesOption = None,
     preprocess: PreprocessOption = None,
@@ -197,6 +200,7 @@ def evaluate(
         tests = [among_learned(test, loaded) for test in tests]
         seen: dict[str, Any] = {"views": looks, "frames": frames, "compile": compile}
         seen["gate"] = None if gate is None else _trained_actions(gate, loaded, texts)
+        seen["gate_tau"] = gate_tau
         with progress_shown("encoding texts", hidden=rank_and_size()[1] > 1) as progress:
             recognizers = recognizers_for(tests, loaded, texts, progress=progress, **seen)
         settings = _identity(model, loaded)
@@ -204,7 +208,15 @@ def evaluate(
         settings |= {"dtype": dtype, "tests": [str(path) for path in manifests], "split": split}
         settings |= {"texts": text_identity(texts), "clips": digest(tests)}
         settings |= {"actions": digest([recognizer.texts for recognizer in recognizers])}
-        settings |= {} if gate is None else {"gate": text_identity(gate), "trained": digest([seen["gate"]])}
+        settings |= (
+            {}
+            if gate is None
+            else {
+                "gate": text_identity(gate),
+                "trained": digest([seen["gate"]]),
+                "gate_tau": gate_tau,
+            }
+        )
         settings |= {} if preprocess is None else {"preprocess": preprocess}
         settings |= {} if damaged == "answer" else {"damaged": damaged}
         loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout, "damaged": damaged}

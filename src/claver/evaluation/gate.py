@@ -6,8 +6,10 @@ MoTE (Zhu et al. 2024). With the temporal tower g as a residual of the frames' s
 
 Of the five test texts and the five training texts that are nearest to the clip, s is the mean, over the former, of the
 largest cosine with any of the latter. A clip near actions of training gets the tower whole, one far from them what CLIP
-gives. Nothing is trained. Here a text stands for an action: it is the mean direction of all that is said of it. And the
-clip looks for texts without the temporal tower, which is not to judge what it is itself in question for.
+gives. Nothing is trained. τ = 0.05 is for texts as much alike as CLIP's; texts less alike want a larger one.
+
+Here a text stands for an action: it is the mean direction of all that is said of it. And the clip looks for texts
+without the temporal tower, which is not to judge what it is itself in question for.
 """
 
 from __future__ import annotations
@@ -105,6 +107,12 @@ def gated(model: Claver, gate: Gate) -> Claver:
     return twin
 
 
-def gate_of(test: TextBank, trained: TextBank) -> Gate:
-    """The gate between two banks of one model."""
-    return Gate(test.prototypes, trained.prototypes)
+def gate_of(test: TextBank, trained: TextBank, tau: float = TAU) -> Gate:
+    """The gate between two banks of one model.
+
+    Raises:
+        ClaverError: τ is not above 0.
+    """
+    if not tau > 0:
+        raise ClaverError(f"a gate's τ is above 0, not {tau:g}")
+    return Gate(test.prototypes, trained.prototypes, tau=tau)

@@ -13,7 +13,7 @@ from claver.data.opening import open_clips
 from claver.data.parts import clips_for
 from claver.distributed import rank_and_size, wait_for_all
 from claver.errors import ClaverError
-from claver.evaluation.gate import gate_of, gated
+from claver.evaluation.gate import TAU, gate_of, gated
 from claver.evaluation.predictions import predictions_text
 from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, evaluate
 from claver.evaluation.report import to_dict
@@ -78,6 +78,7 @@ def recognizers_for(
     frames: int | None = None,
     compile: bool = False,
     gate: Actions | None = None,
+    gate_tau: float = TAU,
     progress: Progress = lambda done, total: None,
 ) -> list[Answering]:
     """One for each benchmark, in the order of `by_benchmark`: each has its own classes, and its own texts for them.
@@ -93,6 +94,7 @@ def recognizers_for(
         compile: likewise; not for a peer, which runs as it is.
         gate: the actions of training, far from which the temporal tower is left out, see `claver.evaluation.gate`; not
             for a peer, nor a compiled model.
+        gate_tau: the larger, the farther the gate stays open.
         progress: as in `Recognizer`.
 
     Raises:
@@ -115,13 +117,13 @@ def recognizers_for(
         Recognizer(model, actions, views=views, frames=frames, unknown=False, compile=compile, progress=progress)
         for actions in competing
     ]
-    return made if gate is None else [_gated(recognizer, gate) for recognizer in made]
+    return made if gate is None else [_gated(recognizer, gate, gate_tau) for recognizer in made]
 
 
-def _gated(recognizer: Answering, trained: Actions) -> Answering:
+def _gated(recognizer: Answering, trained: Actions, tau: float) -> Answering:
     assert isinstance(recognizer, Recognizer)
     model = recognizer.model
-    recognizer.encoder.model = gated(model, gate_of(recognizer.bank, TextBank.encode(model, trained)))
+    recognizer.encoder.model = gated(model, gate_of(recognizer.bank, TextBank.encode(model, trained), tau))
     return recognizer
 
 

@@ -24,6 +24,7 @@ from claver.studies.table import Measured, Table
 TEXTS = EVERYTHING[:2]  # names, and forms of them: "plain"
 START = "start"
 WEIGHTS = (1.0, 0.75, 0.5, 0.25)
+GATES = (0.05, 0.5)  # τ: MoTE's, and one for texts that are less alike than CLIP's
 _FEATURE, _RELATIONAL, _BETWEEN = {"kind": "feature"}, {"kind": "relational"}, {"up_to": 0.6, "weight": 0.5}
 WAYS: Mapping[str, dict[str, Any]] = {
     "plain": {},
@@ -44,29 +45,29 @@ class Variant(NamedTuple):
     Attributes:
         averaged: the mean of its weights in place of the last.
         weight: of the trained model in a blend with the start.
-        gated: whether its temporal tower is.
+        gate: τ of the gate behind its temporal tower; None for no gate.
     """
 
     averaged: bool = False
     weight: float = 1.0
-    gated: bool = False
+    gate: float | None = None
 
     @property
     def label(self) -> str:
         """As in figures and tables."""
         parts = ["mean of weights" if self.averaged else "last weights"]
         parts += [] if self.weight == 1 else [f"blend {self.weight:g}"]
-        return ", ".join([*parts, *(["gate"] if self.gated else [])])
+        return ", ".join([*parts, *([] if self.gate is None else [f"gate {self.gate:g}"])])
 
 
-VARIANTS = tuple(Variant(a, w, g) for a in (False, True) for w in WEIGHTS for g in (False, True))
+VARIANTS = tuple(Variant(a, w, g) for a in (False, True) for w in WEIGHTS for g in (None, *GATES))
 SHOWN = (
     Variant(),
-    Variant(gated=True),
+    *(Variant(gate=tau) for tau in GATES),
     Variant(weight=0.5),
     *(Variant(True, weight) for weight in WEIGHTS),
-    Variant(True, gated=True),
-    Variant(True, 0.5, True),
+    *(Variant(True, 1.0, tau) for tau in GATES),
+    Variant(True, 0.5, GATES[1]),
 )
 """The rows of the table for each way; `data.jsonl` has all."""
 
@@ -89,14 +90,13 @@ def run(settings: Settings, cache: Path) -> Figures:
     own = {key: value for key, value in settings.items() if key != "way"}
     start, exam = start_of(own, cache), Exam.of(own, cache)
     if settings["way"] == START:
-        return exam.sit(start, start, gated=False)
+        return exam.sit(start, start)
     figures: Figures = {}
     for averaged, model in _trained(own, cache):
-        for weight in WEIGHTS:
-            for gated in (False, True):
-                label = Variant(averaged, weight, gated).label
-                found = exam.sit(start, model, weight=weight, gated=gated)
-                figures |= {f"{name} @ {label}": value for name, value in found.items()}
+        for variant in VARIANTS:
+            if variant.averaged == averaged:
+                found = exam.sit(start, model, weight=variant.weight, gate=variant.gate)
+                figures |= {f"{name} @ {variant.label}": value for name, value in found.items()}
     return figures
 
 
@@ -160,13 +160,14 @@ def draw(records: Sequence[Record], path: Path) -> None:
         color, style = (INK, OURS, PALE)[place % 3], ("-", "--", ":")[place // 3]
         points = [_point(records, way, Variant(True, weight)) for weight in WEIGHTS]
         axes.plot(*zip(*points, strict=True), marker=marker, linestyle=style, color=color, label=way, markersize=6)
-        axes.plot(*_point(records, way, Variant(True, gated=True)), marker=marker, color="white", mec=color, mew=1.4)
+        for tau in GATES:
+            axes.plot(*_point(records, way, Variant(True, 1.0, tau)), marker=marker, color="white", mec=color, mew=1.4)
         axes.plot(*_point(records, way, Variant()), marker="x", color=color, markersize=7, linewidth=0)
     axes.axhline(_measured(records, START, "new").mean, color=INK, linestyle=":", linewidth=1)
     axes.axvline(0, color=INK, linestyle=":", linewidth=1)
     axes.set(xlabel="forgotten: points of what the start knew of stills", ylabel="new verbs, zero-shot: top-1, %")
     note = (
-        "lines: mean of weights, blended with the start at 1, 0.75, 0.5, 0.25; hollow: behind the gate; ×: last weights"
+        "lines: mean of weights, blended with the start at 1, 0.75, 0.5, 0.25; ×: last weights; hollow: gates 0.05, 0.5"
     )
     axes.set_title(note, fontsize=9, color=INK, loc="left")
     plain_axes(axes)

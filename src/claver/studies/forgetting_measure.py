@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,6 +28,8 @@ from claver.training.clips import ClipsTask, tokenize_classes
 from claver.training.engine import Trainer, training_progress
 from claver.training.tokens import TokenClips, cache_tokens
 
+MakeGate = Callable[[Tensor], Gate]
+"""From what is said of the classes that compete [C, E] to the gate between them and the trained verbs."""
 NOUNS = ("shape", "colour")
 SENTENCES: tuple[Aspect, ...] = ("decomposition", "synonym", "body")
 _STILLS, _BATCH = 1000, 240
@@ -93,35 +96,36 @@ class Exam:
         return cls(new, trained, TokenClips(alike, torch.zeros(len(alike))), states, settings)
 
     @torch.no_grad()
-    def sit(self, start: Claver, model: Claver, *, weight: float = 1.0, gated: bool) -> Figures:
-        """Shares of right answers of a model, perhaps blended with the start, perhaps behind a gate.
+    def sit(self, start: Claver, model: Claver, *, weight: float = 1.0, gate: float | None = None) -> Figures:
+        """Shares of right answers of a model, perhaps blended with the start, perhaps behind a gate of this τ.
 
         Returns:
             `new`, `new within pair` and `trained` verbs; `nouns` and `states` of stills, and `knew`, the mean of all.
         """
         mixed = model if weight == 1 else blend(start.state_dict(), model, weight)
         known = _directions(mixed, list(said_of(self.settings, VERBS).values()))
-        trained = known if gated else None
+        make_gate = None if gate is None else partial(Gate, trained=known, tau=gate)
         strange = _directions(mixed, list(said_of(self.settings, UNSEEN_VERBS).values()))
-        scores = self._scores(model, mixed, "new", strange, trained)
+        scores = self._scores(model, mixed, "new", strange, make_gate)
         figures: Figures = {"new": top_k_accuracy(scores, self.new.labels)}
         figures["new within pair"] = within_pairs(scores, self.new.labels, PARTNER)
-        figures["trained"] = top_k_accuracy(self._scores(model, mixed, "trained", known, trained), self.trained.labels)
-        words = {name: self._state(model, mixed, name, trained) for name in STATES}
+        figures["trained"] = top_k_accuracy(
+            self._scores(model, mixed, "trained", known, make_gate), self.trained.labels
+        )
+        words = {name: self._state(model, mixed, name, make_gate) for name in STATES}
         figures["nouns"] = sum(words[name] for name in NOUNS) / len(NOUNS)
         figures["states"] = sum(words[name] for name in words if name not in NOUNS) / (len(words) - len(NOUNS))
         return figures | {"knew": sum(words.values()) / len(words)} | {f"knew {name}": words[name] for name in words}
 
-    def _state(self, model: Claver, mixed: Claver, name: str, trained: Tensor | None) -> float:
+    def _state(self, model: Claver, mixed: Claver, name: str, make_gate: MakeGate | None) -> float:
         texts = _directions(mixed, [[still_caption({name: word})] for word in STATES[name]])
-        return top_k_accuracy(self._scores(model, mixed, "stills", texts, trained), self.states[name])
+        return top_k_accuracy(self._scores(model, mixed, "stills", texts, make_gate), self.states[name])
 
-    def _scores(self, model: Claver, mixed: Claver, which: str, texts_CE: Tensor, trained: Tensor | None) -> Tensor:
+    def _scores(self, model: Claver, mixed: Claver, which: str, texts_CE: Tensor, make_gate: MakeGate | None) -> Tensor:
         """Cosines [B, C] of clips and of what is said of each class."""
         still, moved = self._seen(model, which)
-        if trained is not None:
-            gate = Gate(texts_CE, trained)
-            moved = towards(still, moved, gate(video_embedding(mixed.readout(still))))
+        if make_gate is not None:
+            moved = towards(still, moved, make_gate(texts_CE)(video_embedding(mixed.readout(still))))
         return F.normalize(video_embedding(mixed.readout(moved)), dim=-1) @ texts_CE.T
 
     def _seen(self, model: Claver, which: str) -> tuple[Tensor, Tensor]:
