@@ -181,6 +181,20 @@ def test_what_cannot_be_is_said():
             make_recipe(stills | {key: value})
 
 
+def test_a_task_without_samples_is_refused_in_a_sentence():
+    recipe = clips_recipe(**FEATURE)
+    model, task = clips_problem(recipe)
+
+    class Plain:
+        loss, evaluate = task.loss, task.evaluate
+
+        def __len__(self):
+            return len(task)
+
+    with pytest.raises(ClaverError, match="need a task with a method samples"):
+        Trainer(recipe, model, Plain()).run()
+
+
 def test_runs_without_it_draw_what_they_drew():
     losses = [train(steps=3, **changes).losses[0] for changes in ({}, BETWEEN | {"interpolate": {"weight": 1e-9}})]
     np.testing.assert_allclose(*losses, rtol=1e-6)

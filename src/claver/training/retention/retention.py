@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 from torch import Tensor, nn
 
+from claver.errors import ClaverError
 from claver.models import Claver
 from claver.training.recipe import Distill, Recipe
 from claver.training.retention.feature import FeatureDistillation
@@ -48,13 +49,20 @@ class Retention:
         autocast: Callable[[], AbstractContextManager[object]],
         backward: Callable[[Tensor], None],
     ) -> Tensor:
-        """The loss of some samples of a step, divided by `parts`, whose gradients are added to those there are."""
+        """The loss of some samples of a step, divided by `parts`, whose gradients are added to those there are.
+
+        Raises:
+            ClaverError: the task gives no samples, though its definition says that it compares.
+        """
         if self.distillation is None and self.interpolation is None:
             with autocast():
                 loss = task.loss(model, rows, rng) / parts
             backward(loss)
             return loss.detach()
-        assert isinstance(task, Sampled), "the task's definition says that it compares"
+        if not isinstance(task, Sampled):
+            raise ClaverError(
+                "distill and interpolate need a task with a method samples, as of claver.training.samples"
+            )
         with autocast():
             samples = task.samples(model, rows, rng)
             loss = self._loss(model, samples, step) / parts
