@@ -114,7 +114,7 @@ def table(records: Sequence[Record]) -> Table:
     """Gain and forgetting of each way and variant, in points above and below the start."""
     before = [_measured(records, START, name) for name in ("new", "nouns", "states")]
     body: list[list[Any]] = [["what the start knows", "", before[0], None, None, *before[1:], 0.0]]
-    for way in WAYS:
+    for way in _done(records):
         for variant in SHOWN:
             names = ("new", "new within pair", "trained", "nouns", "states")
             cells = [_measured(records, way, name, variant) for name in names]
@@ -145,6 +145,11 @@ def lost(records: Sequence[Record], way: str, variant: Variant) -> Measured:
     return Measured(tuple(100 * (before[seed] - after[seed]) for seed in before if seed in after))
 
 
+def _done(records: Sequence[Record]) -> list[str]:
+    """The ways that were run."""
+    return [way for way in WAYS if any(record.settings["way"] == way for record in records)]
+
+
 def _measured(records: Sequence[Record], way: str, name: str, variant: Variant | None = None) -> Measured:
     figure = name if variant is None else f"{name} @ {variant.label}"
     return measured(records, figure, {"way": way}, scale=100)
@@ -156,7 +161,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
     set_title(figure, "Zero-shot gained against what was forgotten", records)
     axes = figure.subplots()
     markers = ("o", "s", "^", "D", "v", "P", "X")
-    for place, (way, marker) in enumerate(zip(WAYS, markers, strict=True)):
+    for place, (way, marker) in enumerate(zip(_done(records), markers, strict=False)):
         color, style = (INK, OURS, PALE)[place % 3], ("-", "--", ":")[place // 3]
         points = [_point(records, way, Variant(True, weight)) for weight in WEIGHTS]
         axes.plot(*zip(*points, strict=True), marker=marker, linestyle=style, color=color, label=way, markersize=6)
