@@ -167,7 +167,9 @@ def draw(records: Sequence[Record], path: Path) -> None:
         axes.plot(*zip(*points, strict=True), marker=marker, linestyle=style, color=color, label=way, markersize=6)
         for tau in GATES:
             axes.plot(*_point(records, way, Variant(True, 1.0, tau)), marker=marker, color="white", mec=color, mew=1.4)
-        axes.plot(*_point(records, way, Variant()), marker="x", color=color, markersize=7, linewidth=0)
+        whole = [_point(records, way, variant) for variant in (Variant(), Variant(True))]
+        axes.plot(*zip(*whole, strict=True), linestyle=":", color=color, linewidth=1)
+        axes.plot(*whole[0], marker="x", color=color, markersize=7, linewidth=0)
     axes.axhline(_measured(records, START, "new").mean, color=INK, linestyle=":", linewidth=1)
     axes.axvline(0, color=INK, linestyle=":", linewidth=1)
     axes.set(xlabel="forgotten: points of what the start knew of stills", ylabel="new verbs, zero-shot: top-1, %")
