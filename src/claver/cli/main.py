@@ -24,6 +24,8 @@ from claver.cli.evaluate import EPILOG as EVALUATE_EXAMPLES
 from claver.cli.evaluate import evaluate
 from claver.cli.explain import EPILOG as EXPLAIN_EXAMPLES
 from claver.cli.explain import explain
+from claver.cli.export import EPILOG as EXPORT_EXAMPLES
+from claver.cli.export import export
 from claver.cli.help_text import unwrap_help
 from claver.cli.index import EPILOG as INDEX_EXAMPLES
 from claver.cli.index import index
@@ -73,6 +75,7 @@ app.command(epilog=EXPLAIN_EXAMPLES, cls=FilesCommand)(explain)
 app.command(epilog=TRAIN_EXAMPLES)(train)
 app.command(epilog=BLEND_EXAMPLES)(blend)
 app.command(epilog=CONVERT_EXAMPLES)(convert)
+app.command(epilog=EXPORT_EXAMPLES, cls=FilesCommand)(export)
 app.command(epilog=MODELS_EXAMPLES)(models)
 app.command(epilog=QUICKSTART_EXAMPLES, cls=FilesCommand)(quickstart)
 app.command(epilog=STUDY_EXAMPLES)(study)

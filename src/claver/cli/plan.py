@@ -54,18 +54,28 @@ def recognition_plan(
 def _learned(model: str | None) -> Learned | None:
     """What a model was trained on, if it is a folder that says so."""
     from claver.models.checkpoint.folder import weights_in
-    from claver.models.learned import read_learned
+    from claver.models.exported.bank import ExportedBank
+    from claver.models.exported.manifest import BANK, Manifest, is_exported
+    from claver.models.learned import Learned, read_learned
 
     place = None if model is None else Path(model).expanduser()
+    if place is not None and is_exported(place):
+        manifest = Manifest.load(place)
+        bank = ExportedBank.load(place / BANK, manifest.config.embedding)
+        return Learned(bank.names, bank.texts, manifest.config.temporal.frames, views=manifest.views)
     return read_learned(weights_in(place)) if place is not None and place.is_dir() else None
 
 
 def _model(name: str, temporal: str | None, frames: int | None) -> str:
     from claver.models.checkpoint.folder import CONFIG, read_config, weights_in
+    from claver.models.exported.manifest import Manifest, is_exported
 
     place = Path(name).expanduser()
     if place.is_file():
         return f"{shown(name)}, a file of weights"
+    if is_exported(place):
+        temporal_config = Manifest.load(place).config.temporal
+        return f"{shown(name)}, exported, {temporal_config.kind}, {frames or temporal_config.frames} frames"
     if place.is_dir():
         own = read_config(weights_in(place)).get("temporal") or {}
         kind = own.get("kind", "kmt") if temporal is None else temporal

@@ -99,12 +99,14 @@ class VideoEmbedding:
 class VideoModel(Protocol):
     """What encodes views: a `Claver`, or a peer."""
 
+    takes_bytes: bool
+
     @property
     def device(self) -> torch.device:
         """Where it is."""
 
     def encode_video(self, pixels_VTCHW: Tensor, /) -> Tensor:
-        """Normalised views to their embeddings [V, T, E]."""
+        """Normalised views, or bytes if it `takes_bytes`, to their embeddings [V, T, E]."""
 
 
 class ViewEncoder:
@@ -144,6 +146,8 @@ class ViewEncoder:
 
     def normalized(self, pixels: Tensor) -> Tensor:
         """Views as bytes to what the model takes, on its device."""
+        if self.model.takes_bytes:
+            return pixels
         device = self.model.device
         queued = device.type == "cuda" and pixels.device.type == "cpu"  # from pinned memory, and nobody waits for it
         pixels = pixels.pin_memory() if queued else pixels
@@ -283,7 +287,8 @@ class VideoEncoder(ViewEncoder):
                 towers run as they are.
 
         Raises:
-            ClaverError: views of another form, pictures of another size than the model's, or another word for damaged.
+            ClaverError: views of another form, pictures of another size than the model's, or another word for damaged;
+                frames or pixels that an exported model does not take.
         """
         super().__init__(
             model,
@@ -294,6 +299,7 @@ class VideoEncoder(ViewEncoder):
         )
         if self.preprocess.size != (size := model.config.image.size):
             raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
+        model.check_views(self.frames, self.preprocess)
         self.towers = CompiledTowers(model) if compile else None
 
     @torch.inference_mode()
