@@ -15,7 +15,20 @@ from rich.console import Console
 from benchmarks import machine, report
 from benchmarks.timing import QUICK, Row, Settings
 
-AREAS = ("attention", "encoder", "text", "memory", "xclip", "frames", "loader", "step", "evaluation", "live", "gpu")
+AREAS = (
+    "attention",
+    "encoder",
+    "text",
+    "memory",
+    "xclip",
+    "frames",
+    "loader",
+    "step",
+    "evaluation",
+    "live",
+    "export",
+    "gpu",
+)
 _OF_MACHINES = ("encoder", "text")
 OUTPUT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

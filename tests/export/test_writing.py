@@ -11,6 +11,8 @@ from tests.exports import ACTIONS, exported, needs_onnx, recognizer_of, timed_mo
 from tests.videos import write_video
 
 import claver
+import claver.models
+import claver.video
 from claver.errors import CheckpointError, ClaverError
 from claver.export import ExportedModel, export_model
 from claver.export import check as checking
@@ -104,14 +106,14 @@ def test_what_needs_towers_is_told_in_one_sentence(exported_kmct: Any, clip: Pat
     with pytest.raises(ClaverError, match="cannot be exported again"):
         export_model(claver.Recognizer(folder), tmp_path / "again")
     with pytest.raises(ClaverError, match="normalises pixels itself"):
-        claver.Recognizer(folder, preprocess=claver.video.Preprocess.released(32))  # type: ignore[attr-defined]
+        claver.Recognizer(folder, preprocess=claver.video.Preprocess.released(32))
 
 
 def checked(model: Claver, folder: Path, frames: int, *, sliced: bool, pixels: bool = True) -> float:
     """The largest difference of the graph for clips from the model."""
     graph = video_graph(model, frames, takes_bytes=pixels, sliced=sliced)
     write_graph(graph, folder, "onnx", "fp32")
-    prototypes = torch.nn.functional.normalize(torch.randn(9, 32), dim=-1)
+    prototypes = torch.nn.functional.normalize(torch.randn(9, model.config.embedding), dim=-1)
     found = checking.check_graphs(model, [graph], folder, "onnx", prototypes, strict=True)
     assert len(found.ran["video"]) == (2 if sliced else 4)
     return max(found.worst.values())
@@ -131,6 +133,17 @@ def test_clips_of_one_length_need_no_mask_at_all(kind: Temporal, tmp_path: Path)
     assert 0 < checked(timed_model(kind), tmp_path, 6, sliced=True, pixels=False) < 1e-5
     assert not [value for value in constants(tmp_path / "video.onnx") if value.dtype == bool]
     assert not [value for value in constants(tmp_path / "video.onnx") if np.isinf(value).any() and value.size > 1]
+
+
+@pytest.mark.slow
+def test_a_model_of_the_size_of_clip(tmp_path: Path) -> None:
+    needs_onnx()
+    torch.manual_seed(0)
+    model = Claver(claver.models.named_config("B/32", "kmct")).eval().requires_grad_(False)
+    model.temporal.initialize("random")
+    assert 0 < checked(model, tmp_path, 8, sliced=False) < 1e-5
+    weights = sum(value.numel() for part in (model.image, model.temporal, model.readout) for value in part.parameters())
+    assert 4 * weights < (tmp_path / "video.onnx").stat().st_size < 4.1 * weights  # none of them twice
 
 
 def constants(path: Path) -> list[Any]:
