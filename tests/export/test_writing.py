@@ -1,6 +1,7 @@
 """Exporting: what is written does what the model does, or is not written."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,46 @@ def test_a_model_of_the_size_of_clip(tmp_path: Path) -> None:
     assert 0 < checked(model, tmp_path, 8, sliced=False) < 1e-5
     weights = sum(value.numel() for part in (model.image, model.temporal, model.readout) for value in part.parameters())
     assert 4 * weights < (tmp_path / "video.onnx").stat().st_size < 4.1 * weights  # none of them twice
+
+
+@pytest.mark.slow
+def test_weights_that_no_file_of_protobuf_can_hold_lie_beside_it(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_onnx()
+    monkeypatch.setattr("claver.export.programs._LARGEST_PROTOBUF", 0)
+    recognizer = recognizer_of(timed_model("mean"), unknown=False)
+    report = export_model(recognizer, tmp_path / "made")
+    assert {"video.onnx.data", "text.onnx.data"} < set(report.manifest.files)
+    assert report.manifest.files["video.onnx.data"].bytes > 10 * report.manifest.files["video.onnx"].bytes
+    made = claver.Recognizer(tmp_path / "made", unknown=False)(clip)
+    np.testing.assert_allclose(made.scores, recognizer(clip).scores, atol=1e-4)
+    small = export_model(recognizer, tmp_path / "small", precision="int8")
+    assert not [name for name in small.manifest.files if name.endswith(".data")]
+
+
+@pytest.mark.slow
+def test_a_registered_tower(tmp_path: Path) -> None:
+    needs_onnx()
+    claver.register_tower("exported-net", lambda config: Squares(), width=128, patch=16, size=32)
+    config = timed_model("kmct").config
+    image = replace(config.image, tower="exported-net", settings={"version": 1}, patch=16)
+    torch.manual_seed(0)
+    model = Claver(replace(config, image=image)).eval().requires_grad_(False)
+    model.temporal.initialize("random")
+    assert 0 < checked(model, tmp_path, 4, sliced=False) < 1e-5
+
+
+class Squares(torch.nn.Module):
+    """The mean of a frame, and its patches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = torch.nn.Conv2d(3, 128, 16, stride=16)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        tokens = self.patches(frames).flatten(2).transpose(1, 2)
+        return torch.cat([tokens.mean(1, keepdim=True), tokens], dim=1)
 
 
 def constants(path: Path) -> list[Any]:

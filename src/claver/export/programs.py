@@ -154,6 +154,7 @@ def quantize(path: Path) -> None:
             path, made, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, weight_type=QuantType.QInt8
         )
     made.replace(path)
+    path.with_name(f"{path.name}.data").unlink(missing_ok=True)  # weights that lay beside the graph are in it now
 
 
 @contextmanager
