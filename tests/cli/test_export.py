@@ -47,7 +47,7 @@ def test_a_folder_answers_as_the_model(source: Path, tmp_path: Path, inside: Cla
         (("recognize", clip, "--device", "cuda"), "runs on the CPU"),
         (("recognize", clip, "--compile"), "leave out compile"),
         (("explain", clip, "--action", "eats", "--output", tmp_path / "x.png"), "is an exported model"),
-        (("timeline", clip, "--output", tmp_path / "x.csv"), "no towers to look into"),
+        (("timeline", clip, "--output", tmp_path / "x.csv"), "is an exported model"),
     ]
     for command, told in refused:
         done = inside(*command, "--model", folder)

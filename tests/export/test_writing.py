@@ -19,6 +19,7 @@ from claver.export import ExportedModel, export_model
 from claver.export import check as checking
 from claver.export import writing as writing_module
 from claver.export.programs import video_graph, write_graph
+from claver.inference.calibration import Calibration
 from claver.models import Claver
 from claver.models.config import Temporal
 from claver.models.exported.manifest import Manifest
@@ -55,6 +56,17 @@ def test_other_words_other_views_and_other_numbers_of_frames(exported_kmct: Any,
     assert_same(
         claver.Recognizer(folder, words, **chosen)(clip), claver.Recognizer(recognizer.model, words, **chosen)(clip)
     )
+
+
+@pytest.mark.slow
+def test_a_calibration_is_of_the_export_alone(exported_kmct: Any, tmp_path: Path) -> None:
+    recognizer, folder = exported_kmct
+    own = claver.Recognizer(folder)
+    made = Calibration(3.0, 0.05, 20, own.conditions)
+    made.save(tmp_path / "calibration.json")
+    assert claver.Recognizer(folder, calibration=tmp_path / "calibration.json").open_set.threshold == 3  # type: ignore[union-attr]
+    with pytest.raises(ClaverError, match="another model"):
+        made.require(recognizer.conditions)
 
 
 @pytest.mark.slow
@@ -98,7 +110,7 @@ def test_what_needs_towers_is_told_in_one_sentence(exported_kmct: Any, clip: Pat
         model.image_tokens(torch.zeros(1, 1, 3, 32, 32))
     with pytest.raises(ClaverError, match="cannot be saved as a model folder"):
         model.save_pretrained(tmp_path / "saved")
-    with pytest.raises(CheckpointError, match="is an exported model, which recognize and watch run"):
+    with pytest.raises(CheckpointError, match="is an exported model, which recognize, watch and calibrate run"):
         claver.load(folder)
     with pytest.raises(ClaverError, match="leave out compile"):
         claver.Recognizer(folder, compile=True)

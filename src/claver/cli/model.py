@@ -175,6 +175,15 @@ def open_exported(
     return ExportedModel(model)
 
 
+def refuse_exported(model: str | None) -> None:
+    """Raise `ClaverError` for a model that was exported, where image tokens are computed apart from what reads them."""
+    from claver.models.checkpoint.folder import EXPORTED
+    from claver.models.exported.manifest import is_exported
+
+    if is_exported(model):
+        raise ClaverError(f"{model} {EXPORTED}")
+
+
 def open_peer(
     model: str, *, temporal: str | None, frames: int | None, device: str | None, dtype: str, preprocess: str | None
 ) -> PeerModel:

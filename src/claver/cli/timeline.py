@@ -23,6 +23,7 @@ from claver.cli.model import (
     TextsOption,
     check_damaged,
     model_identity,
+    refuse_exported,
     settled_dtype,
     text_identity,
 )
@@ -136,6 +137,7 @@ def timeline(
     reported at the end, and the exit code is then 1.
     """
     check_damaged(damaged)
+    refuse_exported(model)
     level, background = checked_level(threshold), checked_background(background)
     if "-" in videos and actions == "-":
         raise ClaverError("stdin holds either the names of files or the actions, not both")

@@ -36,6 +36,11 @@ class Pretrained(nn.Module):
     learned: Learned | None
 
 
+EXPORTED = (
+    "is an exported model, which recognize, watch and calibrate run and nothing else; use the model that it was "
+    "exported from"
+)
+"""What is said of a folder that `claver export` wrote, where another is wanted."""
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 EMA_FOLDER = "ema"  # of a checkpoint, with the averaged weights
 _PLACES = ("best", "best.old", f"last/{EMA_FOLDER}", "last", "last.old")  # of models in a training run's folder
@@ -82,10 +87,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     if not path.is_file() and (folder / MANIFEST).is_file():
-        raise CheckpointError(
-            f"{folder} is an exported model, which recognize and watch run and nothing else; use the model that it was "
-            "exported from"
-        )
+        raise CheckpointError(f"{folder} {EXPORTED}")
     if not path.is_file():
         raise CheckpointError(f"{folder} is no model folder: {_what_is_in(folder)}")
     return read_json(path)
