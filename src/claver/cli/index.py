@@ -13,11 +13,12 @@ from claver.cli.model import (
     DtypeOption,
     ModelOption,
     TemporalOption,
+    WorkersOption,
     check_damaged,
+    default_workers,
     named_model,
     open_model,
 )
-from claver.cpus import allowed_cpus
 from claver.errors import ClaverError
 from claver.terminal import complain, say, shown, tell
 
@@ -33,6 +34,8 @@ claver index videos/ more/ --index my.index        (again: only what is new or c
 claver index --index my.index --info
 """
 
+_MANY = 2
+"""Files: even a single new one is decoded in a process of its own, which a crash of the decoder ends alone."""
 IndexOption = Annotated[Path, typer.Option(help="Folder of the index; it is made if it does not exist.")]
 
 
@@ -63,11 +66,16 @@ def index(
     temporal: TemporalOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
+    workers: WorkersOption = None,
+    decode_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds without a frame after which a worker gives a file up.")
+    ] = 60.0,
 ) -> None:
     """Make folders of videos searchable by `claver search`.
 
     Videos stay where they are. Given again, only files that are new or changed are decoded; a run that was interrupted
-    resumes. Files that cannot be read are listed at the end, and left alone until they change.
+    resumes. Files that cannot be read, or on which the decoder crashes, are listed at the end, and left alone until
+    they change.
     """
     from claver.index.index import Index
 
@@ -82,7 +90,9 @@ def index(
     loaded = open_model(named, temporal=kind, frames=None, device=device, dtype=dtype)
     origin = {"model": _lasting(named), "temporal": kind}
     settings: dict[str, Any] = {"fps": fps, "stride": stride, "frames": frames, "batch_size": batch_size}
-    settings |= {"damaged": damaged, "retry": retry, "forget": forget, "threads": max(1, allowed_cpus() // 2)}
+    workers = default_workers(_MANY, device) if workers is None else workers
+    settings |= {"damaged": damaged, "retry": retry, "forget": forget}
+    settings |= {"workers": workers, "decode_timeout": decode_timeout}
     _tell(_added(opened, folders, loaded, settings | {"origin": origin}))
     return None
 

@@ -25,6 +25,14 @@ class GivenUpError(VideoError):
     """A file that took too long, which says nothing about its contents."""
 
 
+def death_of_reader(name: str, error: WorkerDiedError) -> VideoError:
+    """What is said of a video whose reading process died: of a crash by the name of its signal."""
+    crashed = error.signal not in ("", "SIGKILL")  # by which the system ends whoever takes too much memory
+    how = f"killed by {error.signal}, as when a decoder crashes" if crashed else None
+    how = how or "killed, by its decoder or for want of memory"
+    return VideoError(f"{in_short(name)}: the process that read it was {how}.")
+
+
 def prefetch(
     paths: Iterable[Item],
     load: Callable[[Item], T],
@@ -82,8 +90,8 @@ def _result(path: Item, future: Future[T | VideoError], timeout: float | None) -
     name = in_short(str(path))
     try:
         return future.result()
-    except WorkerDiedError:
-        return VideoError(f"{name}: the process that read it was killed, by its decoder or for want of memory.")
+    except WorkerDiedError as error:
+        return death_of_reader(str(path), error)
     except TimeoutError:
         return GivenUpError(
             f"{name}: it was not read within {timeout:g} s and was given up; a longer --decode-timeout lets it finish."
