@@ -12,6 +12,7 @@ from claver.processes import WorkerDiedError, WorkerPool, going_on, report
 from claver.video import Damage, TimedFrame, VideoInfo, VideoReader
 from claver.video.iterating import FrameIterator
 from claver.video.prefetch import DECODE_TIMEOUT, death_of_reader
+from claver.video.remote import reachable
 
 Part = VideoInfo | TimedFrame | Damage | None
 Read = Callable[[str, float], Iterator[Part]]
@@ -20,7 +21,7 @@ _Task = tuple[str, float]
 
 def read_parts(path: str, fps: float) -> Iterator[Part]:
     """What a video is, then its frames at a rate, then what is wrong with it."""
-    with VideoReader(path, threads=1, progress=going_on) as video:
+    with VideoReader(reachable(path), threads=1, progress=going_on) as video:
         yield video.info
         with video.frames(fps=fps) as frames:
             yield from frames

@@ -20,6 +20,7 @@ from claver.inference.encoder import VideoEncoder, name_of
 from claver.models.objective import video_embedding
 from claver.video import Damage, TimedFrame, VideoInfo, VideoReader
 from claver.video.iterating import FrameIterator
+from claver.video.remote import reachable
 from claver.video.source import Source
 
 Floats = npt.NDArray[np.float64]
@@ -79,7 +80,9 @@ class WindowIterator(Iterator[Windows], Closing):
 
     def __init__(self, encoder: WindowEncoder, source: Source | OpenVideo, watch: Watch | None) -> None:
         self.source = source.name if isinstance(source, OpenVideo) else name_of(source)
-        self._reader: OpenVideo | VideoReader = source if isinstance(source, OpenVideo) else VideoReader(source)
+        self._reader: OpenVideo | VideoReader = (
+            source if isinstance(source, OpenVideo) else VideoReader(reachable(source))
+        )
         self.info = self._reader.info
         self._frames = self._reader.frames(fps=encoder.fps)
         self._windows = self._encode(encoder, watch)
