@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +96,7 @@ class Index:
         forget: bool = False,
         workers: int = 0,
         decode_timeout: float | None = DECODE_TIMEOUT,
+        encode: Callable[[WindowEncoder], Encode] | None = None,
         origin: dict[str, Any] | None = None,
         progress: Progress = lambda done: None,
     ) -> AddReport:
@@ -115,6 +116,7 @@ class Index:
                 tried again; spawned, so a script that asks for them needs `if __name__ == "__main__":`. With 0 a thread
                 of this process decodes.
             decode_timeout: seconds without a frame after which a worker gives a file up, None for never.
+            encode: given the encoder, what encodes files elsewhere, as in actors of Ray; None for here.
             origin: how a command opens the model.
             progress: called as files come and go.
 
@@ -134,8 +136,8 @@ class Index:
                 if registry.meta("settings") is None:
                     registry.set_meta("settings", settings.to_dict())
                 store = WindowStore(self.path, settings.width, write=True)
-                encode = _encode(encoder, workers, decode_timeout)
-                report = Builder(registry, store, damaged, retry, forget, encode, progress).run(inputs)
+                made = _encode(encoder, workers, decode_timeout) if encode is None else encode(encoder)
+                report = Builder(registry, store, damaged, retry, forget, made, progress).run(inputs)
                 store.compact()
                 return report
 

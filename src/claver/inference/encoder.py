@@ -194,6 +194,7 @@ class ViewEncoder:
         *,
         batch_size: int = 8,
         workers: int = 0,
+        threads: int = 0,
         decode_timeout: float | None = DECODE_TIMEOUT,
         damaged: OnDamage | None = None,
     ) -> Iterator[VideoEmbedding | Failure]:
@@ -202,16 +203,17 @@ class ViewEncoder:
         Args:
             paths: the files, or the locations of clips such as those of shards.
             batch_size: views the towers take at once, across files; results do not depend on it.
-            workers: processes that decode ahead while the model computes. They are spawned, so a script that asks
-                for them needs the usual `if __name__ == "__main__":`.
+            workers: processes that decode ahead; spawned, so a script needs `if __name__ == "__main__":`.
+            threads: of this process that decode ahead where there are no workers.
             decode_timeout: seconds after which a worker gives a file up, None for never; it needs workers.
             damaged: what to do with damaged files; the encoder's own setting if None.
         """
         on_damage = checked_on_damage(self.damaged if damaged is None else damaged)
-        preprocess, threads = self.preprocess, 1 if workers else 0
-        load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
+        own: dict[str, Any] = {"preprocess": self.preprocess, "threads": 1 if workers or threads else 0}
+        load_one = partial(_load_views, frames=self.frames, views=self.views, **own)
         locations = map(ClipLocation.named_by_user, paths)
-        files = self._timed(prefetch(locations, load_one, workers=workers, timeout=decode_timeout))
+        found = prefetch(locations, load_one, workers=workers, threads=threads, timeout=decode_timeout)
+        files = self._timed(found)
         encoded = (self._encode_all(batch, batch_size) for batch in _batches(files, on_damage, batch_size))
         # A GPU computes a batch while the next is read; on a CPU a batch is done when `_encode_all` returns.
         for batch in encoded if self.model.device.type == "cpu" else one_behind(encoded):

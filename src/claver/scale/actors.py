@@ -97,7 +97,7 @@ class ActorPool(Generic[R]):
     def _start(self) -> None:
         import ray
 
-        settings: dict[str, Any] = {"num_cpus": self._actors.cpus, "num_gpus": self._actors.gpus}
+        settings: dict[str, Any] = {"num_cpus": self._actors.cpus, "num_gpus": self._actors.gpus or 0}
         actor = (
             ray.remote(_Actor).options(max_restarts=0, max_concurrency=1, **settings).remote(self._open, os.getcwd())
         )

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from claver.closing import Closing
@@ -28,24 +28,23 @@ class Actors:
         least: without so many there is no run.
         most: so many are started while there is work, as machines have room.
         cpus: of each actor; on a CPU the threads of the model.
-        gpus: of each actor; a part of one, such as 0.5, shares it.
+        gpus: of each actor; a part of one, such as 0.5, shares it. None is one where the cluster has some, else none.
     """
 
     least: int = 1
     most: int = 1
     cpus: float = 1.0
-    gpus: float = 0.0
+    gpus: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most:
             raise ClaverError(f"actors are a number from 1 on, or a range such as 2-8, not {self.least}-{self.most}")
-        if not (self.cpus > 0 and self.gpus >= 0 and math.isfinite(self.cpus + self.gpus)):
-            raise ClaverError(
-                f"an actor takes more than no CPU and no less than no GPU, not {self.cpus} and {self.gpus}"
-            )
+        gpus = self.gpus or 0.0
+        if not (self.cpus > 0 and gpus >= 0 and math.isfinite(self.cpus + gpus)):
+            raise ClaverError(f"an actor takes more than no CPU and no less than no GPU, not {self.cpus} and {gpus}")
 
     @classmethod
-    def parse(cls, text: str, *, cpus: float = 1.0, gpus: float = 0.0) -> Actors:
+    def parse(cls, text: str, *, cpus: float = 1.0, gpus: float | None = None) -> Actors:
         """From `4`, or `2-8` for at least 2 and at most 8.
 
         Raises:
@@ -107,14 +106,21 @@ class Cluster(Closing):
             self.close()
             raise
 
+    def settled(self, actors: Actors) -> Actors:
+        """The actors with a number of GPUs: one if none is said and the cluster has some."""
+        if actors.gpus is not None:
+            return actors
+        return replace(actors, gpus=1.0 if self._ray.cluster_resources().get("GPU", 0) >= 1 else 0.0)
+
     def room(self, actors: Actors) -> int:
         """How many actors the machines have room for, were they idle."""
+        actors = self.settled(actors)
         return sum(actors.fitting(node["Resources"]) for node in self._ray.nodes() if node["Alive"])
 
     def _require_room(self, actors: Actors) -> None:
         if (room := self.room(actors)) >= actors.least:
             return
-        has = self._ray.cluster_resources()
+        actors, has = self.settled(actors), self._ray.cluster_resources()
         there = f"{has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs on {len(self._ray.nodes())} machines"
         raise ClaverError(
             f"the Ray cluster has room for {room} actors of {actors} each, not for {actors.least}: it has {there}; ask "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from hashlib import blake2b
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from claver.closing import Closing
 from claver.errors import ClaverError
 from claver.files import as_bytes, only_writer, read_text, replacing, write_whole
-from claver.inference.jobs import Record
+from claver.inference.jobs import Record, Work
 from claver.json_text import parse_json, to_json
 
 ROWS, SECONDS = 2000, 30.0
@@ -152,6 +152,35 @@ class Parts(Closing):
     def close(self) -> None:
         """Let go of the folder; what was flushed is kept."""
         self._stack.close()
+
+
+def run_parts(
+    items: Sequence[str],
+    work: Work,
+    parts: Parts,
+    *,
+    on_resume: Callable[[int], object] = lambda done: None,
+    on_record: Callable[[Record], object] = lambda record: None,
+) -> None:
+    """As `run_job`, with parts in the place of a journal, and no record kept in memory.
+
+    Args:
+        items: the names of what is to be done.
+        work: gives a record for each item that it is given; it is not called when all are done.
+        parts: where the records go. Items that failed in an earlier run are tried again.
+        on_resume: called with the number of items that an earlier run has done, if there are any.
+        on_record: called with each new record.
+    """
+    parts.forget_errors()
+    left = parts.missing(items)
+    if len(left) < len(items):
+        on_resume(len(items) - len(left))
+    try:
+        for record in work(left) if left else ():
+            parts.add(record)
+            on_record(record)
+    finally:
+        parts.flush()  # what is done is kept, whatever ends the run
 
 
 def _error(record: Record) -> str | None:
