@@ -48,6 +48,23 @@ its float32 self is 0.9999). `torch.compile` gained nothing there, 1.01 [0.61–
 Since plain towers have their products computed by oneDNN, compiled ones are slower: 1.63 against 0.71 s in float32 and
 0.53 against 0.45 in bfloat16 (B/32, medians of 9, beside other work).
 
+### What bounds bfloat16
+
+3.5 times the reference implementation's float32 at B/16, and 4 at any size, are missed. 2026-11-27, the same processor,
+one thread, processor time (other work was going on), B/32 and B/16 with KMCTA, 8 frames:
+
+- Products run at 351 to 456 GFLOP/s a core in the tower's own shapes, a product of two 2048 × 2048 matrices at 382 to
+  393: there is nothing left to win but 4 to 12 % in the larger ones, by weights that oneDNN would have packed
+  beforehand, which are a second copy of them.
+- 83 % of the time at B/32 and 70 % at B/16 go into products, 13 and 26 % into attention, 1 % each into norms, and into
+  copies and sums. Were attention free, B/16 would reach some 4.4.
+- PyTorch's flash kernel on a CPU is no faster in bfloat16 than in float32: 67 GFLOP/s in both for 8 × 12 heads of 197
+  tokens, 80 and 82 for 12 heads of 788. Two products and a softmax take 0.45 times as long at 197 tokens, 0.96 times at
+  788, with scores that are rounded to bfloat16: errors of 7.0e-3 of the output's root mean square in place of 1.9e-3,
+  and the more, the larger the scores. It is not used.
+- KMTA, which computes twice the pairs, does not lag behind KMCTA at B/16 any more: 1.08 against 1.11 s in float32, 692
+  against 710 ms in bfloat16 (table above).
+
 ## Frame reading: what bounds it
 
 2026-11-27, 2 cores of an AMD EPYC, other work going on at times (a load of 0.1 to 2, so that times of different lines

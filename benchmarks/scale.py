@@ -65,10 +65,10 @@ def main() -> None:
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         first = Path(folder) / "0.mp4"
-        write_video(first, *options.size, options.frames)
+        write_video(first, options.size[0], options.size[1], options.frames)
         paths = [str(first)]
         for number in range(1, options.clips):
-            paths.append(shutil.copy(first, Path(folder) / f"{number}.mp4"))
+            paths.append(str(shutil.copy(str(first), f"{folder}/{number}.mp4")))
         measure(paths, options.model, options.actors)
         alone, began = open_recognizer(options.model, "cpu"), time.perf_counter()
         some = paths[: max(8, len(paths) // 10)]

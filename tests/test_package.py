@@ -63,7 +63,8 @@ def files(folder: Path, *left_out: str) -> set[str]:
 @pytest.mark.slow
 def test_the_wheel_has_every_file_of_the_package_and_the_recipes(folder: Path) -> None:
     installed = folder / "installed" / "claver"
-    assert files(installed, "recipes") == files(HOUSE / "src" / "claver")
+    assert files(installed, "recipes", "model_card_template.md") == files(HOUSE / "src" / "claver")
+    assert (installed / "model_card_template.md").read_bytes() == (HOUSE / "docs/model_card_template.md").read_bytes()
     assert files(installed / "recipes") == files(HOUSE / "recipes")
     for file in ("py.typed", "explain/render/page.css", "evaluation/paper.csv", "text/banks/kinetics.jsonl"):
         assert (installed / file).is_file()

@@ -36,9 +36,13 @@ def waiting(title: str) -> AbstractContextManager[object]:
     return console.status(title) if console.is_terminal and loudness() is not Loudness.quiet else nullcontext()
 
 
-def bar(title: str, *more: ProgressColumn, hidden: bool = False, **settings: Any) -> Progress:
-    """A bar on stderr that disappears when all is done; nothing at all where that is no terminal, or with `--quiet`."""
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), *more, TimeRemainingColumn())
+def bar(title: str, *more: ProgressColumn, hidden: bool = False, counted: bool = True, **settings: Any) -> Progress:
+    """A bar on stderr that disappears when all is done; nothing at all where that is no terminal, or with `--quiet`.
+
+    What is done of all is shown as two counts, unless `counted` says that these are none.
+    """
+    counts = (MofNCompleteColumn(),) if counted else ()
+    columns = (TextColumn(title), BarColumn(), *counts, *more, TimeRemainingColumn())
     console = Screen(stderr=True)
     off = hidden or not console.is_terminal or loudness() is Loudness.quiet
     return Progress(*columns, console=console, transient=True, disable=off, **settings)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,13 @@ from claver.app.serving import Server
 from claver.app.uploads import Visitor, stored_bytes
 from claver.inference.windows import WindowEncoder
 from claver.timeline.writing import TimelineFormat
+
+_POSTER_SIZE = """async address => {
+    const picture = new Image();
+    picture.src = address;
+    await picture.decode();
+    return [picture.naturalWidth, picture.naturalHeight];
+}"""
 
 
 def choose(page: Any, path: Path, tab: str = "recognize") -> None:
@@ -30,6 +38,21 @@ def ask(page: Any, words: str, tab: str = "recognize") -> None:
 
 def open_tab(page: Any, name: str) -> None:
     page.get_by_role("tab", name=name).click()
+
+
+def contrast_of_chosen_tab(page: Any) -> float:
+    """WCAG's ratio between the name of the chosen tab and the page behind it."""
+    colors = page.evaluate("""() => [
+        getComputedStyle(document.querySelector('[role=tab][aria-selected=true]')).color,
+        getComputedStyle(document.querySelector("gradio-app")).backgroundColor,
+    ].map(color => color.match(/[\\d.]+/g).slice(0, 3).map(Number))""")
+    low, high = sorted(sum(map(mul, (0.2126, 0.7152, 0.0722), map(_linear, color))) for color in colors)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _linear(value: float) -> float:
+    share = value / 255
+    return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
 
 
 def shoot(page: Any, folder: Path, name: str) -> None:
@@ -144,6 +167,16 @@ def test_what_is_no_video_too_large_or_too_long_is_one_sentence(opened: Opened, 
     assert "1" in page.inner_text(".toast-wrap")
 
 
+def test_videos_that_came_later_can_be_named(opened: Opened, videos: Path, tmp_path: Path) -> None:
+    with served(tmp_path) as growing:
+        (tmp_path / "later.mp4").write_bytes((videos / "clip.mp4").read_bytes())
+        page = opened(growing.address)
+        open_tab(page, "Time line")
+        page.click("#timeline-named input")
+        page.get_by_role("option", name="later.mp4").click()
+        page.wait_for_selector("#timeline-clip video")
+
+
 def test_two_users_at_once_have_answers_of_their_own(opened: Opened, server: Server, videos: Path) -> None:
     pages = [opened(), opened()]
     for page, name in zip(pages, ("clip.mp4", "other.mp4"), strict=True):
@@ -248,8 +281,10 @@ def test_on_a_phone_in_the_dark_and_by_keyboard(opened: Opened, videos: Path, tm
     shoot(page, tmp_path, "phone")
     dark = "getComputedStyle(document.querySelector('.cl-answer')).backgroundColor.match(/\\d+/g).map(Number)"
     assert max(page.evaluate(dark)) < 80
+    assert contrast_of_chosen_tab(page) > 4.5  # WCAG 2, level AA
     page.click("[data-theme=toggle]")
     assert min(page.evaluate(dark)) > 200
+    assert contrast_of_chosen_tab(page) > 4.5
     page.click("#claver-about summary")
     assert "cannot" in page.inner_text("#claver-about")
     assert "Do not decide about people by it." in page.inner_text("#claver-about")
@@ -269,6 +304,8 @@ def test_moments_are_found_play_in_place_and_say_why(
         assert "2 moments, best first." in page.inner_text("#search-found")
         assert "Its file is not open here." in page.locator(".cl-hit").nth(1).inner_text()
         video = page.locator("#search-found video").first
+        shown = page.evaluate(_POSTER_SIZE, video.get_attribute("poster"))
+        assert shown[1] == 160  # pixels of height: a picture came, before anything plays
         video.evaluate("video => { video.muted = true; return video.play(); }")
         assert video.evaluate("video => video.duration") == pytest.approx(3, abs=0.2)  # a second before and after
         page.click("#search-why-go")

@@ -12,6 +12,9 @@ from tests.app.conftest import served
 from tests.tiny import talking_model
 
 import claver
+from claver.errors import VideoError
+from claver.explain.render.heat_map import png
+from claver.index.pictures import picture_at
 
 
 def test_moments_of_a_real_index(videos: Path, tmp_path: Path) -> None:
@@ -40,3 +43,21 @@ def test_previews_of_the_last_search_go_with_the_next(videos: Path) -> None:
         service.forget_moments(visitor)
         assert not made.exists()
         assert service.visitors.served(address.removeprefix("media/")) is None
+
+
+def test_pictures_of_moments_are_made_once_and_go_with_the_next_search(videos: Path) -> None:
+    with served(videos) as server:
+        service = server.service  # type: ignore[attr-defined]
+        visitor = service.visitors.of("a session")
+        address = service.picture_address(visitor, str(videos / "clip.mp4"), 1.5)
+        picture = service.visitors.served(address.removeprefix("media/"))
+        path = Path(picture.make())
+        pixels = picture_at(str(videos / "clip.mp4"), 1.5)
+        assert pixels is not None
+        assert path.read_bytes() == png(pixels)
+        assert picture.make() == str(path)
+        gone = service.picture_address(visitor, str(videos / "clip.mp4"), 1e6)
+        with pytest.raises(VideoError, match=r"clip\.mp4: no frame at 1000000\.0 s"):
+            service.visitors.served(gone.removeprefix("media/")).make()
+        service.forget_moments(visitor)
+        assert not path.exists()

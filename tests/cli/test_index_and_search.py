@@ -88,3 +88,41 @@ def test_what_is_missing_is_told_in_one_sentence(videos: Path, arguments: list[s
 def test_a_page_needs_a_file(videos: Path) -> None:
     run("index", str(videos), "--index", "my.index", "--model", "model", "--fps", "5")
     assert "add --output NAME.html" in run("search", "my.index", "falls", "--format", "html", code=1)
+
+
+def test_vectors_are_indexed_on_demand(videos: Path, tmp_path: Path) -> None:
+    run("index", str(videos), "--index", "my.index", "--model", "model", "--fps", "5", "--build")
+    told = run("index", "--index", "my.index", "--info")
+    windows = told.split(" windows")[0].split(", ")[-1]
+    assert f"vectors indexed: {windows} of {windows}" in told
+    told = run("index", "--index", "my.index", "--build")
+    assert f"indexing the vectors of {windows} windows" in told
+    assert f"the vectors of {windows} windows are indexed, after " in told
+    for more, exact in ((), False), (("--exact",), True):
+        run("search", "my.index", "falls", "--all", "--output", "found.json", *more)
+        found = json.loads((tmp_path / "found.json").read_text())
+        assert found["exact"] is exact
+        assert found["moments"]
+
+
+def test_where_an_index_of_vectors_finds_nothing_comparing_all_is_named(
+    videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from claver.index import Index, SearchResult
+
+    run("index", str(videos), "--index", "my.index", "--model", "model", "--fps", "5")
+    monkeypatch.setattr(Index, "search", lambda *_, **__: SearchResult(("falls",), (), 12, exact=False))
+    assert "stands out of the background; --exact compares all windows" in run("search", "my.index", "falls")
+
+
+def test_the_bar_shows_files_windows_hours_and_time_left(videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.progress import Progress
+
+    shown: list[dict[str, object]] = []
+    real = Progress.update
+    monkeypatch.setattr(Progress, "update", lambda self, task, **now: shown.append(now) or real(self, task, **now))
+    run("index", str(videos), "--index", "my.index", "--model", "model", "--fps", "5")
+    last = [now for now in shown if "more" in now][-1]
+    assert (last["completed"], last["total"]) == (1, 1)
+    assert str(last["more"]).startswith("3 of 3 files, ")
+    assert str(last["more"]).endswith(" h of video")

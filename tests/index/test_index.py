@@ -354,3 +354,79 @@ def test_videos_scored_one_after_the_other_are_scored_alike(
     monkeypatch.setattr(WindowStore, "of_files", lambda store, ids: groups.append(ids) or real(store, ids))
     assert index.search("falls", model, cache=False) == together
     assert len(groups) == 4
+
+
+def test_searches_with_and_without_an_index_of_vectors_agree(
+    videos: Path, tmp_path: Path, model: claver.Claver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = claver.Index.open(tmp_path / "my.index")
+    index.add(videos, model, fps=5)
+    before = index.search("falls", model, cache=False)
+    assert (before.exact, index.info().indexed) == (True, None)
+    assert index.build() == index.info().windows == index.info().indexed
+    exact: list[bool] = []
+    real = WindowStore.nearest
+    monkeypatch.setattr(WindowStore, "nearest", lambda *a, **k: exact.append(k["exact"]) or real(*a, **k))
+    found = index.search("falls", model, cache=False)
+    assert not found.exact
+    assert (found.hits, found.windows) == (before.hits, before.windows)
+    assert index.search("falls", model, exact=True, cache=False) == before
+    assert exact == [False, True]
+    write_video(videos / "new.mp4", frames=40, seed=8)
+    index.add(videos, model)
+    assert index.info().indexed == before.windows < index.info().windows
+    assert index.search("falls", model, top=99, cache=False).hits == index.search(
+        "falls", model, top=99, exact=True, cache=False
+    ).hits  # fmt: skip
+
+
+def test_that_a_large_index_is_searched_faster_with_its_vectors_indexed_is_told(
+    videos: Path,
+    tmp_path: Path,
+    model: claver.Claver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from claver.index import index as module
+    from claver.log import warn_once
+
+    warn_once.cache_clear()
+    index = claver.Index.open(tmp_path / "my.index")
+    index.add(videos, model, fps=5)
+    index.search("falls", model, cache=False)
+    assert not caplog.records
+    monkeypatch.setattr(module, "_MANY", 5)
+    index.search("falls", model, exact=True, cache=False)
+    assert not caplog.records
+    for _ in range(2):
+        index.search("falls", model, cache=False)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"a search is faster after `claver index --index {index.path} --build`: all windows are compared"
+    ]
+    index.build()
+    warn_once.cache_clear()
+    index.search("falls", model, cache=False)
+    assert len(caplog.records) == 1
+
+
+def test_an_index_that_is_being_written_or_is_not_there_is_not_built(
+    videos: Path, tmp_path: Path, model: claver.Claver
+) -> None:
+    index = claver.Index.open(tmp_path / "my.index")
+    with pytest.raises(claver.ClaverError, match="there is no index"):
+        index.build()
+    index.add(videos, model, fps=5)
+    with only_writer(index.path), pytest.raises(claver.ClaverError, match="another claver command is writing"):
+        index.build()
+
+
+def test_progress_counts_files_windows_and_the_share_of_bytes(
+    videos: Path, tmp_path: Path, model: claver.Claver
+) -> None:
+    seen: list[claver.index.AddProgress] = []
+    index = claver.Index.open(tmp_path / "my.index")
+    index.add(videos, model, fps=5, progress=seen.append)
+    shares = [one.share for one in seen]
+    assert shares == sorted(shares)
+    assert (shares[-1], seen[-1].files, seen[-1].total) == (1, 5, 5)
+    assert seen[-1].windows == index.info().windows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from claver.app.limits import Limits
 from claver.app.preview import plays_as, write_preview
 from claver.errors import VideoError
+from claver.explain.render.heat_map import png
+from claver.index.pictures import picture_at
 from claver.inference.encoder import PackedViews, Views
 from claver.inference.far import read_parts
 from claver.processes import going_on
@@ -63,6 +66,14 @@ def convert(path: str, name: str, target: str, limits: Limits, start: float = 0.
     """`write_preview`, with the file's own name in errors."""
     with named(path, name):
         return write_preview(path, target, limits, start, stop)
+
+
+def write_picture(path: str, name: str, target: str, seconds: float) -> None:
+    """Write the frame at a time as a small PNG. Raises `VideoError` if there is none."""
+    picture = picture_at(path, seconds)
+    if picture is None:
+        raise VideoError(f"{name}: no frame at {seconds:.1f} s could be read.")
+    Path(target).write_bytes(png(picture))
 
 
 def look(path: str, name: str, frames: int, views: Views, preprocess: Preprocess) -> PackedViews:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from claver.app.job import Job
 from claver.app.uploads import Clip
@@ -11,6 +10,7 @@ from claver.explain import Explanation
 from claver.explain.render.markup import tag, text
 from claver.explain.render.page import maps_section, words_section
 from claver.explain.render.summary import headline, summary
+from claver.index import Hit
 from claver.inference.prediction import NONE, Ranked, percent
 from claver.terminal import shown, shown_text
 from claver.timeline import Track
@@ -58,11 +58,11 @@ def clip_card(clip: Clip, *, start: float | None = None) -> str:
     return card([player(clip.address, start=start, name=clip.name), about, *note], cls="cl-clip")
 
 
-def player(address: str, *, start: float | None = None, name: str = "", poster: str | None = None) -> str:
+def player(address: str, *, start: float | None = None, name: str = "") -> str:
     """A video with the browser's own controls."""
     place = address if start is None else f"{address}#t={start:.2f}"
     quiet = {"controls": True, "playsinline": True, "preload": "metadata"}
-    return tag("video", src=place, poster=poster, aria_label=f"Video {name}", **quiet)
+    return tag("video", src=place, aria_label=f"Video {name}", **quiet)
 
 
 def answer_card(answer: Ranked, *, damaged: str = "", live: bool = False) -> str:
@@ -125,16 +125,15 @@ def timeline_card(clip: Clip, track: Track, downloads: Mapping[str, str]) -> str
     return card(parts, cls="cl-timeline")
 
 
-def hit_card(number: int, hit: Any, name: str, address: str | None) -> str:
-    """A moment that was found: it plays in place, unless its file is not open here."""
+def hit_card(number: int, hit: Hit, name: str, address: str | None, picture: str | None = None) -> str:
+    """A moment that was found: a picture that plays in place, unless its file is not open here."""
     span = f"{clock(round(hit.start * 1000))[:8]} to {clock(round(hit.stop * 1000))[:8]}"
     best = f"score {hit.score:.2f}, best at {clock(round(hit.best * 1000))[:8]}"
     about = tag("p", [text("strong", f"{number}. {name}"), text("span", f"{span} · {best}", cls="cl-small")])
     shown_video = text("p", "Its file is not open here.", cls="cl-small")
     if address is not None:
-        shown_video = tag(
-            "video", src=address, controls=True, playsinline=True, preload="none", aria_label=f"Video {name}"
-        )
+        quiet = {"controls": True, "playsinline": True, "preload": "none"}
+        shown_video = tag("video", src=address, poster=picture, aria_label=f"Video {name}", **quiet)
     return card([shown_video, about], cls="cl-hit cl-clip-name")
 
 

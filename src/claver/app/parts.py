@@ -66,7 +66,7 @@ def clip_input(service: Service, name: str, *, with_root: bool = False) -> ClipI
     key = gr.State("")
     if with_root and service.root is not None:
         named = gr.Dropdown(
-            service.root.videos(),
+            [],
             value=None,
             label="Or a video of the folder that is open here",
             allow_custom_value=True,
@@ -88,6 +88,9 @@ def clip_input(service: Service, name: str, *, with_root: bool = False) -> ClipI
                 yield from _taking(service, request, lambda visitor, job: service.take_named(visitor, given, job))
 
         named.input(take_named, named, [file, key, shown], **WORK)
+        root = service.root
+        # Whoever opens the page sees what is there now; without triggers, Gradio does this when a page is loaded.
+        gr.on(None, lambda: gr.Dropdown(choices=root.videos()), None, named, **NOW)
     return ClipInput(key, shown)
 
 

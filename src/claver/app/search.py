@@ -15,6 +15,7 @@ from claver.app.parts import WORK, buttons, switched
 from claver.app.service import Service
 from claver.app.uploads import Visitor, display_name
 from claver.errors import ClaverError
+from claver.index import Hit
 
 _MOST = 48
 
@@ -76,9 +77,12 @@ def search_tab(service: Service) -> None:
     api(_endpoint(service), api_name="search", concurrency_id="work")
 
 
-def _card(service: Service, visitor: Visitor, number: int, hit: Any) -> str:
-    address = service.moment_address(visitor, hit.path, hit.start, hit.stop) if service.may_play(hit.path) else None
-    return hit_card(number, hit, display_name(hit.path), address)
+def _card(service: Service, visitor: Visitor, number: int, hit: Hit) -> str:
+    address = picture = None
+    if service.may_play(hit.path):
+        address = service.moment_address(visitor, hit.path, hit.start, hit.stop)
+        picture = service.picture_address(visitor, hit.path, hit.best)
+    return hit_card(number, hit, display_name(hit.path), address, picture)
 
 
 def _endpoint(service: Service) -> Any:

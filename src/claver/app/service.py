@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from claver.app import decoding
 from claver.app.job import Job
@@ -200,7 +202,18 @@ class Service(Closing):
 
     def moment_address(self, visitor: Visitor, path: str, start: float, stop: float) -> str:
         """Where a browser plays a moment: a bounded preview, made when it is first asked for."""
-        key, lock = secrets.token_hex(16), Lock()
+        between = (max(0.0, start - 1.0), stop + 1.0)
+        return self._made_later(visitor, path, "video/mp4", ".mp4", decoding.convert, self.limits, *between)
+
+    def picture_address(self, visitor: Visitor, path: str, seconds: float) -> str:
+        """Where a browser finds a small picture of a moment, made when it is first asked for."""
+        return self._made_later(visitor, path, "image/png", ".png", decoding.write_picture, seconds)
+
+    def _made_later(
+        self, visitor: Visitor, path: str, media_type: str, suffix: str, function: Callable[..., Any], *more: Any
+    ) -> str:
+        """The address of what `function(path, name, target, *more)` writes in a process, once it is asked for."""
+        target, lock = visitor.folder / f"{secrets.token_hex(16)}{suffix}", Lock()
         made: list[str] = []
         name = display_name(path)
 
@@ -208,18 +221,16 @@ class Service(Closing):
             with lock:
                 if not made:
                     self.visitors.require_room(self.limits.preview_bytes)
-                    target = str(visitor.folder / f"{key}.mp4")
-                    between = (max(0.0, start - 1.0), stop + 1.0)
-                    self.sandbox.call(Job(), name, decoding.convert, path, name, target, self.limits, *between)
-                    made.append(target)
+                    self.sandbox.call(Job(), name, function, path, name, str(target), *more)
+                    made.append(str(target))
             return made[0]
 
-        address = self.visitors.serve(visitor, Served("video/mp4", make=make))
+        address = self.visitors.serve(visitor, Served(media_type, make=make))
         visitor.kept.setdefault("moments", []).append((address, made))
         return address
 
     def forget_moments(self, visitor: Visitor) -> None:
-        """Withdraw and delete the previews of the visitor's last search, which would fill the room of all."""
+        """Withdraw and delete what the visitor's last search shows, which would fill the room of all."""
         moments = visitor.kept.pop("moments", [])
         self.visitors.withdraw(visitor, [address for address, _ in moments])
         for path in (path for _, made in moments for path in made):

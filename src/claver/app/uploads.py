@@ -21,6 +21,8 @@ from claver.errors import ClaverError
 from claver.terminal import shown
 
 _LONGEST_NAME = 80
+_MOST_SERVED = 200
+"""Addresses of a visitor: each moment of a search has two."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,7 @@ class Visitors:
         key = secrets.token_urlsafe(24)
         with self._lock:
             visitor.served[key] = served
-            while len(visitor.served) > 100:
+            while len(visitor.served) > _MOST_SERVED:
                 visitor.served.popitem(last=False)
         return f"media/{key}"
 

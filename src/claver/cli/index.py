@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ EPILOG = """
 
 claver index videos/ --index my.index --model MODEL\n
 claver index videos/ more/ --index my.index        (again: only what is new or changed)\n
+claver index --index my.index --build              (a faster search of more than a million windows)\n
 claver index videos/ --index my.index --ray --actors 2\n
 claver index --index my.index --info
 """
@@ -70,6 +72,12 @@ def index(
     forget: Annotated[
         bool, typer.Option("--forget", help="Remove files, too, whose whole folder is gone, as of an unmounted disk.")
     ] = False,
+    build: Annotated[
+        bool,
+        typer.Option(
+            "--build", help="Index the vectors, after the folders if any are given: for more than a million windows."
+        ),
+    ] = False,
     info: Annotated[bool, typer.Option("--info", help="Say what the index holds, and do nothing else.")] = False,
     temporal: TemporalOption = None,
     device: DeviceOption = None,
@@ -96,6 +104,8 @@ def index(
     opened = Index.open(index)
     if info:
         return _tell_info(opened)
+    if build and not folders:
+        return _build(opened)
     if not folders:
         raise ClaverError("name the folders that hold the videos, such as: claver index videos/ --index my.index")
     known = opened.settings().origin if opened.exists and model is None else {}
@@ -109,7 +119,10 @@ def index(
         settings |= {"encode": partial(_far, placed, partial(open_model, named, **own), device)}
     settings |= {"damaged": damaged, "retry": retry, "forget": forget}
     settings |= {"workers": workers, "decode_timeout": decode_timeout}
-    _tell(_added(opened, folders, loaded, settings | {"origin": origin}))
+    report = _added(opened, folders, loaded, settings | {"origin": origin})
+    if build:
+        _build(opened)
+    _tell(report)
     return None
 
 
@@ -133,6 +146,17 @@ def _encoder_of(
     return WindowEncoder(inner, fps=fps, stride=stride, batch_size=size)
 
 
+def _build(index: Index) -> None:
+    """Index the vectors, and say what is being done and how long it took."""
+    from claver.progress import waiting
+
+    tell(f"indexing the vectors of {index.info().windows:,} windows; interrupted, everything stays as it was")
+    began = time.monotonic()
+    with waiting("indexing vectors"):
+        windows = index.build()
+    say(f"the vectors of {windows:,} windows are indexed, after {time.monotonic() - began:.0f} s")
+
+
 def _lasting(model: str) -> str:
     """A name by which the model is found from every folder."""
     return str(Path(model).absolute()) if Path(model).exists() else model
@@ -144,12 +168,13 @@ def _added(index: Index, folders: list[str], model: Any, settings: dict[str, Any
     from claver.index import AddProgress
     from claver.progress import bar
 
-    with bar("indexing", TextColumn("{task.fields[more]}")) as progress:
+    with bar("indexing", TextColumn("{task.fields[more]}"), counted=False) as progress:
         task = progress.add_task("", total=None, more="")
 
         def show(now: AddProgress) -> None:
-            more = f"{now.windows:,} windows, {now.seconds / 3600:.2f} h of video"
-            progress.update(task, completed=now.files, total=now.total, more=more)
+            hours = f"{now.seconds / 3600:.2f} h of video"
+            more = f"{now.files} of {now.total} files, {now.windows:,} windows, {hours}"
+            progress.update(task, completed=now.share, total=1.0, more=more)  # by bytes: time left, though files differ
 
         return index.add(folders, model, progress=show, **settings)
 
@@ -183,5 +208,9 @@ def _tell_info(index: Index) -> None:
     say(f"{found.files} videos, {found.windows:,} windows, {found.hours:.2f} hours")
     say(f"windows of {settings.frames} frames at {settings.fps:g} a second, stride {settings.stride}")
     say(f"model: {shown(str(settings.origin.get('model') or 'given in Python'))}")
+    if found.indexed is not None:
+        say(f"vectors indexed: {found.indexed:,} of {found.windows:,}; a search compares the others, too")
+    if found.outgrown:
+        say("the index has grown far beyond what was indexed; --build again makes searches faster and surer")
     for path, why in found.failed:
         say(f"not in it: {shown(path)}: {shown(why)}")

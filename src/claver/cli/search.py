@@ -52,6 +52,9 @@ def search(
     ] = None,
     folder: Annotated[Path | None, typer.Option(show_default=False, help="Only videos below this folder.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Moments at most.")] = 20,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Compare all windows, though `claver index --build` indexed their vectors.")
+    ] = False,
     everything: Annotated[
         bool, typer.Option("--all", help="Also moments that do not stand out of the background.")
     ] = False,
@@ -76,7 +79,7 @@ def search(
     opened = Index.open(index)
     loaded = _model(opened, model, device, dtype)
     with progress_shown("encoding texts") as progress:
-        given = {"top": top, "folder": folder, "like": like, "negative": tuple(negative or ())}
+        given = {"top": top, "folder": folder, "like": like, "negative": tuple(negative or ()), "exact": exact}
         found = opened.search(tuple(texts) if texts else None, loaded, progress=progress, **given)  # type: ignore[arg-type]
     shown = found if everything else found.only_fitting()
     if not found.fits:
@@ -109,4 +112,6 @@ def _nothing(found: SearchResult) -> str:
     if not found.windows:
         return "no moment fits: there are no videos to search"
     nearest = "" if not found.hits else "; --all shows the nearest"
+    if not found.exact:
+        nearest += "; --exact compares all windows"
     return f"no moment fits: nothing in {found.windows:,} windows stands out of the background{nearest}"

@@ -24,6 +24,7 @@ claver study temporal --quick\n
 claver study temporal --workers 2\n
 claver study shuffle --seeds 0,1,2,3,4 --output runs/studies/shuffle\n
 claver study texts clip.mp4 texts.txt --model runs/quickstart/kmct\n
+claver study search runs/quickstart\n
 claver study real-weights --data ut_interaction_set1 --workers 2\n
 claver study temporal --model openai/clip-vit-base-patch32 --data k400_train.csv --test k400_val.csv
 
@@ -38,7 +39,8 @@ claver study temporal --model openai/clip-vit-base-patch32 --data k400_train.csv
 def study(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.")],
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="ARGUMENTS…", help="What the study texts looks at: CLIP TEXTS.txt.")
+        list[str] | None,
+        typer.Argument(metavar="ARGUMENTS…", help="Of texts: CLIP TEXTS.txt. Of search: the folder of the quickstart."),
     ] = None,
     output: Annotated[
         Path | None,

@@ -19,10 +19,12 @@ from claver.index.registry import FileRecord, Registry
 from claver.index.result import Hit, SearchResult
 from claver.index.settings import FPS, IndexSettings, fingerprint_of
 from claver.index.store import WindowStore
+from claver.index.vectors import grown
 from claver.inference.encoder import VideoEncoder
 from claver.inference.many_videos import encode_videos
 from claver.inference.recognizer import Recognizer
 from claver.inference.windows import WindowEncoder
+from claver.log import warn_once
 from claver.text.encoding import Progress as TextProgress
 from claver.video.damage import OnDamage, checked_on_damage
 from claver.video.prefetch import DECODE_TIMEOUT
@@ -35,6 +37,7 @@ _SAMPLE = 4096  # windows that a clip is compared with for what is usual
 _CANDIDATES = 50  # windows that are looked at for each moment that is wanted
 _FEWEST_CANDIDATES = 2000
 _FILES_AT_LEAST, _ROUNDS = 100, 5
+_MANY = 1_000_000  # windows; comparing all takes more than a second
 _AT_ONCE = 200_000  # windows that are scored at once: days of film are not held in memory together
 
 
@@ -48,6 +51,8 @@ class IndexInfo:
         hours: of video.
         failed: videos that cannot be found, each with the reason.
         settings: what it was made with.
+        indexed: windows that the index of vectors has; None if none was built.
+        outgrown: whether the index of vectors was built for far fewer windows, and should be built again.
     """
 
     files: int
@@ -55,6 +60,8 @@ class IndexInfo:
     hours: float
     failed: tuple[tuple[str, str], ...]
     settings: IndexSettings
+    indexed: int | None = None
+    outgrown: bool = False
 
 
 class Index:
@@ -141,6 +148,22 @@ class Index:
                 store.compact()
                 return report
 
+    def build(self) -> int:
+        """Index the vectors, so that a search of more than about a million windows need not compare them all.
+
+        Windows that are added later are found, too: they are compared one by one until `add` takes many of them into
+        it. Interrupted, it leaves everything as it was; searching goes on meanwhile.
+
+        Returns:
+            How many windows were indexed.
+
+        Raises:
+            ClaverError: there is no index or it has no windows, LanceDB is missing, or another process is writing.
+        """
+        settings = self.settings()
+        with only_writer(self.path):
+            return WindowStore(self.path, settings.width, write=True).build()
+
     def _require_own_folder(self) -> None:
         """Raise `ClaverError` if something else is at the path."""
         if self.path.exists() and not self.exists and (not self.path.is_dir() or any(self.path.iterdir())):
@@ -170,13 +193,26 @@ class Index:
             return IndexSettings.from_dict(registry.meta("settings"))
 
     def info(self) -> IndexInfo:
-        """What it holds; errors as of `settings`."""
+        """What it holds.
+
+        Raises:
+            ClaverError: there is no index, or LanceDB is missing.
+        """
         with self._reading() as registry:
             records, settings = registry.records(), IndexSettings.from_dict(registry.meta("settings"))
         done = [record for record in records if record.state == "done"]
         failed = tuple((record.path, record.reason) for record in records if record.state != "done")
         hours = sum(record.seconds for record in done) / 3600
-        return IndexInfo(len(done), sum(record.windows for record in done), hours, failed, settings)
+        windows, (indexed, outgrown) = sum(record.windows for record in done), self._indexed(settings.width)
+        return IndexInfo(len(done), windows, hours, failed, settings, indexed, outgrown)
+
+    def _indexed(self, width: int) -> tuple[int | None, bool]:
+        """Windows that the index of vectors has, and whether it was built for far fewer."""
+        store = WindowStore(self.path, width)
+        if store.partitions is None:
+            return None, False
+        left = store.unindexed()
+        return len(store) - left, left > _MANY or grown(len(store), store.partitions)
 
     @contextmanager
     def _reading(self) -> Iterator[Registry]:
@@ -196,6 +232,7 @@ class Index:
         folder: str | os.PathLike[str] | None = None,
         like: str | os.PathLike[str] | None = None,
         negative: str | Sequence[str] = (),
+        exact: bool = False,
         cache: Path | bool | None = True,
         progress: TextProgress = lambda done, total: None,
     ) -> SearchResult:
@@ -208,6 +245,7 @@ class Index:
             folder: look only at videos below it.
             like: look for what a clip shows; that clip itself is left out.
             negative: texts that are not meant.
+            exact: compare all windows, though an index of vectors was built.
             cache: where vectors of texts are cached, as in `TextBank.encode`.
             progress: called as texts are encoded.
 
@@ -234,8 +272,11 @@ class Index:
             assert query is not None
             given: dict[str, Any] = {"negative": negative, "cache": cache, "progress": progress}
             asked = text_query(query, inner, files=len(records), **given)
-        hits, windows = _hits(asked, store, records, top), sum(record.windows for record in records.values())
-        return SearchResult(asked.words, hits, windows)
+        if not exact and len(store) > _MANY and store.partitions is None:
+            warn_once(f"a search is faster after `claver index --index {self.path} --build`: all windows are compared")
+        hits = _hits(asked, store, records, top, exact)
+        windows = sum(record.windows for record in records.values())
+        return SearchResult(asked.words, hits, windows, exact or store.partitions is None)
 
     def __repr__(self) -> str:
         return f"Index({str(self.path)!r})"
@@ -267,7 +308,7 @@ def _below(
     return below
 
 
-def _hits(query: Query, store: WindowStore, records: dict[int, FileRecord], top: int) -> tuple[Hit, ...]:
+def _hits(query: Query, store: WindowStore, records: dict[int, FileRecord], top: int, exact: bool) -> tuple[Hit, ...]:
     """The best moments: windows that are most like the query, and all windows of their videos scored."""
     if not records:
         return ()
@@ -278,7 +319,7 @@ def _hits(query: Query, store: WindowStore, records: dict[int, FileRecord], top:
         left, best_first = dict.fromkeys(records), dict[int, None]()
         for _ in range(_ROUNDS):  # windows of one long video may be all of the first
             files = None if whole and len(left) == len(records) else list(left)
-            near = store.nearest(vector.numpy(), count, files=files)
+            near = store.nearest(vector.numpy(), count, files=files, exact=exact)
             found = dict.fromkeys(number for number in near.files.tolist() if number in left)
             best_first |= found
             left = {number: None for number in left if number not in found}

@@ -37,12 +37,14 @@ class SearchResult:
     Attributes:
         query: the texts, or the name of the clip.
         hits: the best first; those whose score is not above 0 do not stand out of the background.
-        windows: how many were compared.
+        windows: how many were searched.
+        exact: whether all of them were compared, and not those alone that an index of vectors found near.
     """
 
     query: tuple[str, ...]
     hits: tuple[Hit, ...]
     windows: int
+    exact: bool = True
 
     @property
     def fits(self) -> bool:

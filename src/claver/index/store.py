@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from claver.errors import ClaverError
+from claver.index.vectors import config, name_of, partitions_in, partitions_of, probes_of
 
 Halves = npt.NDArray[np.float16]
 Floats = npt.NDArray[np.float32]
@@ -22,6 +23,8 @@ _KEPT_FOR = timedelta(minutes=10)
 """Replaced data stays so long for whoever is reading it."""
 _FRAGMENTS = 32
 """Appends before files are merged: each adds one, and a search opens all."""
+_UNINDEXED, _SMALL = 100_000, 64
+"""Windows, or small files, that gather before an index of vectors takes them in: each time it is written anew."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,54 @@ class WindowStore:
             self.compact()
 
     def compact(self) -> None:
-        """Merge small files, and drop what was replaced some time ago."""
-        self._table.optimize(cleanup_older_than=_KEPT_FOR)
+        """Merge small files, take new windows into the index of vectors, and drop what was replaced some time ago.
+
+        Where vectors are indexed this waits until much has gathered: LanceDB does all of it or nothing, which takes
+        minutes for a million. Until then new windows are compared one by one.
+        """
+        if self.partitions is None or self.unindexed() >= _UNINDEXED or self._small_files() >= _SMALL:
+            self._table.optimize(cleanup_older_than=_KEPT_FOR)
+
+    def _small_files(self) -> int:
+        return int(self._table.stats()["fragment_stats"]["num_small_fragments"])
+
+    def build(self) -> int:
+        """Index all vectors; one that is there is replaced, and stays in use until the new one is complete.
+
+        Returns:
+            How many windows were indexed.
+
+        Raises:
+            ClaverError: there are no windows, or LanceDB cannot index them.
+        """
+        windows = len(self)
+        if not windows:
+            raise ClaverError("the index has no windows yet, whose vectors could be indexed; add videos first")
+        name = name_of(partitions_of(windows))
+        old = [one for one in self._indexes() if one != name]
+        try:
+            with _quiet():
+                self._table.create_index("vector", config=config(partitions_of(windows)), name=name, replace=True)
+                for one in old:
+                    self._table.drop_index(one)
+        except Exception as error:  # of Rust, of no common kind
+            raise ClaverError(f"the vectors cannot be indexed: {_in_short(error)}") from error
+        return windows
+
+    @property
+    def partitions(self) -> int | None:
+        """Partitions of the index of vectors; None if none was built."""
+        return partitions_in(self._indexes())
+
+    def unindexed(self) -> int:
+        """Windows that the index of vectors does not have; all if there is none. They are found all the same."""
+        partitions = self.partitions
+        if partitions is None:
+            return len(self)
+        return int(self._table.index_stats(name_of(partitions)).num_unindexed_rows)
+
+    def _indexes(self) -> list[str]:
+        return [str(one.name) for one in self._table.list_indices()]
 
     def delete(self, ids: Sequence[int]) -> None:
         """Remove the windows of files."""
@@ -139,17 +188,36 @@ class WindowStore:
         vectors = [_vectors(chunk, self.width) for chunk in found.column("vector").chunks]
         return Rows(files, starts, stops, np.concatenate(vectors or [np.empty((0, self.width), np.float16)]))
 
-    def nearest(self, query_E: npt.NDArray[np.float32], count: int, *, files: Sequence[int] | None = None) -> Rows:
-        """The windows that are most like a vector, most alike first, without vectors; every window is compared.
+    def nearest(
+        self,
+        query_E: npt.NDArray[np.float32],
+        count: int,
+        *,
+        files: Sequence[int] | None = None,
+        exact: bool = False,
+    ) -> Rows:
+        """The windows that are most like a vector, most alike first, without vectors.
+
+        Where an index of vectors was built it says which are compared; else, and of windows it does not have, all are.
 
         Args:
             query_E: the vector.
             count: how many.
             files: ids of the files they may be of; all if None.
+            exact: compare all windows in any case.
         """
-        search = self._table.search(query_E.astype(np.float16)).distance_type("dot").limit(count)
+        search = self._table.search(query_E.astype(np.float16)).limit(count)
         search = search.select(["file", "start", "stop", "_distance"])
-        return self._read(search if files is None else search.where(where_files(files), prefilter=True))
+        partitions = None if exact else self.partitions
+        if partitions is None:
+            search = search.distance_type("dot").bypass_vector_index()
+        else:
+            search = search.distance_type("cosine").nprobes(probes_of(partitions, len(self))).refine_factor(1)
+        if files is not None:
+            search = search.where(where_files(files), prefilter=True)
+            if partitions is not None:  # up to all of them, for these files may lie in a few
+                search = search.maximum_nprobes(0)
+        return self._read(search)
 
 
 def where_files(ids: Sequence[int]) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
 from claver.csv_text import csv_text
-from claver.errors import ClaverError, VideoError
+from claver.errors import ClaverError
 from claver.explain.render.heat_map import data_uri
 from claver.explain.render.markup import tag, text
+from claver.index.pictures import picture_at
 from claver.index.result import Hit, SearchResult
 from claver.json_text import to_json
 from claver.terminal import shown, shown_text
@@ -29,7 +29,6 @@ li { border: 1px solid #8886; border-radius: .6rem; padding: .75rem; overflow-wr
 video, img { width: 100%; height: auto; border-radius: .4rem; background: #000; }
 .facts { opacity: .8; font-variant-numeric: tabular-nums; }
 """
-_THUMBNAIL_HEIGHT = 160
 
 
 def text_of(result: SearchResult, form: str, *, csv_safe: bool = False, beside: Path | None = None) -> str:
@@ -57,7 +56,7 @@ def text_of(result: SearchResult, form: str, *, csv_safe: bool = False, beside: 
 
 
 def _json(result: SearchResult) -> str:
-    values = {"query": list(result.query), "fits": result.fits, "windows": result.windows}
+    values = {"query": list(result.query), "fits": result.fits, "windows": result.windows, "exact": result.exact}
     return to_json(values | {"moments": [hit.to_dict() for hit in result.hits]}, indent=2, allow_nan=False)
 
 
@@ -112,31 +111,12 @@ def _page(result: SearchResult, beside: Path | None) -> str:
 def _item(rank: int, hit: Hit, beside: Path | None) -> str:
     name = shown(PurePath(hit.path).name)
     address = f"{_address(hit.path, beside)}#t={hit.start:.3f},{hit.stop:.3f}"
-    picture = _thumbnail(hit)
-    poster = {} if picture is None else {"poster": picture}
+    picture = picture_at(hit.path, hit.best)
+    poster = {} if picture is None else {"poster": data_uri(picture)}
     video = tag("video", src=address, controls="controls", preload="none", **poster)
     times = text("p", f"{rank}. {_clock(hit.start)} – {_clock(hit.stop)}, score {hit.score:.2f}", cls="facts")
     link = tag("a", text("span", name), href=address)
     return str(tag("li", [video, times, link]))
-
-
-def _thumbnail(hit: Hit) -> str | None:
-    """The frame in the middle of the best window; none where the file is gone or does not decode."""
-    import torch
-    from torch.nn import functional as F
-
-    from claver.video import VideoReader
-
-    try:
-        with VideoReader(hit.path) as reader, closing(reader.frames(start=hit.best)) as frames:
-            pixels = next(frames).pixels
-    except (VideoError, OSError, StopIteration):
-        return None
-    height, width = pixels.shape[:2]
-    size = (_THUMBNAIL_HEIGHT, max(1, min(round(_THUMBNAIL_HEIGHT * width / height), 4 * _THUMBNAIL_HEIGHT)))
-    picture_3HW = torch.from_numpy(pixels).permute(2, 0, 1)[None]
-    small = F.interpolate(picture_3HW, size, mode="bilinear", antialias=True)[0]
-    return data_uri(small.permute(1, 2, 0).contiguous().numpy())
 
 
 def _address(path: str, beside: Path | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from torch import Tensor, nn
 
 from claver.attention.plan import PlanKind
 from claver.models.block import Run, run_block
-from claver.models.checkpoint.folder import Pretrained, push_folder, write_folder
+from claver.models.checkpoint.folder import Pretrained, write_folder
 from claver.models.checkpoint.loading import MAX_LOGIT_SCALE, load_model
+from claver.models.checkpoint.publishing import push_folder
 from claver.models.config import Aggregate, ClaverConfig
 from claver.models.objective import probabilities, similarity, video_embedding
 from claver.models.temporal import TemporalTower
@@ -140,6 +142,25 @@ class Claver(Pretrained):
         """The same as `claver.load(source, **settings)`."""
         return load_model(cls, source, **settings)
 
-    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
-        """Upload the model folder to the Hugging Face Hub, where `repo_id` is made if need be; returns its address."""
-        return push_folder(self, repo_id, private=private, token=token)
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        token: str | None = None,
+        card: Mapping[str, str] | None = None,
+    ) -> str:
+        """Upload the model folder, with a card, to the Hugging Face Hub; returns its address there.
+
+        Args:
+            repo_id: `owner/name`; it is made if need be.
+            private: whether only its owner sees it.
+            token: of the Hub; the one that `hf auth login` stored if None.
+            card: what only you know of the model, in Markdown: `data`, `recipe`, `seeds`, `texts`, `protocol`, `names`
+                (plain or rewritten), `results`, `limits`, `license`. What is left out is marked as not said.
+                Without a card, one that the address has already stays.
+
+        Raises:
+            ClaverError: the card has no such part.
+        """
+        return push_folder(self, repo_id, private=private, token=token, card=card)

@@ -89,14 +89,3 @@ def _what_is_in(folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
     found = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") if names else "nothing"
     return f"it has neither {CONFIG} nor, as a training run, `best` or `last`, but {found}"
-
-
-def push_folder(model: Pretrained, repo_id: str, *, private: bool, token: str | None) -> str:
-    """Write the model to a temporary folder and upload that."""
-    from huggingface_hub import HfApi
-
-    api = HfApi(token=token)
-    with tempfile.TemporaryDirectory() as folder:
-        write_folder(model, Path(folder))
-        api.create_repo(repo_id, private=private, exist_ok=True)
-        return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload CLAVER model"))
