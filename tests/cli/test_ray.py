@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Claver
+from tests.cli.test_signals import alive, below
 from tests.videos import write_video
 
 from claver.cli.ray import _with_address
@@ -140,3 +141,40 @@ class TestOnRay:
             found.append(sorted((one.path, one.digest, one.state, one.windows, one.reason) for one in records))
             registry.close()
         assert found[0] == found[1]
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_command_that_is_ended_keeps_what_is_done_and_leaves_nothing_behind(
+        self, model: Path, videos: Path, tmp_path: Path, number: int
+    ) -> None:
+        many = tmp_path / "many"
+        many.mkdir()
+        for copy in range(4000):
+            (many / f"{copy:04}.avi").hardlink_to(videos / "000.avi")
+        output = tmp_path / "far.jsonl"
+        process = claver("recognize", many, "--model", model, "--actions", "waving", *ON_RAY, "--output", output)
+        deadline = time.monotonic() + 120
+        while not working(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        time.sleep(2)
+        children = below(process.pid)
+        process.send_signal(number)
+        out, errors = process.communicate(timeout=60)
+        assert process.returncode == 128 + number, errors
+        assert out == ""
+        assert errors.splitlines()[-1].startswith("claver: ")
+        assert "Traceback" not in errors
+        while any(map(alive, children)) and time.monotonic() < deadline + 20:
+            time.sleep(0.1)
+        assert not [child for child in children if alive(child)]
+        assert list((tmp_path / "far.jsonl.parts").glob("part-*.parquet"))
+
+
+def working(pid: int) -> bool:
+    """Whether an actor below a process has opened its model, and so answers."""
+    found = 0
+    for child in below(pid):
+        try:
+            found += b"_Actor.do" in Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            continue
+    return found > 0

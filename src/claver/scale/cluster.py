@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,7 +99,8 @@ class Cluster(Closing):
         else:
             settings |= {"address": address}
         try:
-            self._ray.init(**settings)
+            with _own_signals():
+                self._ray.init(**settings)
         except Exception as error:  # of no common kind
             raise ClaverError(f"Ray at {address!r} cannot be used: {_in_short(error)}") from error
         try:
@@ -148,6 +151,20 @@ def _ray(address: str) -> Any:
     if ray.is_initialized():
         raise ClaverError("this process is connected to a Ray cluster already; call ray.shutdown() first")
     return ray
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what this process does at signals, for which Ray would write a stack and abort."""
+    names = [name for name in ("SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in (getattr(signal, name) for name in names)}
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # of another thread than the main one, which alone may set them
+            for number, handler in before.items():
+                if handler is not None:
+                    signal.signal(number, handler)
 
 
 def _take_message(data: Mapping[str, Any], **settings: object) -> None:
