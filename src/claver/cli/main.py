@@ -38,6 +38,7 @@ from claver.cli.profile import profile
 from claver.cli.prompts import prompts_app
 from claver.cli.quickstart import EPILOG as QUICKSTART_EXAMPLES
 from claver.cli.quickstart import quickstart
+from claver.cli.ray import RayCommand
 from claver.cli.recognize import EPILOG as RECOGNIZE_EXAMPLES
 from claver.cli.recognize import recognize
 from claver.cli.search import EPILOG as SEARCH_EXAMPLES
@@ -63,10 +64,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command(epilog=RECOGNIZE_EXAMPLES, cls=FilesCommand)(recognize)
+app.command(epilog=RECOGNIZE_EXAMPLES, cls=RayCommand)(recognize)
 app.command(epilog=WATCH_EXAMPLES, cls=FilesCommand)(watch)
 app.command(epilog=TIMELINE_EXAMPLES, cls=FilesCommand)(timeline)
-app.command(epilog=INDEX_EXAMPLES)(index)
+app.command(epilog=INDEX_EXAMPLES, cls=RayCommand)(index)
 app.command(epilog=SEARCH_EXAMPLES)(search)
 app.command("app", epilog=APP_EXAMPLES)(app_command)
 app.command(epilog=EVALUATE_EXAMPLES)(evaluate)

@@ -34,6 +34,7 @@ def recognition_plan(
     """
     from claver.inference.encoder import Views
     from claver.text import Actions, read_actions
+    from claver.video.remote import is_remote
 
     own = None if actions is not None else _learned(model)
     named = actions if actions is not None else (Actions(own.names, own.texts) if own else DEFAULT_ACTIONS)
@@ -46,7 +47,10 @@ def recognition_plan(
         f"views    {looks} of each video",
         f"output   {_output(output, form)}",
         f"files    {len(paths)}",
-        *(f"  {shown(path)}{'' if os.path.exists(path) else '  (there is no such file)'}" for path in paths),
+        *(
+            f"  {shown(path)}{'' if os.path.exists(path) or is_remote(path) else '  (there is no such file)'}"
+            for path in paths
+        ),
     ]
     return "\n".join(lines) + "\n"
 

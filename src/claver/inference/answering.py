@@ -85,6 +85,7 @@ class Answering(ABC):
         *,
         batch_size: int = 8,
         workers: int = 0,
+        threads: int = 0,
         decode_timeout: float | None = DECODE_TIMEOUT,
         damaged: OnDamage | None = None,
     ) -> Iterator[Prediction | Failure]:
@@ -92,7 +93,8 @@ class Answering(ABC):
 
         Scores that are not finite are a failure of the model.
         """
-        settings: dict[str, Any] = {"workers": workers, "decode_timeout": decode_timeout, "damaged": damaged}
+        settings: dict[str, Any] = {"workers": workers, "threads": threads, "decode_timeout": decode_timeout}
+        settings |= {"damaged": damaged}
         for video in self.encoder.stream(paths, batch_size=batch_size, **settings):
             if isinstance(video, Failure):
                 yield video

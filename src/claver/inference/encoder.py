@@ -24,6 +24,7 @@ from claver.models.compiling import CompiledTowers
 from claver.video import Damage, Preprocess, VideoViews, read_views
 from claver.video.damage import OnDamage, checked_on_damage
 from claver.video.prefetch import DECODE_TIMEOUT, prefetch
+from claver.video.remote import reachable
 from claver.video.transforms import normalize
 from claver.video.views import VideoLike
 
@@ -157,8 +158,8 @@ class ViewEncoder:
         """Encode one video.
 
         Args:
-            source: a path, the bytes of a file, an open binary stream, or frames: uint8 [T, H, W, 3], grey [T, H, W] or
-                [T, H, W, 1], RGBA [T, H, W, 4], whose alpha is left out, or a list of frames or PIL images of one size.
+            source: a path, an address, the bytes of a file, an open binary stream, or frames: uint8 [T, H, W, 3], grey
+                [T, H, W] or [T, H, W, 1], RGBA [T, H, W, 4], whose alpha is left out, or a list of frames or images.
 
         Raises:
             VideoError: it cannot be read, or it is damaged and not to be answered.
@@ -183,7 +184,7 @@ class ViewEncoder:
     def look(self, source: VideoLike) -> VideoViews:
         """The views of one video, uint8 [V, T, 3, h, w], not encoded; errors as of a call, whatever the damage."""
         return read_views(
-            source,
+            reachable(source),
             frames=self.frames,
             temporal_views=self.views.temporal,
             crops=self.views.crops,
@@ -197,6 +198,7 @@ class ViewEncoder:
         *,
         batch_size: int = 8,
         workers: int = 0,
+        threads: int = 0,
         decode_timeout: float | None = DECODE_TIMEOUT,
         damaged: OnDamage | None = None,
     ) -> Iterator[VideoEmbedding | Failure]:
@@ -205,16 +207,17 @@ class ViewEncoder:
         Args:
             paths: the files, or the locations of clips such as those of shards.
             batch_size: views the towers take at once, across files; results do not depend on it.
-            workers: processes that decode ahead while the model computes. They are spawned, so a script that asks
-                for them needs the usual `if __name__ == "__main__":`.
+            workers: processes that decode ahead; spawned, so a script needs `if __name__ == "__main__":`.
+            threads: of this process that decode ahead where there are no workers.
             decode_timeout: seconds after which a worker gives a file up, None for never; it needs workers.
             damaged: what to do with damaged files; the encoder's own setting if None.
         """
         on_damage = checked_on_damage(self.damaged if damaged is None else damaged)
-        preprocess, threads = self.preprocess, 1 if workers else 0
-        load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
-        locations = (path if isinstance(path, ClipLocation) else ClipLocation(str(path), str(path)) for path in paths)
-        files = self._timed(prefetch(locations, load_one, workers=workers, timeout=decode_timeout))
+        own: dict[str, Any] = {"preprocess": self.preprocess, "threads": 1 if workers or threads else 0}
+        load_one = partial(_load_views, frames=self.frames, views=self.views, **own)
+        locations = map(ClipLocation.named_by_user, paths)
+        found = prefetch(locations, load_one, workers=workers, threads=threads, timeout=decode_timeout)
+        files = self._timed(found)
         encoded = (self._encode_all(batch, batch_size) for batch in _batches(files, on_damage, batch_size))
         # A GPU computes a batch while the next is read; on a CPU a batch is done when `_encode_all` returns.
         for batch in encoded if self.model.device.type == "cpu" else one_behind(encoded):
