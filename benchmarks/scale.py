@@ -31,9 +31,10 @@ def open_recognizer(model: str, device: str) -> Recognizer:
 
 def store() -> tuple[float, int]:
     """MiB and objects in the object stores of the cluster that this process is connected to."""
+    import ray
     from ray._private.internal_api import memory_summary
 
-    told = memory_summary(stats_only=True)
+    told = memory_summary(ray.get_runtime_context().gcs_address, stats_only=True)
     found = re.search(r"Plasma memory usage (\d+) MiB, (\d+) objects", told)
     assert found is not None, told
     return float(found[1]), int(found[2])

@@ -13,7 +13,7 @@ from tests.videos import write_video
 from claver.scale import Actors
 from claver.scale.work import Placement, recognize_on_ray
 
-pytest.importorskip("ray", reason="ray (extra scale) is not installed")
+ray = pytest.importorskip("ray", reason="ray (extra scale) is not installed")
 pytestmark = pytest.mark.slow
 PLACEMENT = Placement("local", Actors(2, 2, cpus=2.0))  # more logical CPUs than many a machine has
 
@@ -62,7 +62,12 @@ def test_the_object_store_holds_no_pixels(tmp_path: Path) -> None:
     stores = []
     for number, _ in enumerate(work(paths)):
         if number % 100 == 99:
-            stores.append(re.search(r"Plasma memory usage (\d+) MiB", memory_summary(stats_only=True)))
+            stores.append(
+                re.search(
+                    r"Plasma memory usage (\d+) MiB",
+                    memory_summary(ray.get_runtime_context().gcs_address, stats_only=True),
+                )
+            )
     assert len(stores) == 4
     for told in stores:
         assert told is not None
