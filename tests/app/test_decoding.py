@@ -16,8 +16,8 @@ from claver.app.sandbox import Sandbox
 from claver.errors import VideoError
 from claver.explain import explain
 from claver.inference import Recognizer
-from claver.inference.encoder import Views
 from claver.inference.far import FarVideo
+from claver.inference.views import Views
 from claver.timeline import Timeline
 from claver.video import VideoReader
 

@@ -15,8 +15,8 @@ from claver.app.preview import plays_as, write_preview
 from claver.errors import VideoError
 from claver.explain.render.heat_map import png
 from claver.index.pictures import picture_at
-from claver.inference.encoder import PackedViews, Views
 from claver.inference.far import read_parts
+from claver.inference.views import PackedViews, Views
 from claver.processes import going_on
 from claver.video import Damage, Preprocess, TimedFrame, VideoInfo, VideoReader, VideoViews
 from claver.video.sampling import view_indices

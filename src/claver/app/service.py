@@ -20,10 +20,10 @@ from claver.closing import Closing
 from claver.errors import ClaverError
 from claver.explain import Explanation, explain
 from claver.index import Index, SearchResult
-from claver.inference.encoder import Views
 from claver.inference.far import FarVideo
 from claver.inference.prediction import Prediction
 from claver.inference.recognizer import Recognizer
+from claver.inference.views import Views
 from claver.models import Claver
 from claver.timeline import Timeline
 from claver.video import VideoViews

@@ -32,7 +32,7 @@ def recognition_plan(
     Raises:
         ClaverError: what the command itself would refuse before it reads weights.
     """
-    from claver.inference.encoder import Views
+    from claver.inference.views import Views
     from claver.text import Actions, read_actions
     from claver.video.remote import is_remote
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from claver.data.clips import ClipLocation
 from claver.errors import VideoError
-from claver.inference.encoder import Failure, VideoEmbedding, ViewEncoder, Views
+from claver.inference.encoder import Failure, VideoEmbedding, ViewEncoder
 from claver.inference.prediction import Prediction
+from claver.inference.views import Views
 from claver.text.actions import Actions
 from claver.video import Preprocess
 from claver.video.damage import OnDamage

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from claver.data.clips import ClipLocation
 from claver.errors import ClaverError, VideoError
+from claver.inference.views import PackedViews, Views, load_views
 from claver.log import warn_once
 from claver.models import Claver
 from claver.models.compiling import CompiledTowers
@@ -29,29 +29,6 @@ from claver.video.transforms import normalize
 from claver.video.views import VideoLike
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Views:
-    """Views of each video: `temporal` clips of it times `crops` square crops of each frame (1 or 3)."""
-
-    temporal: int = 1
-    crops: Literal[1, 3] = 1
-
-    @classmethod
-    def parse(cls, text: str) -> Views:
-        """From `4x3` (the paper's test: 4 clips, 3 crops) or `1x1`.
-
-        Raises:
-            ClaverError: another form, or crops other than 1 and 3.
-        """
-        match = re.fullmatch(r"([1-9]\d?)[x×]([13])", text.strip())
-        if match is None:
-            raise ClaverError(f"views must be clips x crops with 1 or 3 crops, such as 4x3 or 1x1, not {text!r}")
-        return cls(int(match[1]), 3 if match[2] == "3" else 1)
-
-    def __str__(self) -> str:
-        return f"{self.temporal}x{self.crops}"
 
 
 @dataclass(frozen=True)
@@ -214,7 +191,7 @@ class ViewEncoder:
         """
         on_damage = checked_on_damage(self.damaged if damaged is None else damaged)
         own: dict[str, Any] = {"preprocess": self.preprocess, "threads": 1 if workers or threads else 0}
-        load_one = partial(_load_views, frames=self.frames, views=self.views, **own)
+        load_one = partial(load_views, frames=self.frames, views=self.views, **own)
         locations = map(ClipLocation.named_by_user, paths)
         found = prefetch(locations, load_one, workers=workers, threads=threads, timeout=decode_timeout)
         files = self._timed(found)
@@ -269,7 +246,7 @@ class VideoEncoder(ViewEncoder):
     def __init__(
         self,
         model: Claver,
-        views: Views | str = Views(),
+        views: Views | str = "1x1",
         *,
         frames: int | None = None,
         preprocess: Preprocess | None = None,
@@ -379,31 +356,3 @@ def _admitted(name: str, views: VideoViews | VideoError, on_damage: OnDamage) ->
     skipped = on_damage == "skip"
     why = f"{name}: it is damaged ({views.damage}) and {'was skipped' if skipped else 'not answered'}."
     return Failure(name, why, damaged=views.damage, skipped=skipped)
-
-
-@dataclass(frozen=True)
-class PackedViews:
-    """Views on their way from a worker: an array, unlike a tensor, needs no open file handle to change process."""
-
-    pixels: npt.NDArray[np.uint8]
-    seconds: npt.NDArray[np.float64] | None
-    damage: Damage | None
-
-    @classmethod
-    def of(cls, views: VideoViews) -> PackedViews:
-        """Views as bytes, ready to leave."""
-        return cls(views.pixels.numpy(), views.seconds, views.damage)
-
-    def unpacked(self) -> VideoViews:
-        """The views, where they arrived."""
-        return VideoViews(torch.from_numpy(self.pixels), self.seconds, self.damage)
-
-
-def _load_views(
-    location: ClipLocation, *, frames: int, views: Views, preprocess: Preprocess, threads: int
-) -> PackedViews:
-    """What a worker does for one file. Bytes are a quarter of normalised floats."""
-    settings: dict[str, Any] = {"temporal_views": views.temporal, "crops": views.crops, "threads": threads}
-    with location.named():
-        read = read_views(location.source(), frames=frames, preprocess=preprocess, normalized=False, **settings)
-    return PackedViews.of(read)

@@ -12,9 +12,10 @@ from torch import Tensor
 from claver.errors import ClaverError
 from claver.inference.answering import Answering
 from claver.inference.calibration import Calibration, Conditions
-from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
+from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder
 from claver.inference.open_set import OpenSet, clip_embedding
 from claver.inference.prediction import Answer, Prediction, probabilities
+from claver.inference.views import Views
 from claver.models import Claver, load
 from claver.models.checkpoint.loading import PreprocessChoice
 from claver.models.exported.manifest import is_exported
