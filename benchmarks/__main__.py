@@ -24,6 +24,7 @@ AREAS = (
     "frames",
     "loader",
     "step",
+    "keeping",
     "evaluation",
     "live",
     "export",

@@ -263,3 +263,31 @@ def test_what_more_processes_had_done_is_gone_on_with(place: Path, monkeypatch: 
     assert CliRunner().invoke(app, command).exit_code == 0
     assert read == [["./2.mp4", "./3.mp4"]]
     assert sorted(file.name for file in place.glob("on.json*")) == ["on.json"]
+
+
+def test_a_gate_shuts_for_actions_far_from_those_of_training(run: Claver, place: Path) -> None:
+    def scores(*more: str) -> list[float]:
+        name = f"gated{len(list(place.glob('gated*')))}.csv"
+        done = run(place, "one.csv", "--workers", "0", "--predictions", name, "--texts", "names", *more)
+        assert done.returncode == 0, done.stderr
+        shares = ("score_1", "score_2", "score_3")
+        return [float(row[share]) for row in csv.DictReader((place / name).open()) for share in shares]
+
+    plain, near, far = scores(), scores("--gate", "waving,bowing,running"), scores("--gate", "zzz,qqq")
+    assert near == pytest.approx(plain, abs=2e-4)  # every test action is one of training
+    assert far != pytest.approx(plain, abs=2e-4)
+    assert scores("--gate", "zzz,qqq", "--gate-tau", "1e9") == pytest.approx(plain, abs=2e-4)
+
+
+def test_what_a_gate_does_not_go_with_is_said(run: Claver, place: Path) -> None:
+    for more, why in (
+        (("--compile",), "--gate and --compile exclude each other"),
+        (("--temporal", "mean"), "a temporal tower of kind 'mean' cannot be gated"),
+        (("--task", "localization"), "--gate is for --task classification"),
+        (("--gate", "learned"), "the model was not trained on actions that it keeps"),
+        (("--gate-tau", "0"), "a gate's τ is above 0, not 0"),
+    ):
+        gate = () if "--gate" in more else ("--gate", "waving")
+        done = run(place, "one.csv", "--workers", "0", *gate, *more)
+        assert done.returncode != 0
+        assert why in done.stderr.replace("\n", " ")

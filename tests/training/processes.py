@@ -29,6 +29,7 @@ def main(folder: Path, changes: dict[str, object]) -> None:
     from safetensors.torch import save_file
 
     from claver.distributed import leave, rank_and_size
+    from claver.models import Claver
     from claver.training import Trainer
 
     torch.set_num_threads(1)
@@ -38,8 +39,13 @@ def main(folder: Path, changes: dict[str, object]) -> None:
     if drift and os.environ["RANK"] != "0":
         model.readout.projection.data.mul_(1.01)
     encoded: list[int] = []
-    encode = model.encode_text
-    model.encode_text = lambda tokens: encoded.append(tokens.shape[:-1].numel()) or encode(tokens)
+    encode = Claver.encode_text  # of the class: a teacher is a copy of the model, with what was put into it
+
+    def counted(self: Claver, tokens: torch.Tensor) -> torch.Tensor:
+        encoded.append(tokens.shape[:-1].numel())
+        return encode(self, tokens)
+
+    Claver.encode_text = counted  # type: ignore[method-assign]
     trainer = Trainer(recipe, model, task, folder / "run", after_step=lambda done: _tell(done, stop))
     if poison:
         task.train.tokens[int(trainer_rows(trainer, len(task))[-1])] = float("nan")

@@ -42,7 +42,11 @@ def test_decay_is_on_matrices_only(grouped):
 
 def test_the_optimiser_holds_what_learns_and_nothing_else(grouped):
     recipe, model, groups = grouped
-    held = [id(p) for group in make_optimizer(model, groups, recipe).param_groups for p in group["params"]]
+    held = [
+        id(p)
+        for group in make_optimizer(dict(model.named_parameters()), groups, recipe).param_groups
+        for p in group["params"]
+    ]
     assert sorted(held) == sorted(id(p) for p in model.parameters() if p.requires_grad)
 
 
@@ -67,7 +71,7 @@ def test_freezing_names_the_nearest_part_and_everything_frozen_is_an_error(group
     assert model.image.position.requires_grad
     freeze(model, ("image", "temporal", "text", "readout", "logit_scale"))
     with pytest.raises(ClaverError, match="nothing is left to learn"):
-        make_optimizer(model, parameter_groups(model, recipe), recipe)
+        make_optimizer(dict(model.named_parameters()), parameter_groups(model, recipe), recipe)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from claver.training.recipe import find_recipe, load_recipe
 from claver.training.recipe_file import read_recipe
 
 FILES = (Path(__file__).parents[2] / "recipes").glob("*.yaml")
-RECIPES = sorted(path for path in FILES if not path.stem.startswith(("motion", "own_clips")))
+KEEPS = "k400_b16_8_zero_shot_"
+RECIPES = sorted(path for path in FILES if not path.stem.startswith(("motion", "own_clips", KEEPS)))
 ROWS = [row for row in paper_rows() if row.is_claver and row.table in "12345"]
 WRITTEN_OUT = json.loads((Path(__file__).parent / "paper_recipes.json").read_text(encoding="utf-8"))
 ZERO_SHOT = "k400_b16_32_kmt_zero_shot"
@@ -76,3 +77,40 @@ def test_settings_are_those_of_table_14(path):
     shots = int(path.stem.rpartition("_k")[2]) if few else None
     assert recipe.videos.shots == shots
     assert recipe.init_from == (f"runs/{ZERO_SHOT}" if few else recipe.init_from)
+
+
+WAYS = {
+    "average": {},
+    "interpolate": {"interpolate": {"up_to": 0.6, "weight": 0.5}},
+    "feature": {"distill": {"kind": "feature", "weight": 2.0}},
+    "relational": {"distill": {"kind": "relational", "weight": 0.4, "decay": 0.9998, "directions": 200}},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_recipes_that_keep_what_clip_knew_say_what_to_type_what_to_reach_and_what_it_costs(way):
+    name = KEEPS + way
+    recipe, opening = load_recipe(name), find_recipe(name).read_text(encoding="utf-8").partition("base:")[0]
+    values = recipe.model_dump(exclude_none=True, include={"distill", "interpolate"})
+    assert all(values[key].items() >= value.items() for key, value in WAYS[way].items())
+    assert values.keys() == WAYS[way].keys()
+    assert recipe.average is not None
+    assert (recipe.average.from_epoch, recipe.freeze, recipe.temporal.init) == (2, (), "zero")
+    for said in (
+        f"-m claver train {name}\n",
+        "Cost, estimated and not measured: ",
+        "60.0 / 85.6 / 78.1",
+        "plain",
+        "blend",
+    ):
+        assert said in opening
+    assert f"runs/{name}/last/average" in opening
+
+
+def test_every_way_has_a_recipe_and_the_relational_one_its_authors_rates():
+    found = {path.stem.removeprefix(KEEPS) for path in (Path(__file__).parents[2] / "recipes").glob(f"{KEEPS}*.yaml")}
+    assert found == WAYS.keys()
+    recipe = load_recipe(f"{KEEPS}relational")
+    assert recipe.lr * recipe.temporal_lr_factor == pytest.approx(5e-5)
+    assert recipe.lr == pytest.approx(0.075 * 5e-5)
+    assert (recipe.epochs, recipe.warmup, recipe.weight_decay) == (15, 5, 0.2)

@@ -44,6 +44,7 @@ from claver.cli.timeline import (
     checked_level,
 )
 from claver.errors import ClaverError, PeerError
+from claver.files import is_file
 from claver.log import logger
 from claver.terminal import complain
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from claver.inference.answering import Answering
     from claver.inference.peer_models import PeerModel
     from claver.models import Claver
+    from claver.text.actions import Actions
 
 EPILOG = """
 [bold]Examples[/]
@@ -106,6 +108,19 @@ def evaluate(
         str, typer.Option(help="Which of the paper's rows to print: supervised, zero-shot, or 'few-shot K'.")
     ] = "supervised",
     views: ViewsOption = "4x3",
+    gate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TRAINED_ACTIONS",
+            help="The actions that the model was trained on: the farther a clip is from them, the more of the temporal "
+            "tower is left out. A benchmark such as kinetics400, a file or names as --actions takes elsewhere, or "
+            "'learned', those that the model keeps.",
+            show_default=False,
+        ),
+    ] = None,
+    gate_tau: Annotated[
+        float, typer.Option(help="With --gate: the larger, the more of the temporal tower is kept far from training.")
+    ] = 0.05,
     temporal: TemporalOption = None,
     frames: FramesOption = None,
     preprocess: PreprocessOption = None,
@@ -153,6 +168,8 @@ def evaluate(
 
         if predictions is not None or started_together():
             raise ClaverError("--task localization runs in one process, and has no --predictions; see --output")
+        if gate is not None:
+            raise ClaverError("--gate is for --task classification; windows of long videos are not gated")
         if compile:
             raise ClaverError("--compile is for --task classification; windows of long videos are not compiled")
         if len(manifests) != 1:
@@ -165,6 +182,8 @@ def evaluate(
         given: dict[str, Any] = {"videos": videos, "subset": split, "output": output, "model": model, "texts": texts}
         evaluate_localization(manifests[0], **given, looking=looking, loading=opening)
         return
+    if compile and gate is not None:
+        raise ClaverError("--gate and --compile exclude each other: a gated tower runs as it is")
     check_apart((output, predictions), (*manifests, texts))
     for path in (output, predictions):
         check_output(path)
@@ -180,6 +199,8 @@ def evaluate(
         loaded = _opened(model, device=device, dtype=dtype, **own)
         tests = [among_learned(test, loaded) for test in tests]
         seen: dict[str, Any] = {"views": looks, "frames": frames, "compile": compile}
+        seen["gate"] = None if gate is None else _trained_actions(gate, loaded, texts)
+        seen["gate_tau"] = gate_tau
         with progress_shown("encoding texts", hidden=rank_and_size()[1] > 1) as progress:
             recognizers = recognizers_for(tests, loaded, texts, progress=progress, **seen)
         settings = _identity(model, loaded)
@@ -187,6 +208,15 @@ def evaluate(
         settings |= {"dtype": dtype, "tests": [str(path) for path in manifests], "split": split}
         settings |= {"texts": text_identity(texts), "clips": digest(tests)}
         settings |= {"actions": digest([recognizer.texts for recognizer in recognizers])}
+        settings |= (
+            {}
+            if gate is None
+            else {
+                "gate": text_identity(gate),
+                "trained": digest([seen["gate"]]),
+                "gate_tau": gate_tau,
+            }
+        )
         settings |= {} if preprocess is None else {"preprocess": preprocess}
         settings |= {} if damaged == "answer" else {"damaged": damaged}
         loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout, "damaged": damaged}
@@ -217,6 +247,17 @@ def _warm_up(recognizers: Sequence[Answering], clips: int, batch_size: int, *, h
 
     if isinstance(recognizers[0], Recognizer):
         warm_up(recognizers[0].encoder, clips, batch_size, hidden=hidden)
+
+
+def _trained_actions(gate: str, loaded: Claver | PeerModel, texts: str | None) -> Actions:
+    """The actions of training, with the kind of texts that those of the test have; a file of these knows no others."""
+    from claver.inference.peer_models import PeerModel
+    from claver.text.selection import own_actions, read_actions
+
+    if isinstance(loaded, PeerModel):
+        raise ClaverError("--gate is for models of claver, and a peer runs as it is")
+    kinds = None if texts is None or is_file(texts) else texts
+    return read_actions(own_actions(loaded) if gate == "learned" else gate, texts=kinds)
 
 
 def _identity(model: str | None, loaded: Claver | PeerModel) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from claver.data.opening import open_clips
 from claver.data.parts import clips_for
 from claver.distributed import rank_and_size, wait_for_all
 from claver.errors import ClaverError
+from claver.evaluation.gate import TAU, gate_of, gated
 from claver.evaluation.predictions import predictions_text
 from claver.evaluation.protocols import Evaluation, TestSet, by_benchmark, evaluate
 from claver.evaluation.report import to_dict
@@ -27,6 +28,7 @@ from claver.models import Claver
 from claver.text import Actions, texts_for
 from claver.text.encoding import Progress
 from claver.text.selection import own_actions
+from claver.text.text_bank import TextBank
 
 
 def read_tests(manifests: Sequence[Path], split: str | None = None) -> list[TestSet]:
@@ -75,6 +77,8 @@ def recognizers_for(
     views: Views | str | None = None,
     frames: int | None = None,
     compile: bool = False,
+    gate: Actions | None = None,
+    gate_tau: float = TAU,
     progress: Progress = lambda done, total: None,
 ) -> list[Answering]:
     """One for each benchmark, in the order of `by_benchmark`: each has its own classes, and its own texts for them.
@@ -88,13 +92,18 @@ def recognizers_for(
         views: as in `Recognizer`.
         frames: as in `Recognizer`.
         compile: likewise; not for a peer, which runs as it is.
+        gate: the actions of training, far from which the temporal tower is left out, see `claver.evaluation.gate`; not
+            for a peer, nor a compiled model.
+        gate_tau: the larger, the farther the gate stays open.
         progress: as in `Recognizer`.
 
     Raises:
-        ClaverError: there are no texts for a class, a peer cannot take so many frames, or is to be compiled.
+        ClaverError: there are no texts for a class, a peer cannot take so many frames, or is to be compiled or gated.
     """
     if compile and isinstance(model, PeerModel):
         raise ClaverError("a peer runs as transformers runs it, and is not compiled")
+    if gate is not None and (compile or isinstance(model, PeerModel)):
+        raise ClaverError("a gate is for models of claver that are not compiled")
     competing = []
     for group in by_benchmark(tests):
         classes = list(dict.fromkeys(name for test in group for name in test.classes))
@@ -104,10 +113,18 @@ def recognizers_for(
             competing.append(texts_for(classes, texts, dataset=group[0].benchmark))
     if isinstance(model, PeerModel):
         return [Peer(model, actions, views=views, frames=frames, progress=progress) for actions in competing]
-    return [
+    made: list[Answering] = [
         Recognizer(model, actions, views=views, frames=frames, unknown=False, compile=compile, progress=progress)
         for actions in competing
     ]
+    return made if gate is None else [_gated(recognizer, gate, gate_tau) for recognizer in made]
+
+
+def _gated(recognizer: Answering, trained: Actions, tau: float) -> Answering:
+    assert isinstance(recognizer, Recognizer)
+    model = recognizer.model
+    recognizer.encoder.model = gated(model, gate_of(recognizer.bank, TextBank.encode(model, trained), tau))
+    return recognizer
 
 
 def digest(items: Sequence[TestSet] | Sequence[Actions]) -> str:

@@ -114,6 +114,12 @@ class TemporalTower(nn.Module):
         """As of its `TemporalKind`."""
         return self.traits.is_causal
 
+    @property
+    def does_nothing(self) -> bool:
+        """Whether no block changes anything, as at the start of training; the time embedding may."""
+        outputs = [getattr(block, name).weight for block in self.blocks for name in ("out", "down")]
+        return not any(bool(weight.any()) for weight in outputs)
+
     def forward(
         self,
         tokens_BTND: Tensor,

@@ -199,4 +199,4 @@ def preview_clips(recipe: Recipe, model: Claver) -> Preview:
 
 
 STILLS = TaskDefinition(MotionData, begin_stills, build_stills, preview_stills)
-CLIPS = TaskDefinition(MotionData, begin_clips, build_clips, preview_clips)
+CLIPS = TaskDefinition(MotionData, begin_clips, build_clips, preview_clips, compares=True)

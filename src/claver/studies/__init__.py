@@ -20,6 +20,7 @@ STUDIES = {
     "fewshot": "Table 13: few clips of each class",
     "words": "Fig. 5: verbs against nouns",
     "texts": "Fig. 9: the most fitting texts for a clip",
+    "forgetting": "Zero-shot: what is gained, against what is forgotten",
     "search": "Search for verbs and their reversals, by the models of `claver quickstart` (extra search)",
     "real-weights": "Real clips: UT-Interaction above frozen real weights (extra real-weights)",
 }

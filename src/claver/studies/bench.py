@@ -150,9 +150,14 @@ def written(settings: Settings, *, stills_alone: bool = False) -> str:
     """
     known = {key: value for key, value in settings.items() if key == "seed" or key.startswith(("stills.", "motion."))}
     chosen = recipes(known)[:1] if stills_alone else recipes(known)
-    said = [as_before(recipe.model_dump_json()) for recipe in chosen]
+    said = [as_before(recipe.model_dump_json(exclude=_unset(recipe))) for recipe in chosen]
     said.append(json.dumps([verb_class_texts(), [still_caption({k: w}) for k, words in STATES.items() for w in words]]))
     return hashlib.sha256("".join(said).encode()).hexdigest()[:12]
+
+
+def _unset(recipe: Recipe) -> set[str]:
+    """Keys that are newer than what is kept: where they say nothing, the models are those of before."""
+    return {key for key in ("average", "interpolate", "distill") if getattr(recipe, key, None) is None}
 
 
 def _quiet() -> Stage:

@@ -39,7 +39,7 @@ def load_start(recipe: Recipe) -> Claver | None:
     temporal = recipe.temporal
     model = load(recipe.init_from, temporal=temporal.kind, frames=temporal.frames)
     layers = model.config.temporal.layers
-    if not _is_new(model) and temporal.layers not in (None, layers):
+    if not model.temporal.does_nothing and temporal.layers not in (None, layers):
         raise ClaverError(f"temporal.layers is {temporal.layers}, but {recipe.init_from} was trained with {layers}")
     return model
 
@@ -52,12 +52,6 @@ def with_tower(start: Claver, recipe: Recipe, token_scale: float) -> Claver:
         recipe: its section `temporal` and its seed are used.
         token_scale: root mean square of the image tokens.
     """
-    if _is_new(start):
+    if start.temporal.does_nothing:  # so it is where the weights had no tower
         return with_temporal(start, recipe.temporal, token_scale=token_scale, seed=recipe.seed)
     return start
-
-
-def _is_new(model: Claver) -> bool:
-    """Whether the temporal tower does nothing: so it is where the weights had none."""
-    outputs = [getattr(block, name).weight for block in model.temporal.blocks for name in ("out", "down")]
-    return not any(bool(weight.any()) for weight in outputs)

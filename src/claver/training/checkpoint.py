@@ -17,20 +17,20 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from claver.errors import CheckpointError, ClaverError
 from claver.files import replacing, replacing_folder
 from claver.models import Claver, Learned
-from claver.models.checkpoint.folder import EMA_FOLDER
 from claver.models.checkpoint.weights import WEIGHTS, read_safetensors
 from claver.models.learned import read_learned
-from claver.training.ema import Ema
+from claver.training.ema import Averages
 from claver.training.lora import has_lora, plain_model
 from claver.training.recipe import Recipe, make_recipe
+from claver.training.retention.retention import Retention, named
 
 OPTIMIZER, STATE = "optimizer.safetensors", "state.json"
-AVERAGES, PARAMETERS = "ema.safetensors", "parameters.safetensors"
+PARAMETERS, RETENTION = "parameters.safetensors", "retention.safetensors"
 # Recipe keys that leave the weights alone.
 _WATCHING = {"evaluate_every", "checkpoint_every", "checkpoint_minutes", "trackers"}
 _WATCHING |= {f"videos.{key}" for key in ("workers", "decode_timeout", "ahead", "bad_share", "cache_verify")}
@@ -56,11 +56,16 @@ class State:
 
 
 def save_checkpoint(
-    folder: Path, model: Claver, optimizer: torch.optim.Optimizer, state: State, ema: Ema | None = None
+    folder: Path,
+    model: Claver,
+    optimizer: torch.optim.Optimizer,
+    state: State,
+    averages: Averages | None = None,
+    retention: Retention | None = None,
 ) -> Path:
     """Write `folder/last`; returns it.
 
-    It is a model folder, adapters merged. With averaged weights there is another in it, `ema`.
+    It is a model folder, adapters merged. With averaged weights there is another in it, `ema` or `average`.
 
     Raises:
         CheckpointError: it cannot be written (disk full, read-only); what was saved before is still there.
@@ -68,13 +73,15 @@ def save_checkpoint(
 
     def fill(new: Path) -> None:
         plain_model(model).save_pretrained(new)
-        _write(_optimizer_tensors(model, optimizer), new / OPTIMIZER)
+        _write(_optimizer_tensors(named(model, retention), optimizer), new / OPTIMIZER)
+        if retention is not None and (kept := retention.tensors()):
+            _write(kept, new / RETENTION)
         if has_lora(model):
             _write({key: value.cpu().contiguous() for key, value in model.state_dict().items()}, new / PARAMETERS)
-        if ema is not None:
-            _write(ema.tensors(), new / AVERAGES)
-            with ema.applied():
-                plain_model(model).save_pretrained(new / EMA_FOLDER)
+        if averages is not None:
+            _write(averages.tensors(), new / f"{averages.folder}.safetensors")
+            with averages.applied():
+                plain_model(model).save_pretrained(new / averages.folder)
         (new / STATE).write_text(json.dumps(vars(state)) + "\n", encoding="utf-8")
 
     return _put(folder / "last", fill)
@@ -139,9 +146,14 @@ def check_same_run(checkpoint: Path, recipe: Recipe, learned: Learned | None) ->
 
 
 def load_checkpoint(
-    path: Path, model: Claver, optimizer: torch.optim.Optimizer, recipe: Recipe, ema: Ema | None = None
+    path: Path,
+    model: Claver,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    averages: Averages | None = None,
+    retention: Retention | None = None,
 ) -> State:
-    """Put weights, their averages and optimiser where they stood.
+    """Put weights, their averages, teachers and optimiser where they stood.
 
     Raises:
         CheckpointError: the checkpoint is damaged, of another model, or of a run with another recipe.
@@ -150,9 +162,11 @@ def load_checkpoint(
         state = _read_state(path)
         check_same_run(path, recipe, model.learned)
         _restore_weights(path, model)
-        _restore_optimizer(model, optimizer, read_safetensors(path / OPTIMIZER))
-        if ema is not None:
-            ema.restore(read_safetensors(path / AVERAGES))
+        _restore_optimizer(named(model, retention), optimizer, read_safetensors(path / OPTIMIZER))
+        if retention is not None and retention.tensors():
+            retention.restore(read_safetensors(path / RETENTION))
+        if averages is not None:
+            averages.restore(read_safetensors(path / f"{averages.folder}.safetensors"))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         if isinstance(error, CheckpointError):
             raise
@@ -205,11 +219,11 @@ def _keyed(recipe: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in recipe.items() if key not in sections} | inner
 
 
-def _optimizer_tensors(model: Claver, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _optimizer_tensors(parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimiser's state under the names of the parameters: `text.projection/exp_avg`."""
     return {
         f"{name}/{slot}": value.detach().cpu().contiguous()
-        for name, parameter in model.named_parameters()
+        for name, parameter in parameters.items()
         for slot, value in optimizer.state.get(parameter, {}).items()
     }
 
@@ -226,8 +240,9 @@ def _restore_weights(path: Path, model: Claver) -> None:
     model.load_state_dict(saved)
 
 
-def _restore_optimizer(model: Claver, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    parameters = dict(model.named_parameters())
+def _restore_optimizer(
+    parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
+) -> None:
     learning = {id(p) for group in optimizer.param_groups for p in group["params"]}
     saved = {key.split("/")[0] for key in tensors}
     expected = {name for name, parameter in parameters.items() if id(parameter) in learning}

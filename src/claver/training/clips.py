@@ -11,9 +11,10 @@ from torch import Tensor
 
 from claver.errors import ClaverError
 from claver.evaluation.metrics import top_k_accuracy
-from claver.models import Claver, Learned, Tokenizer, class_scores, interpretive_loss, similarity, video_embedding
+from claver.models import Claver, Learned, Tokenizer, class_scores, similarity, video_embedding
 from claver.training.distributed import encode_text_shared
 from claver.training.objectives import smooth_labels
+from claver.training.samples import Samples
 from claver.training.sampling import Rows
 from claver.training.tokens import TokenClips
 
@@ -48,13 +49,19 @@ class ClipsTask:
 
     def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
         """Eq. 9."""
+        return self.samples(model, rows, rng).loss(model)
+
+    def samples(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Samples:
+        """The clips of these rows, and some of the texts."""
         tokens, labels = self.train.take(torch.from_numpy(rows))
         slots = rng.permutation(len(self.texts))[: self.texts_per_step]
-        texts = encode_text_shared(model, self.texts[torch.from_numpy(slots)].to(model.device))
-        video = video_embedding(self.encode(model, tokens.to(model.device)), model.config.aggregate)
-        logits = similarity(video, texts, model.scale, model.config.aggregate)
+        clips, texts = tokens.to(model.device), self.texts[torch.from_numpy(slots)].to(model.device)
         soft = smooth_labels(labels, self.texts.shape[1], self.label_smoothing)
-        return interpretive_loss(logits, soft.to(model.device))
+        return Samples(
+            lambda model: video_embedding(self.encode(model, clips), model.config.aggregate),
+            lambda model: encode_text_shared(model, texts),
+            soft.to(model.device),
+        )
 
     def learned(self, model: Claver) -> Learned | None:
         """The classes and their texts."""

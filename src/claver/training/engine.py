@@ -37,13 +37,23 @@ from claver.training.distributed import (
     sum_gradients,
     sum_over_processes,
 )
-from claver.training.ema import Ema
+from claver.training.ema import Averages, Ema
 from claver.training.inspection import save_batch
 from claver.training.interruption import Interrupted, Stop
 from claver.training.lora import add_lora, merge_lora
 from claver.training.memory import recomputed_blocks
-from claver.training.optim import freeze, groups_table, make_optimizer, parameter_groups, rate_at, to_training
+from claver.training.optim import (
+    extra_groups,
+    freeze,
+    groups_table,
+    make_optimizer,
+    parameter_groups,
+    rate_at,
+    to_training,
+)
 from claver.training.recipe import Recipe
+from claver.training.retention.averaging import EpochAverage
+from claver.training.retention.retention import Retention, named
 from claver.training.run_folder import held, set_aside
 from claver.training.sampling import Rows, batch_at, chance_at
 from claver.training.tasks import Task
@@ -89,7 +99,8 @@ class _Run:
 
     accelerator: Any
     optimizer: torch.optim.Optimizer
-    ema: Ema | None
+    averages: Averages | None
+    retention: Retention
     total: int
     stop: Stop
     saved: float = field(default_factory=time.monotonic)  # when the last checkpoint was
@@ -172,24 +183,29 @@ class Trainer:
             stack.enter_context(held(self.folder))
         # Not what the model that training starts from knew.
         self.model.learned = self.task.learned(self.model) if isinstance(self.task, Teaches) else None
+        self.model.to(accelerator.device)
         freeze(self.model, recipe.freeze)
+        retention = Retention(self.model, recipe)
         if recipe.lora is not None:
             add_lora(self.model, recipe.lora)
-        groups = parameter_groups(self.model, recipe)
+        groups = parameter_groups(self.model, recipe) + extra_groups(retention.parameters(), recipe)
         if self.console is not None and _first():
             self.console.print(groups_table(groups, title=f"What learns: {self.name}"))
         self.model.to(accelerator.device)
-        optimizer = make_optimizer(self.model, groups, recipe)
-        ema = None if recipe.ema is None else Ema(self.model, recipe.ema)
+        optimizer = make_optimizer(named(self.model, retention), groups, recipe)
+        averages: Averages | None = None if recipe.ema is None else Ema(self.model, recipe.ema)
+        if recipe.average is not None:
+            averages = EpochAverage(self.model, lambda done: recipe.averages(done, len(self.task)))
         # Only the optimiser is wrapped: the tasks call the towers, which a wrapped model would hide.
         total = recipe.total_steps(len(self.task))
-        return _Run(accelerator, accelerator.prepare(optimizer), ema, total, Stop(speaks=_first()))
+        return _Run(accelerator, accelerator.prepare(optimizer), averages, retention, total, Stop(speaks=_first()))
 
     def _start(self, run: _Run, resume: bool) -> int:
         """The step to begin with, the same in all processes; what an earlier run left is moved aside if it is 0."""
         start = self._resume(run) if resume else 0
         check_same_start(start)
         share_weights(self.model)
+        run.retention.share_start()
         if not start and self.folder is not None and _first():
             set_aside(self.folder)
         return start
@@ -221,12 +237,11 @@ class Trainer:
         rng = chance_at(step, recipe.seed)
         torch.manual_seed(int(rng.integers(2**62)))  # whatever in the model draws from torch
         parts, losses = np.array_split(self._rows_at(step), recipe.accumulation), []
+        way: dict[str, Any] = {"step": step, "autocast": accelerator.autocast, "backward": accelerator.backward}
         for part in parts:
-            with accelerator.autocast():
-                # Weighed by its share of the whole step, so that sums over parts and processes are the step's.
-                loss = self.task.loss(self.model, part, rng) / (recipe.batch_size / len(part))
-            losses.append(loss.detach())
-            accelerator.backward(loss)
+            # Weighed by its share of the whole step, so that sums over parts and processes are the step's.
+            shares = recipe.batch_size / len(part)
+            losses.append(run.retention.accumulate(self.model, self.task, part, rng, parts=shares, **way))
         own = [loss.item() for loss in losses]
         total = sum_over_processes(sum(own), accelerator.device)
         if not math.isfinite(total):
@@ -237,7 +252,7 @@ class Trainer:
 
     def _update(self, run: _Run, step: int) -> bool:
         """Make the step; False, and no step, if the gradient is not finite: weights and checkpoints stay sound."""
-        learning = [p for p in self.model.parameters() if p.requires_grad]
+        learning = [p for p in named(self.model, run.retention).values() if p.requires_grad]
         sum_gradients(learning)
         norm = run.accelerator.clip_grad_norm_(learning, self.recipe.clip_norm or math.inf)
         # With fp16 it is the scaler's part to pass over such steps.
@@ -246,8 +261,9 @@ class Trainer:
         run.optimizer.step()
         run.optimizer.zero_grad()
         self.model.clamp_scale()
-        if run.ema is not None:
-            run.ema.update(step)
+        run.retention.after_step(self.model)
+        if run.averages is not None:
+            run.averages.update(step)
         return True
 
     def _no_number(self, what: str, value: float, step: int, parts: list[Rows], losses: list[float]) -> TrainingError:
@@ -289,7 +305,7 @@ class Trainer:
         run.saved = time.monotonic()
         if self.folder is not None and _first():
             state = State(done, self.recipe.model_dump(mode="json"), self.losses, self.figures, run.scaler)
-            save_checkpoint(self.folder, self.model, run.optimizer, state, run.ema)
+            save_checkpoint(self.folder, self.model, run.optimizer, state, run.averages, run.retention)
 
     def _evaluate(self, run: _Run, done: int) -> int:
         """Measure the model, or that of the averaged weights; returns the signal that cut it short, else 0.
@@ -298,7 +314,7 @@ class Trainer:
         """
         self.model.eval()
         # Weights are never left half exchanged: signals are obeyed at once within, and noted around it.
-        with nullcontext() if run.ema is None else run.ema.applied():
+        with nullcontext() if run.averages is None else run.averages.applied():
             try:
                 with run.stop.at_once():
                     self._measure(run, done)
@@ -325,7 +341,7 @@ class Trainer:
         found = None if self.folder is None else find_checkpoint(self.folder)
         if found is None:
             return 0
-        state = load_checkpoint(found, self.model, run.optimizer, self.recipe, run.ema)
+        state = load_checkpoint(found, self.model, run.optimizer, self.recipe, run.averages, run.retention)
         self.losses, self.figures = list(state.losses), dict(state.figures)
         if state.scaler and run.accelerator.scaler is not None:
             run.accelerator.scaler.load_state_dict(state.scaler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -80,13 +81,24 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[Group]:
     return groups
 
 
-def make_optimizer(model: nn.Module, groups: list[Group], recipe: Recipe) -> torch.optim.AdamW:
+def extra_groups(parameters: Mapping[str, nn.Parameter], recipe: Recipe) -> list[Group]:
+    """The matrices that learn beside the model, if any: as new as the temporal tower, at its rate."""
+    count, lr = sum(parameter.numel() for parameter in parameters.values()), recipe.lr * recipe.temporal_lr_factor
+    part = "distill (not in the model)"
+    return [Group(part, tuple(parameters), count, lr, recipe.weight_decay)] if parameters else []
+
+
+def make_optimizer(parameters: Mapping[str, nn.Parameter], groups: list[Group], recipe: Recipe) -> torch.optim.AdamW:
     """AdamW over the groups that learn.
+
+    Args:
+        parameters: by the names that the groups have.
+        groups: of them.
+        recipe: its betas are used.
 
     Raises:
         ClaverError: everything is frozen.
     """
-    parameters = dict(model.named_parameters())
     settings = [
         {"params": [parameters[name] for name in group.names], "lr": group.lr, "weight_decay": group.weight_decay}
         for group in groups

@@ -11,8 +11,9 @@ from claver.models import Learned
 from claver.training.build import begin
 from claver.training.checkpoint import check_same_run, find_checkpoint
 from claver.training.lora import add_lora
-from claver.training.optim import freeze, groups_table, parameter_groups
+from claver.training.optim import extra_groups, freeze, groups_table, parameter_groups
 from claver.training.recipe import Recipe
+from claver.training.retention.retention import Retention
 from claver.training.run_folder import results_in
 from claver.training.tasks import find_task
 
@@ -26,6 +27,7 @@ def plan(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[list[str], Tabl
     model = begin(recipe)
     samples, about, learned = find_task(recipe.task).preview(recipe, model)
     freeze(model, recipe.freeze)
+    beside = Retention(model, recipe).parameters()
     if recipe.lora is not None:
         add_lora(model, recipe.lora)
     groups = parameter_groups(model, recipe)
@@ -41,7 +43,7 @@ def plan(recipe: Recipe, folder: Path, *, resume: bool) -> tuple[list[str], Tabl
         f"saved   {measured} evaluations; a checkpoint {_how_often(recipe)}",
         f"output  {folder}, {_beginning(recipe, folder, learned, resume)}",
     ]
-    return lines, groups_table(groups)
+    return lines, groups_table(groups + extra_groups(beside, recipe))
 
 
 def _how_often(recipe: Recipe) -> str:

@@ -139,6 +139,35 @@ class Lora(Section):
     parts: tuple[Literal["image", "text"], ...] = Field(default=("image", "text"), min_length=1)
 
 
+class Average(Section):
+    """The mean of the weights at the ends of epochs, which is evaluated and used in the place of the last weights."""
+
+    from_epoch: int = Field(default=2, ge=1)  # the first whose end counts
+    every: int | None = Field(default=None, ge=1)  # steps in the place of an epoch, for short runs
+
+
+class Distill(Section):
+    """What the model at its start, or a slow mean of it, is to teach beside the labels; keys of one kind say which."""
+
+    kind: Literal["relational", "feature"]
+    weight: float | None = Field(default=None, gt=0)  # of the teacher's part; relational 0.4, feature 2 if not given
+    decay: float = Field(default=0.9998, gt=0, lt=1)  # relational: of the running mean that is the teacher, no warm-up
+    directions: int = Field(default=200, ge=1)  # relational: random unit vectors of a step
+
+    @model_validator(mode="after")
+    def _own_keys(self) -> Distill:
+        if self.kind == "feature" and (foreign := sorted({"decay", "directions"} & self.model_fields_set)):
+            raise ValueError(f"{foreign[0]} is of kind relational; kind feature has a frozen teacher and no directions")
+        return self
+
+
+class Interpolate(Section):
+    """A second loss, of weights between those at the start and those that learn."""
+
+    up_to: float = Field(default=0.6, gt=0, le=1)  # the largest share of the start, drawn evenly from 0 on at each step
+    weight: float = Field(default=0.5, gt=0)  # of the second loss
+
+
 class Recipe(Section):
     """One training run; defaults are Table 14's where that has the field.
 
@@ -168,6 +197,9 @@ class Recipe(Section):
     betas: tuple[float, float] = (0.9, 0.98)
     clip_norm: float | None = Field(default=1.0, gt=0)
     ema: float | None = Field(default=None, gt=0, lt=1)  # decay of a running mean of the weights, such as 0.999
+    average: Average | None = None  # of the weights at the ends of epochs, in the place of ema
+    distill: Distill | None = None  # from the start, so that what it knew is kept
+    interpolate: Interpolate | None = None  # a second loss, of weights part of the way back to the start
 
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     texts_per_step: int = Field(default=5, ge=1)  # K'
@@ -217,6 +249,23 @@ class Recipe(Section):
             raise ValueError(f"batch_size {self.batch_size} cannot be cut into {self.accumulation} equal parts")
         return self
 
+    @model_validator(mode="after")
+    def _together(self) -> Recipe:
+        if self.average is not None and self.ema is not None:
+            raise ValueError("average and ema exclude each other: leave one of them out")
+        if self.average is not None and self.lora is not None:
+            raise ValueError(
+                "average takes the mean of weights, which that of adapters is not: leave out lora, or average"
+            )
+        if self.interpolate is not None and self.lora is not None:
+            raise ValueError("interpolate goes between weights, and adapters are none: leave out lora, or interpolate")
+        if (given := self.interpolate or self.distill) is not None and not find_task(self.task).compares:
+            key = type(given).__name__.lower()
+            raise ValueError(
+                f"{key} needs clips and texts that two models can see, which task {self.task} does not have"
+            )
+        return self
+
     def total_steps(self, samples: int) -> int:
         """Optimiser steps of the whole run over a training set of so many samples."""
         if self.steps is not None:
@@ -231,8 +280,22 @@ class Recipe(Section):
         if done == self.total_steps(samples):
             return True
         if self.evaluate_every == "epoch":
-            return done * self.batch_size // samples > (done - 1) * self.batch_size // samples
+            return self._epochs(done, samples) > self._epochs(done - 1, samples)
         return done % self.evaluate_every == 0
+
+    def averages(self, done: int, samples: int) -> bool:
+        """Whether the weights after so many steps are part of their mean, if there is one: the last always are."""
+        assert self.average is not None
+        if done == self.total_steps(samples):
+            return True
+        if (every := self.average.every) is not None:
+            return done % every == 0 and done // every >= self.average.from_epoch
+        ended = self._epochs(done, samples)
+        return ended > self._epochs(done - 1, samples) and ended >= self.average.from_epoch
+
+    def _epochs(self, done: int, samples: int) -> int:
+        """Whole epochs after so many steps."""
+        return done * self.batch_size // samples
 
     def warmup_steps(self, samples: int) -> int:
         """Optimiser steps until the learning rate is reached."""
@@ -299,7 +362,8 @@ def _change(values: dict[str, Any], change: str) -> None:
 def _explain(error: Any, task: str) -> str:
     place = [str(part) for part in error["loc"]]
     if error["type"] == "missing" and len(place) > 1:
-        return f"task {task} needs {'.'.join(place)}"
+        needs = f"task {task}" if place[0] in ("data", "videos") else place[0]
+        return f"{needs} needs {'.'.join(place)}"
     if error["type"] != "extra_forbidden":
         message = str(error["msg"]).removeprefix("Value error, ")
         return f"{'.'.join(place)}: {message}" if place else message

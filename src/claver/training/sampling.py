@@ -21,9 +21,9 @@ def batch_at(step: int, *, samples: int, batch_size: int, seed: int) -> Rows:
     return np.concatenate([_shuffled(samples, seed, int(e))[places[epochs == e] % samples] for e in np.unique(epochs)])
 
 
-def chance_at(step: int, seed: int) -> np.random.Generator:
-    """The random numbers of a step, for whatever it draws besides its samples."""
-    return np.random.default_rng([seed, step, 1])
+def chance_at(step: int, seed: int, stream: int = 1) -> np.random.Generator:
+    """The random numbers of a step, for whatever it draws besides its samples; other streams are independent."""
+    return np.random.default_rng([seed, step, stream])
 
 
 @lru_cache(maxsize=4)

@@ -72,6 +72,8 @@ class TaskDefinition(Generic[R]):
             for before anything is computed.
         preview: what a dry run tells; nothing is decoded, computed or written.
         key: of the recipe, under which the section stands; below `videos` it is a kind of `Videos`.
+        compares: whether the task gives `claver.training.samples.Samples`, without which a recipe can neither distil
+            nor interpolate weights.
     """
 
     section: type[Section]
@@ -79,6 +81,7 @@ class TaskDefinition(Generic[R]):
     build: Callable[[R, Progress, torch.device], tuple[Claver, Task]]
     preview: Callable[[R, Claver], Preview]
     key: Literal["data", "videos"] = "data"
+    compares: bool = False
 
 
 # Places, as entry points have them: imported when a recipe names the task.

@@ -73,4 +73,4 @@ def _token_scale(model: Claver) -> float:
     return model.image(noise.to(model.device)).float().square().mean().sqrt().item()
 
 
-VIDEOS = TaskDefinition(Videos, begin_videos, build_videos, preview_videos, key="videos")
+VIDEOS = TaskDefinition(Videos, begin_videos, build_videos, preview_videos, key="videos", compares=True)

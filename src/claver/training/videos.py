@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from claver.errors import ClaverError
 from claver.evaluation.protocols import TestSet, evaluate
 from claver.inference.recognizer import Recognizer
 from claver.log import logger
-from claver.models import Claver, Learned, interpretive_loss, similarity, video_embedding
+from claver.models import Claver, Learned, video_embedding
 from claver.text.actions import Actions
 from claver.text.encoding import encode_texts
 from claver.text.selection import texts_for
@@ -33,52 +32,17 @@ from claver.training.augment import Augmentation, MultiScaleCrop
 from claver.training.distributed import encode_text_shared
 from claver.training.mirror import mirror_of
 from claver.training.objectives import smooth_labels
+from claver.training.ragged_texts import RaggedTexts
 from claver.training.recipe import Recipe, Videos
+from claver.training.samples import Samples
 from claver.training.sampling import Rows
 from claver.training.token_cache import CachedTokens, cache_clips, token_folder
 from claver.video.damage import Damage
 
-
-@dataclass(frozen=True)
-class RaggedTexts:
-    """Token ids of every action's texts, whose number may differ from action to action.
-
-    Attributes:
-        tokens: [M, L], all texts of the first action, then of the second, …
-        counts: texts of each of C actions.
-    """
-
-    tokens: Tensor = field(repr=False)
-    counts: tuple[int, ...] = field(repr=False)
-
-    @classmethod
-    def of(cls, model: Claver, actions: Actions) -> RaggedTexts:
-        """The actions' texts as the model's tokenizer has them.
-
-        Raises:
-            ClaverError: the model has no tokenizer.
-        """
-        if model.tokenizer is None:
-            raise ClaverError("the model has no tokenizer: put its tokenizer.json beside the weights")
-        tokens = model.tokenizer([text for texts in actions.texts for text in texts])
-        return cls(tokens, tuple(map(len, actions.texts)))
-
-    def draw(self, count: int, rng: np.random.Generator) -> Tensor:
-        """Ids [K', C, L] of K' = `count` slots, as `draw_rows` chooses them."""
-        return self.tokens[self.draw_rows(count, rng)]
-
-    def draw_rows(self, count: int, rng: np.random.Generator) -> Tensor:
-        """Rows of `tokens` [K', C] for K' = `count` slots, the same for all actions; all slots where there are fewer.
-
-        An action with fewer texts than the most begins again with its first.
-        """
-        slots = rng.permutation(max(self.counts))[:count]
-        counts = np.array(self.counts)
-        rows_KC = (np.cumsum(counts) - counts) + slots[:, None] % counts
-        return torch.from_numpy(rows_KC)
+__all__ = ["CachedVideosTask", "RaggedTexts", "StreamedVideosTask", "VideosTask", "make_task"]
 
 
-class _Actions:
+class _Actions(ABC):
     """What learning from videos and from cached tokens have in common: texts, and the test by the paper's protocol.
 
     Attributes:
@@ -113,20 +77,33 @@ class _Actions:
         """The actions and their texts."""
         return Learned(self.actions.names, self.actions.texts, model.config.temporal.frames)
 
-    def _loss(self, model: Claver, tokens: Tensor, soft: Tensor, rng: np.random.Generator) -> Tensor:
-        """Eq. 9 from the image tower's tokens [B, T, N, D] and distributions over the classes [B, C]."""
-        aggregate, rows_KC = model.config.aggregate, self.texts.draw_rows(self.recipe.texts_per_step, rng)
-        texts_KCE = self._encoded(model, rows_KC)
-        video_BE = video_embedding(model.encode_tokens(tokens), aggregate)
-        return interpretive_loss(similarity(video_BE, texts_KCE, model.scale, aggregate), soft.to(model.device))
+    def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
+        """Eq. 9."""
+        return self.samples(model, rows, rng).loss(model)
 
-    def _encoded(self, model: Claver, rows_KC: Tensor) -> Tensor:
+    @abstractmethod
+    def samples(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Samples:
+        """The clips of these rows, and some of the texts."""
+
+    def _samples(
+        self, model: Claver, tokens_of: Callable[[Claver], Tensor], soft: Tensor, rng: np.random.Generator
+    ) -> Samples:
+        """From a model's image tokens [B, T, N, D] and distributions over the classes [B, C]."""
+        return Samples(
+            lambda model: video_embedding(model.encode_tokens(tokens_of(model)), model.config.aggregate),
+            self._texts_of(model, self.texts.draw_rows(self.recipe.texts_per_step, rng)),
+            soft.to(model.device),
+        )
+
+    def _texts_of(self, model: Claver, rows_KC: Tensor) -> Callable[[Claver], Tensor]:
         """Vectors [K', C, E] of these texts; a text tower that stays as it is encodes them all, once."""
         if _learns(model.text):
-            return encode_text_shared(model, self.texts.tokens[rows_KC].to(model.device))
+            ids = self.texts.tokens[rows_KC].to(model.device)
+            return lambda model: encode_text_shared(model, ids)
         if self._vectors is None:
             self._vectors = encode_texts(model, [text for own in self.actions.texts for text in own])
-        return self._vectors[rows_KC.to(self._vectors.device)]
+        vectors = self._vectors[rows_KC.to(self._vectors.device)]
+        return lambda model: vectors
 
 
 def _learns(tower: nn.Module) -> bool:
@@ -218,15 +195,17 @@ class VideosTask(_Actions):
                 len(self.damaged),
             )
 
-    def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
-        """Eq. 9 on the next of the clips whose decoding `begin` started; `rows` must be those."""
+    def samples(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Samples:
+        """The next of the clips whose decoding `begin` started; `rows` must be those."""
         frames, labels = self._next(rows)
         # The texts must be the same in all processes, the variations of their clips must not.
         own = np.random.default_rng([int(rng.integers(2**62)), rank_and_size()[0]])
         pixels, soft = self.augmentation(frames.to(model.device, non_blocking=True), labels, own)
-        with nullcontext() if _learns(model.image) else torch.no_grad():
+        if _learns(model.image):
+            return self._samples(model, lambda model: model.image_tokens(pixels), soft, rng)
+        with torch.no_grad():
             tokens = model.image_tokens(pixels)
-        return self._loss(model, tokens, soft, rng)
+        return self._samples(model, lambda model: tokens, soft, rng)
 
     def inputs(self, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Of samples of the last step: frames uint8 [B, T, h, w, 3] before variation, labels, and files."""
@@ -288,11 +267,11 @@ class CachedVideosTask(_Actions):
     def __len__(self) -> int:
         return len(self.train)
 
-    def loss(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Tensor:
-        """Eq. 9."""
-        tokens, labels = self.train.take(torch.from_numpy(rows))
-        soft = smooth_labels(labels, len(self.actions), self.recipe.label_smoothing)
-        return self._loss(model, tokens.to(model.device), soft, rng)
+    def samples(self, model: Claver, rows: Rows, rng: np.random.Generator) -> Samples:
+        """The cached clips of these rows, and some of the texts."""
+        taken, labels = self.train.take(torch.from_numpy(rows))
+        soft, tokens = smooth_labels(labels, len(self.actions), self.recipe.label_smoothing), taken.to(model.device)
+        return self._samples(model, lambda model: tokens, soft, rng)
 
     def inputs(self, rows: Rows) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Image tokens, labels and files of some samples, for inspection."""

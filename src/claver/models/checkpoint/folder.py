@@ -42,8 +42,9 @@ EXPORTED = (
 )
 """What is said of a folder that `claver export` wrote, where another is wanted."""
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
-EMA_FOLDER = "ema"  # of a checkpoint, with the averaged weights
-_PLACES = ("best", "best.old", f"last/{EMA_FOLDER}", "last", "last.old")  # of models in a training run's folder
+EMA_FOLDER, AVERAGE_FOLDER = "ema", "average"  # of a checkpoint, with the averaged weights
+# Of models in a training run's folder.
+_PLACES = ("best", "best.old", f"last/{EMA_FOLDER}", f"last/{AVERAGE_FOLDER}", "last", "last.old")
 
 
 def weights_in(folder: Path) -> Path:

@@ -1,0 +1,1 @@
+"""Training that keeps what a model knew: averages of weights, interpolated weights, and distillation from the start."""

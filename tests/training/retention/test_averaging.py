@@ -1,0 +1,85 @@
+"""The mean of the weights at the ends of epochs: by hand, evaluated, saved, resumed, and refused where it cannot be."""
+
+import numpy as np
+import pytest
+import torch
+from tests.training.small import clips_problem, clips_recipe
+
+import claver
+from claver.errors import CheckpointError, ClaverError
+from claver.models.checkpoint.folder import weights_in
+from claver.training import Trainer
+from claver.training.recipe import Average, make_recipe
+from claver.training.retention.averaging import EpochAverage
+
+AVERAGE = {"average": {"from_epoch": 2}, "evaluate_every": 6, "checkpoint_every": 5}  # 64 samples: 4 steps an epoch
+
+
+def train(folder=None, resume=False, after_step=None, **changes):
+    recipe = clips_recipe(**changes)
+    model, task = clips_problem(recipe)
+    trainer = Trainer(recipe, model, task, folder, after_step=after_step)
+    trainer.run(resume=resume)
+    return trainer
+
+
+def test_the_mean_is_that_of_the_weights_that_count():
+    model = torch.nn.Linear(3, 1, bias=False)
+    average, seen = EpochAverage(model, lambda done: done in (2, 4, 5)), []
+    for step in range(6):
+        with torch.no_grad():
+            model.weight.copy_(torch.tensor([[step, step**2, 1.0]]))
+        average.update(step)
+        with average.applied():
+            seen.append(model.weight[0].tolist())
+    own = np.array([[step, step**2, 1.0] for step in range(6)])
+    counted = [own[0], own[1], own[1], own[[1, 3]].mean(0), own[[1, 3, 4]].mean(0), own[[1, 3, 4]].mean(0)]
+    np.testing.assert_allclose(seen, counted, rtol=1e-6)
+    assert model.weight[0].tolist() == own[5].tolist()
+
+
+def test_the_ends_of_epochs_from_the_chosen_one_on_and_the_last_step_count():
+    def counted(samples, **changes):
+        recipe = clips_recipe().model_copy(update=changes | {"average": Average(**changes["average"])})
+        return [done for done in range(1, recipe.total_steps(samples) + 1) if recipe.averages(done, samples)]
+
+    assert counted(64, steps=14, average={"from_epoch": 2}) == [8, 12, 14]
+    assert counted(70, steps=None, epochs=3, average={"from_epoch": 1}) == [5, 9, 13]  # the third ends after 13.1
+    assert counted(64, steps=14, average={"from_epoch": 2, "every": 3}) == [6, 9, 12, 14]
+
+
+def test_the_mean_is_evaluated_saved_and_resumed_exactly(tmp_path):
+    weights = []
+    whole = train(tmp_path / "whole", after_step=lambda done: weights.append(done), **AVERAGE)
+
+    def interrupt(done):
+        if done == 9:  # one mean taken, saved last at step 5
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", after_step=interrupt, **AVERAGE | {"checkpoint_every": 3})
+    with pytest.raises(CheckpointError, match=r"average\.from_epoch 2, but the recipe now says 3"):
+        train(tmp_path / "cut", resume=True, **AVERAGE | {"average": {"from_epoch": 3}})
+    resumed = train(tmp_path / "cut", resume=True, **AVERAGE)
+    assert resumed.figures == whole.figures
+    for place in ("last", "last/average", "best"):
+        mine, other = (claver.load(tmp_path / run / place).state_dict() for run in ("whole", "cut"))
+        assert all(torch.equal(mine[key], other[key]) for key in mine), place
+    averaged = claver.load(tmp_path / "whole/last/average")
+    assert whole.task.evaluate(averaged) == whole.figures[12]
+    kept = {key: value for key, value in averaged.state_dict().items() if key.startswith("text.")}
+    assert not all(torch.equal(value, whole.model.state_dict()[key]) for key, value in kept.items())
+
+
+def test_a_run_without_a_best_model_is_loaded_as_its_average(tmp_path):
+    train(tmp_path, average={"from_epoch": 1}, steps=8)
+    assert weights_in(tmp_path) == tmp_path / "last" / "average"
+
+
+def test_what_the_mean_cannot_be_taken_with_is_said():
+    with pytest.raises(ClaverError, match="average and ema exclude each other"):
+        clips_recipe(average={}, ema=0.9)
+    with pytest.raises(ClaverError, match="that of adapters is not: leave out lora, or average"):
+        clips_recipe(average={}, lora={"rank": 2})
+    with pytest.raises(ClaverError, match=r"unknown key 'average\.from_epok'; did you mean 'average\.from_epoch'"):
+        make_recipe(clips_recipe().model_dump(mode="json", exclude={"videos"}) | {"average": {"from_epok": 2}})
