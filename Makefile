@@ -39,7 +39,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/pip
-	$(INSTALL) '.[train,explain,hf,real-weights,prompts,search,app,leaderboard,clip-vocabulary,test,lint,docs]'
+	$(INSTALL) '.[train,explain,hf,real-weights,prompts,search,scale,app,export,leaderboard,clip-vocabulary,test,lint,docs]'
 	@touch $@ $(VENV)/.run
 
 clean:

@@ -27,6 +27,7 @@ AREAS = (
     "keeping",
     "evaluation",
     "live",
+    "export",
     "gpu",
 )
 _OF_MACHINES = ("encoder", "text")

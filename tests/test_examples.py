@@ -1,13 +1,18 @@
 """Each example runs as its first lines say, on small stand-ins for the clips it is for."""
 
 import json
+import os
+import re
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
 
+from claver.inference.recognizer import Recognizer
 from claver.quickstart.real_weights import PACKAGES
+from tests.exports import needs_onnx, recognizer_of, timed_model
 from tests.tiny import talking_model
 from tests.videos import write_video
 
@@ -73,3 +78,35 @@ def test_real_weights_says_what_is_missing(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "No such file" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_onnx_only_needs_neither_torch_nor_claver(tmp_path: Path) -> None:
+    needs_onnx()
+    from claver.export import export_model
+
+    venv.create(tmp_path / "venv", with_pip=True)
+    python, house = tmp_path / "venv" / "bin" / "python", EXAMPLES.parent
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    install = [python, "-m", "pip", "-q", "--disable-pip-version-check", "install", "-c", house / "constraints.txt"]
+    done = subprocess.run([*install, "numpy", "av", "onnxruntime"], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no packages can be installed here: {done.stderr.strip().splitlines()[-1][:200]}")
+    export_model(recognizer_of(timed_model("kmct"), unknown=False), tmp_path / "exported")
+    clip = write_video(tmp_path / "clip.mp4", frames=40, height=90, width=120)
+    command = [python, EXAMPLES / "onnx_only.py", tmp_path / "exported", clip]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    missing = subprocess.run([python, "-c", "import torch"], env=environment, capture_output=True, text=True)
+    assert "No module named 'torch'" in missing.stderr
+    made = [(name, float(share)) for share, name in re.findall(r"^ *([\d.]+)%  (.+)$", done.stdout, re.M)]
+    wanted = Recognizer(tmp_path / "exported", unknown=False)(clip).top(5)
+    assert [name for name, _ in made] == [answer.action for answer in wanted]
+    assert [share for _, share in made] == pytest.approx([100 * answer.probability for answer in wanted], abs=0.3)
+
+
+def test_onnx_only_is_short_and_imports_what_it_says() -> None:
+    text = (EXAMPLES / "onnx_only.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 80
+    imported = set(re.findall(r"^(?:import|from) (\w+)", text, re.M))
+    assert imported - set(sys.stdlib_module_names) == {"av", "numpy", "onnxruntime"}

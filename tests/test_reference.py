@@ -12,7 +12,7 @@ PACKAGES = [
     "claver",
     *(
         f"claver.{name}"
-        for name in ("attention", "data", "evaluation", "explain", "inference", "models", "motion", "text")
+        for name in ("attention", "data", "evaluation", "explain", "export", "inference", "models", "motion", "text")
     ),
 ]
 PACKAGES += ["claver.training", "claver.video"]

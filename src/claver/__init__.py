@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from claver.attention import KroneckerMask, kronecker_attention
     from claver.evaluation import evaluate
     from claver.index.index import Index
-    from claver.inference.encoder import VideoEmbedding, VideoEncoder, Views
+    from claver.inference.encoder import VideoEmbedding, VideoEncoder
     from claver.inference.live import LiveRecognizer, Moment
     from claver.inference.prediction import Prediction
     from claver.inference.recognizer import Recognizer
+    from claver.inference.views import Views
     from claver.models import Claver, ClaverConfig, load
     from claver.models.towers import register_tower
     from claver.models.vision.base import VisionTower
@@ -44,7 +45,7 @@ _HOME = {
     "VideoEmbedding": "inference.encoder",
     "VideoEncoder": "inference.encoder",
     "VideoLike": "video",
-    "Views": "inference.encoder",
+    "Views": "inference.views",
     "VisionTower": "models.vision.base",
     "evaluate": "evaluation",
     "kronecker_attention": "attention",

@@ -9,13 +9,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from queue import SimpleQueue
+from queue import Empty, Full, Queue, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from claver.errors import ClaverError
@@ -31,6 +31,8 @@ GROUP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 _PR_SET_PDEATHSIG = 1
 _TELL_SECONDS = 0.05
 _HEAR_SECONDS = 0.1
+_AHEAD = 8  # parts of a stream that wait to be taken
+_END = object()  # wakes who waits for a part when there are no more
 
 # Of a process that works for another: the way to it, and when it was last told of progress.
 _pipe: Connection | None = None
@@ -38,7 +40,15 @@ _told = 0.0
 
 
 class WorkerDiedError(Exception):
-    """The process ended before it answered: a crash, or the system out of memory."""
+    """The process ended before it answered: a crash, or the system out of memory.
+
+    Attributes:
+        signal: the name of the signal that ended it, such as SIGSEGV; empty if there was none.
+    """
+
+    def __init__(self, exit_code: int | None = None) -> None:
+        super().__init__()
+        self.signal = signal.Signals(-exit_code).name if exit_code is not None and exit_code < 0 else ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,34 @@ class WorkerPool(Generic[Item, T]):
         self._tasks.put((item, future, hear))
         return future
 
+    def stream(
+        self, item: Item, *, check: Callable[[], object] = lambda: None, seconds: float | None = None
+    ) -> Generator[Any, None, T]:
+        """The parts that the work gives to `report`, as they come, then its result; who closes it ends the process.
+
+        Args:
+            item: what the work is done with.
+            check: called ten times a second; what it raises ends the process and is raised here.
+            seconds: for the whole task, from when a process has it; None for no limit.
+
+        Raises:
+            TimeoutError: a limit on time was passed.
+            WorkerDiedError: the process died.
+        """
+        heard = _Heard(check, seconds)
+        future = self.submit(item, heard)
+        future.add_done_callback(heard.end)
+        try:
+            while not (future.done() and heard.parts.empty()):
+                check()
+                with suppress(Empty):
+                    part = heard.parts.get(timeout=_HEAR_SECONDS)
+                    if part is not _END:
+                        yield part
+            return future.result()
+        finally:
+            heard.left.set()
+
     def close(self) -> None:
         """End all processes at once, whatever they do; tasks in work are never answered."""
         atexit.unregister(self.close)
@@ -100,6 +138,40 @@ class WorkerPool(Generic[Item, T]):
             except BaseException as error:  # whoever waits for the answer gets it
                 future.set_exception(error)
             del task, item, future, hear
+
+
+class _LeftError(Exception):
+    """Nobody waits for the task any more."""
+
+
+class _Heard:
+    """Takes the parts of a task, in a thread of the pool, and ends it when it is to stop or its time is over."""
+
+    def __init__(self, check: Callable[[], object], seconds: float | None) -> None:
+        self.parts: Queue[Any] = Queue(_AHEAD)
+        self.left = threading.Event()
+        self._check_for_end, self._seconds, self._deadline = check, seconds, float("inf")
+
+    def __call__(self, part: Any) -> None:
+        if self._deadline == float("inf") and self._seconds is not None:
+            self._deadline = time.monotonic() + self._seconds  # from now on a process has it
+        self._check()
+        while part is not None:
+            with suppress(Full):
+                self.parts.put(part, timeout=_HEAR_SECONDS)
+                return
+            self._check()
+
+    def end(self, answered: object) -> None:
+        with suppress(Full):  # else who takes the parts finds the answer after them
+            self.parts.put_nowait(_END)
+
+    def _check(self) -> None:
+        self._check_for_end()
+        if self.left.is_set():
+            raise _LeftError
+        if time.monotonic() > self._deadline:
+            raise TimeoutError
 
 
 class _Worker(Generic[Item, T]):
@@ -143,9 +215,9 @@ class _Worker(Generic[Item, T]):
             return answer
         except BaseException as error:
             with self._lock:
-                self._kill()
+                code = self._kill()
             if isinstance(error, EOFError | ConnectionError):
-                raise WorkerDiedError from error
+                raise WorkerDiedError(code) from error
             raise
 
     def _next(self, hear: Hear | None) -> Any:
@@ -175,11 +247,15 @@ class _Worker(Generic[Item, T]):
                 '`if __name__ == "__main__":` around what it does; with little memory try fewer workers, or 0)'
             ) from error
 
-    def _kill(self) -> None:
+    def _kill(self) -> int | None:
+        """End the process; if it had ended before, its exit code is that of its own end."""
+        code: int | None = None
         if self._process is not None and self._process.pid is not None:
             self._process.kill()
             self._process.join()
+            code = self._process.exitcode
         self._process = None
+        return code
 
 
 def going_on() -> None:

@@ -16,7 +16,8 @@ from claver.app.sandbox import Sandbox
 from claver.errors import VideoError
 from claver.explain import explain
 from claver.inference import Recognizer
-from claver.inference.encoder import Views
+from claver.inference.far import FarVideo
+from claver.inference.views import Views
 from claver.timeline import Timeline
 from claver.video import VideoReader
 
@@ -35,7 +36,7 @@ def recognizer() -> Recognizer:
 def test_a_time_line_of_another_process_is_the_same(sandbox: Sandbox, recognizer: Recognizer, videos: Path) -> None:
     path = str(videos / "clip.mp4")
     parts = sandbox.stream(Job(), "name.mp4", decoding.read, path, "name.mp4", 4.0)
-    far = Timeline.of(decoding.FarVideo("name.mp4", parts, 4.0), recognizer, fps=4.0)
+    far = Timeline.of(FarVideo("name.mp4", parts, 4.0), recognizer, fps=4.0)
     near = Timeline.of(path, recognizer, fps=4.0)
     assert far.source == "name.mp4"
     np.testing.assert_array_equal(far.curves, near.curves)
@@ -94,7 +95,7 @@ def test_damage_is_told_at_the_end(recognizer: Recognizer, tmp_path: Path) -> No
     torn[len(torn) // 3 : len(torn) // 3 + 40] = bytes(40)
     (tmp_path / "torn.mp4").write_bytes(torn)
     parts = decoding.read(str(tmp_path / "torn.mp4"), "torn.mp4", 4.0)
-    far = Timeline.of(decoding.FarVideo("torn.mp4", parts, 4.0), recognizer, fps=4.0)  # type: ignore[arg-type]
+    far = Timeline.of(FarVideo("torn.mp4", parts, 4.0), recognizer, fps=4.0)  # type: ignore[arg-type]
     near = Timeline.of(tmp_path / "torn.mp4", recognizer, fps=4.0)
     assert far.damaged == near.damaged
     assert near.damaged

@@ -21,7 +21,8 @@ def test_a_quick_run_measures_every_area_and_writes_both_files(tmp_path: Path) -
     areas = {row.area for row in rows}
     assert areas == {
         "attention", "video encoder", "class names", "peak memory", "X-CLIP", "frame reading", "loader",
-        "training step", "memory of a step", "keeping what CLIP knew, a step", "evaluation", "live", "GPU, bf16",
+        "training step", "memory of a step", "keeping what CLIP knew, a step", "evaluation", "live", "export",
+        "GPU, bf16",
     }  # fmt: skip
     assert all(row.note for row in rows if not row.rounds), "what was not measured says why"
     written = json.loads(output.with_suffix(".json").read_text())

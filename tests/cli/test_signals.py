@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Claver
 from tests.tiny import talking_model
 from tests.videos import write_video
 
@@ -39,13 +42,20 @@ def alive(pid: int) -> bool:
         return False
 
 
-def end(command: list[object], journal: Path, number: int) -> tuple[subprocess.Popen[str], str]:
-    """Run a command in a group of its own, end it when three lines of its journal are written; nothing stays behind."""
+def has_lines(journal: Path) -> bool:
+    """Whether three files are in a journal, after its first line."""
+    return journal.exists() and journal.read_bytes().count(b"\n") >= 4
+
+
+def end(
+    command: list[object], journal: Path, number: int, under_way: Callable[[Path], bool] = has_lines
+) -> tuple[subprocess.Popen[str], str]:
+    """Run a command in a group of its own, end it when it is well under way; nothing stays behind."""
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "100"}
     arguments = [sys.executable, "-m", "claver", *map(str, command)]
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment)
     deadline = time.monotonic() + 120
-    while (not journal.exists() or journal.read_bytes().count(b"\n") < 4) and time.monotonic() < deadline:
+    while not under_way(journal) and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
     children = below(process.pid)
@@ -101,6 +111,34 @@ def test_data_check_ends_with_its_workers(many: Path, tmp_path: Path, number: in
     output, journal = tmp_path / "report.json", tmp_path / "report.json.partial"
     command = ["data", "check", many / "list.csv", "--format", "json", "--workers", 2, "--output", output]
     check(*end(command, journal, number), journal, number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_index_ends_with_its_workers_and_the_next_run_finishes(
+    inside: Claver, many: Path, tmp_path: Path, number: int
+) -> None:
+    pytest.importorskip("lancedb", reason="lancedb (extra search) is not installed")
+    folder, index = tmp_path / "videos", tmp_path / "my.index"
+    folder.mkdir()
+    for seed in range(60):
+        write_video(folder / f"{seed}.avi", frames=120, height=240, width=320, seed=seed)
+    command = ["index", folder, "--index", index, "--model", many / "model", "--fps", 10, "--workers", 2]
+    process, errors = end(command, index / "files.sqlite", number, lambda path: path.exists() and decoding(path))
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert "Traceback" not in errors
+    done = inside(*command)
+    assert done.returncode == 0, done.stderr
+    told = inside("index", "--index", index, "--info").stdout
+    assert told.startswith("60 videos, ")
+
+
+def decoding(index: Path) -> bool:
+    """Whether a worker has one of the videos open."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if os.readlink(link).startswith(f"{index.parent.parent}/videos/"):
+                return True
+    return False
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:

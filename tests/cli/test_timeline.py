@@ -2,13 +2,16 @@
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.conftest import Claver
+from tests.crashing import read_crashing
 from tests.videos import write_ffv1, write_video
 
+from claver.inference import far
 from claver.inference.jobs import Journal
 from claver.timeline import Timeline
 
@@ -54,6 +57,24 @@ def test_a_file_for_each_video(inside: Claver, model: Path, videos: Path, tmp_pa
     assert {path.name for path in output.iterdir()} == {"0.eaf", f"{videos.name}_1.eaf", "deeper_1.eaf"}
 
 
+def test_a_file_on_which_the_decoder_crashes_costs_itself_alone(
+    inside: Claver, model: Path, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("0", "crashes", "z"):
+        write_video(tmp_path / f"{name}.mp4", frames=30)
+    monkeypatch.setattr(far, "FarReader", partial(far.FarReader, 60.0, read_crashing))
+    output = tmp_path / "found.jsonl"
+    done = inside("timeline", tmp_path, *options(model, "--output", output))
+    assert done.returncode == 1
+    assert "crashes.mp4: the process that read it was killed by SIGSEGV, as when a decoder" in done.stderr
+    first, bad, last = map(json.loads, output.read_text().splitlines())
+    assert "SIGSEGV" in bad["error"]
+    assert first["segments"] == last["segments"]
+    alone = tmp_path / "alone.jsonl"
+    assert inside("timeline", tmp_path / "0.mp4", *options(model, "--output", alone)).returncode == 0
+    assert json.loads(alone.read_text()) == first  # read in this process
+
+
 @pytest.mark.parametrize(("damaged", "code"), [("answer", 0), ("skip", 0), ("fail", 1)])
 def test_damaged_files(damaged: str, code: int, inside: Claver, model: Path, tmp_path: Path) -> None:
     torn = write_ffv1(tmp_path / "torn.mkv", {5})
@@ -74,11 +95,11 @@ def test_it_resumes(
     whole = Timeline.of.__func__  # type: ignore[attr-defined]
     looked: list[str] = []
 
-    def interrupted(cls: Any, path: str, *args: Any, **settings: Any) -> Timeline:
-        looked.append(Path(path).name)
+    def interrupted(cls: Any, source: far.FarVideo, *args: Any, **settings: Any) -> Timeline:
+        looked.append(Path(source.name).name)
         if len(looked) == 2:
             raise KeyboardInterrupt
-        return whole(cls, path, *args, **settings)
+        return whole(cls, source, *args, **settings)
 
     monkeypatch.setattr(Timeline, "of", classmethod(interrupted))
     done = inside(*command)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.crashing import digest_crashing
 from tests.tiny import talking_model
 from tests.videos import write_video
 from torch.nn import functional as F
@@ -15,6 +16,8 @@ from torch.nn import functional as F
 import claver
 from claver.files import only_writer
 from claver.index import building
+from claver.index import index as making
+from claver.index.files import digest_of
 from claver.index.query import text_query
 from claver.index.settings import fingerprint_of
 from claver.index.store import WindowStore
@@ -79,8 +82,8 @@ def test_only_what_changed_is_decoded(
     before = all_windows(index)
     first, second, third, fourth = sorted((videos / "sub").iterdir())
     decoded: list[str] = []
-    real = building.encode_videos
-    monkeypatch.setattr(building, "encode_videos", lambda e, paths, **k: decoded.extend(paths) or real(e, paths, **k))
+    real = making.encode_videos
+    monkeypatch.setattr(making, "encode_videos", lambda e, paths, **k: decoded.extend(paths) or real(e, paths, **k))
     os.utime(first, ns=(1, 1))
     second.rename(videos / "moved.mp4")
     third.unlink()
@@ -97,6 +100,29 @@ def test_only_what_changed_is_decoded(
     assert decoded == [os.path.realpath(fourth)]
     decoded.clear()
     assert len(index.add(videos, model, retry=True).failed) == 1
+
+
+def test_a_file_on_which_the_decoder_crashes_is_remembered_and_no_other_is_lost(
+    videos: Path, tmp_path: Path, model: claver.Claver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, crashing = claver.Index.open(tmp_path / "expected.index"), claver.Index.open(tmp_path / "my.index")
+    expected.add(videos, model, fps=5)
+    for seed, name in enumerate(("crashes", "killed"), start=10):
+        write_video(videos / f"{name}.mp4", frames=20, seed=seed)
+    monkeypatch.setattr(making, "digest_of", digest_crashing)
+    report = crashing.add(videos, model, fps=5, workers=2)
+    assert report.added == 4
+    assert all_windows(crashing) == all_windows(expected)
+    told = dict(report.failed)
+    place = os.path.realpath(videos / "crashes.mp4")
+    assert told[place] == f"{place}: the process that read it was killed by SIGSEGV, as when a decoder crashes."
+    assert "killed, by its decoder or for want of memory" in told[os.path.realpath(videos / "killed.mp4")]
+    known = {record.path: record for record in records(crashing)}
+    assert known[place].state == "failed"
+    assert known[place].digest == digest_of(place)
+    again = crashing.add(videos, model, workers=1)
+    assert [Path(path).name for path, _ in again.failed] == ["killed.mp4"]  # which memory may have been the cause of
+    assert (again.added, again.unchanged) == (0, 6)
 
 
 def test_a_folder_that_is_gone_loses_nothing(videos: Path, tmp_path: Path, model: claver.Claver) -> None:
@@ -133,6 +159,7 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[3])
 import claver
 from claver.index import building
+from claver.index import index as making
 from tests.tiny import talking_model
 building.FLUSH_WINDOWS = 1
 count = 0

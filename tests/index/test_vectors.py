@@ -43,11 +43,11 @@ def names(found: Rows) -> list[tuple[int, float]]:
 
 
 def recall(store: WindowStore, *, files: list[int] | None = None) -> float:
-    """Of the ten nearest of every query, by comparing all, the share that is among 400 candidates of the index."""
+    """Of the ten nearest of every query, by comparing all, the share that is among 800 candidates of the index."""
     shares = []
     for query in queries():
         exact = names(store.nearest(query, 10, files=files, exact=True))
-        shares.append(len(set(exact) & set(names(store.nearest(query, 400, files=files)))) / len(exact))
+        shares.append(len(set(exact) & set(names(store.nearest(query, 800, files=files)))) / len(exact))
     return float(np.mean(shares))
 
 

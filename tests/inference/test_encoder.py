@@ -8,7 +8,8 @@ import torch
 from tests.videos import write_video
 from torch import Tensor
 
-from claver.inference.encoder import Failure, ViewEncoder, Views, one_behind
+from claver.inference.encoder import Failure, ViewEncoder, one_behind
+from claver.inference.views import Views
 from claver.video import Preprocess
 
 

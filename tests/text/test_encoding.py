@@ -183,3 +183,17 @@ def test_processes_at_once_leave_a_sound_file(model: Claver, tmp_path: Path) -> 
 def test_without_tokenizer() -> None:
     with pytest.raises(ClaverError, match=r"put its tokenizer\.json"):
         encode_texts(tiny_model(), ["a"])
+
+
+def test_texts_that_the_model_came_with_are_not_encoded(
+    model: Claver, counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = torch.arange(32.0)
+    monkeypatch.setattr(model, "given_texts", {"runs": given}, raising=False)
+    wanted = encode_texts(model, ["walks"], cache=False)
+    counted.clear()
+    found = encode_texts(model, ["runs", "walks", "runs"], cache=False)
+    torch.testing.assert_close(found, torch.stack([given, wanted[0], given]))
+    assert sum(counted) == 1
+    monkeypatch.setattr(model, "tokenizer", None)
+    torch.testing.assert_close(encode_texts(model, ["runs"]), given[None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,10 @@ from claver.app.preview import plays_as, write_preview
 from claver.errors import VideoError
 from claver.explain.render.heat_map import png
 from claver.index.pictures import picture_at
-from claver.inference.encoder import PackedViews, Views
-from claver.inference.windows import OpenVideo
+from claver.inference.far import read_parts
+from claver.inference.views import PackedViews, Views
 from claver.processes import going_on
 from claver.video import Damage, Preprocess, TimedFrame, VideoInfo, VideoReader, VideoViews
-from claver.video.iterating import FrameIterator
 from claver.video.sampling import view_indices
 from claver.video.views import read_views
 
@@ -96,40 +95,6 @@ def look_between(path: str, name: str, start: float, stop: float, frames: int, p
 
 
 def read(path: str, name: str, fps: float) -> Iterator[VideoInfo | TimedFrame | Damage | None]:
-    """What a video is, then its frames at a rate, then what is wrong with it."""
-    with named(path, name), VideoReader(path, threads=1, progress=going_on) as video:
-        yield video.info
-        with video.frames(fps=fps) as frames:
-            yield from frames
-            yield frames.damage
-
-
-class FarVideo(OpenVideo):
-    """A video that `read` reads in another process.
-
-    Args:
-        name: what messages call it.
-        parts: what `read` yields.
-        fps: at which it does so.
-    """
-
-    def __init__(self, name: str, parts: Generator[Any, None, Any], fps: float) -> None:
-        self.name, self._parts, self._fps = name, parts, fps
-        self.info: VideoInfo = next(parts)
-        self._damage: Damage | None = None
-
-    def frames(self, *, fps: float) -> FrameIterator:
-        """The frames; there is one rate, and they can be had once."""
-        assert fps == self._fps
-        return FrameIterator(self._taken(), lambda share: self._damage)
-
-    def _taken(self) -> Generator[TimedFrame, None, None]:
-        for part in self._parts:
-            if isinstance(part, TimedFrame):
-                yield part
-            else:
-                self._damage = part
-
-    def close(self) -> None:
-        """End the reading."""
-        self._parts.close()
+    """`read_parts`, with the file's own name in errors."""
+    with named(path, name):
+        yield from read_parts(path, fps)

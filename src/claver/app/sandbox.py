@@ -6,25 +6,19 @@ generator, what it yields arrives piece by piece, and it waits while nobody take
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from functools import partial
 from inspect import isgenerator
 from pathlib import Path
-from queue import Empty, Full, Queue
-from threading import Event
 from typing import Any
 
-from claver.app.job import Job, StoppedError
+from claver.app.job import Job
 from claver.app.limits import Limits
 from claver.closing import Closing
 from claver.errors import VideoError, in_short
 from claver.processes import WorkerDiedError, WorkerPool, report
-
-_AHEAD = 8
-"""Pieces that wait to be taken."""
-_TICK = 0.1
+from claver.video.prefetch import death_of_reader
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -67,55 +61,17 @@ class Sandbox(Closing):
     def _run(
         self, job: Job, name: str, function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float | None
     ) -> Generator[Any, None, Any]:
-        heard = _Heard(job, seconds)
-        future = self._pool.submit((function, arguments), heard)
         try:
-            while not (future.done() and heard.parts.empty()):
-                job.check()
-                with suppress(Empty):
-                    yield heard.parts.get(timeout=_TICK)
-            return future.result()
-        except (TimeoutError, WorkerDiedError) as error:
-            raise self._failure(error, name) from error
-        finally:
-            heard.left.set()
-
-    def _failure(self, error: Exception, name: str) -> VideoError:
-        if isinstance(error, TimeoutError):
-            return VideoError(f"{in_short(name)}: it was not read within {self.limits.decode_seconds:g} s.")
-        return VideoError(
-            f"{in_short(name)}: the process that read it was killed, by its decoder or for want of memory."
-        )
+            return (yield from self._pool.stream((function, arguments), check=job.check, seconds=seconds))
+        except TimeoutError as error:
+            why = f"it was not read within {self.limits.decode_seconds:g} s"
+            raise VideoError(f"{in_short(name)}: {why}.") from error
+        except WorkerDiedError as error:
+            raise death_of_reader(name, error) from error
 
     def close(self) -> None:
         """End all processes."""
         self._pool.close()
-
-
-class _Heard:
-    """Takes the pieces of a task, in a thread of the pool, and ends it when it is to stop or its time is over."""
-
-    def __init__(self, job: Job, seconds: float | None) -> None:
-        self.parts: Queue[Any] = Queue(_AHEAD)
-        self.left = Event()
-        self._job, self._seconds, self._deadline = job, seconds, float("inf")
-
-    def __call__(self, part: Any) -> None:
-        if self._deadline == float("inf") and self._seconds is not None:
-            self._deadline = time.monotonic() + self._seconds  # from now on a process has it
-        self._check()
-        while part is not None:
-            with suppress(Full):
-                self.parts.put(part, timeout=_TICK)
-                return
-            self._check()
-
-    def _check(self) -> None:
-        self._job.check()
-        if self.left.is_set():
-            raise StoppedError("nobody waits for it any more")
-        if time.monotonic() > self._deadline:
-            raise TimeoutError
 
 
 _limited = False

@@ -20,9 +20,10 @@ from claver.closing import Closing
 from claver.errors import ClaverError
 from claver.explain import Explanation, explain
 from claver.index import Index, SearchResult
-from claver.inference.encoder import Views
+from claver.inference.far import FarVideo
 from claver.inference.prediction import Prediction
 from claver.inference.recognizer import Recognizer
+from claver.inference.views import Views
 from claver.models import Claver
 from claver.timeline import Timeline
 from claver.video import VideoViews
@@ -168,7 +169,7 @@ class Service(Closing):
             job.check()
             job.report(min(done / max(duration, 1e-9), 1), f"{done:.0f} of {duration:.0f} seconds of video")
 
-        return Timeline.of(decoding.FarVideo(clip.name, parts, fps), recognizer, fps=fps, progress=progress)
+        return Timeline.of(FarVideo(clip.name, parts, fps), recognizer, fps=fps, progress=progress)
 
     def search(self, query: str, without: str, top: int, job: Job) -> SearchResult:
         """The moments of the index that fit a query, or the nearest ones if none does.

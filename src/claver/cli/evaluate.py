@@ -156,7 +156,7 @@ def evaluate(
     from claver.evaluation.predictions import check_suffix
     from claver.evaluation.report import check_setting
     from claver.evaluation.running import among_learned, digest, read_tests, recognizers_for, run_evaluation
-    from claver.inference.encoder import Views
+    from claver.inference.views import Views
 
     check_setting(setting)
     check_damaged(damaged)

@@ -46,7 +46,7 @@ OutputOption = Annotated[
 
 
 def explain(
-    clip: Annotated[Path, typer.Argument(metavar="CLIP", show_default=False, help="The video.")],
+    clip: Annotated[str, typer.Argument(metavar="CLIP", show_default=False, help="The video.")],
     action: ActionOption,
     against: AgainstOption = None,
     actions: ActionsOption = None,

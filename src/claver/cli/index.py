@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,17 +16,23 @@ from claver.cli.model import (
     DtypeOption,
     ModelOption,
     TemporalOption,
+    WorkersOption,
     check_damaged,
+    default_workers,
     named_model,
     open_model,
 )
-from claver.cpus import allowed_cpus
+from claver.cli.ray import ActorsOption, CpusOption, GpusOption, RayOption, placement
 from claver.errors import ClaverError
 from claver.terminal import complain, say, shown, tell
 
 if TYPE_CHECKING:
     from claver.index import AddReport
+    from claver.index.building import Encode
     from claver.index.index import Index
+    from claver.inference import WindowEncoder
+    from claver.models import Claver
+    from claver.scale.work import Placement
 
 EPILOG = """
 [bold]Examples[/]
@@ -32,9 +40,12 @@ EPILOG = """
 claver index videos/ --index my.index --model MODEL\n
 claver index videos/ more/ --index my.index        (again: only what is new or changed)\n
 claver index --index my.index --build              (a faster search of more than a million windows)\n
+claver index videos/ --index my.index --ray --actors 2\n
 claver index --index my.index --info
 """
 
+_MANY = 2
+"""Files: even a single new one is decoded in a process of its own, which a crash of the decoder ends alone."""
 IndexOption = Annotated[Path, typer.Option(help="Folder of the index; it is made if it does not exist.")]
 
 
@@ -71,15 +82,25 @@ def index(
     temporal: TemporalOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
+    workers: WorkersOption = None,
+    decode_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds without a frame after which a worker gives a file up.")
+    ] = 60.0,
+    ray: RayOption = None,
+    actors: ActorsOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
 ) -> None:
     """Make folders of videos searchable by `claver search`.
 
     Videos stay where they are. Given again, only files that are new or changed are decoded; a run that was interrupted
-    resumes. Files that cannot be read are listed at the end, and left alone until they change.
+    resumes. Files that cannot be read, or on which the decoder crashes, are listed at the end, and left alone until
+    they change.
     """
     from claver.index.index import Index
 
     check_damaged(damaged)
+    placed = placement(ray, actors, cpus, gpus, workers)
     opened = Index.open(index)
     if info:
         return _tell_info(opened)
@@ -89,15 +110,40 @@ def index(
         raise ClaverError("name the folders that hold the videos, such as: claver index videos/ --index my.index")
     known = opened.settings().origin if opened.exists and model is None else {}
     named, kind = str(known.get("model") or named_model(model)), temporal or known.get("temporal")
-    loaded = open_model(named, temporal=kind, frames=None, device=device, dtype=dtype)
+    own: dict[str, Any] = {"temporal": kind, "frames": None, "dtype": dtype}
+    loaded = open_model(named, device=device if placed is None else "cpu", **own)
     origin = {"model": _lasting(named), "temporal": kind}
     settings: dict[str, Any] = {"fps": fps, "stride": stride, "frames": frames, "batch_size": batch_size}
-    settings |= {"damaged": damaged, "retry": retry, "forget": forget, "threads": max(1, allowed_cpus() // 2)}
+    workers = default_workers(_MANY, device) if workers is None else workers
+    if placed is not None:
+        settings |= {"encode": partial(_far, placed, partial(open_model, named, **own), device)}
+    settings |= {"damaged": damaged, "retry": retry, "forget": forget}
+    settings |= {"workers": workers, "decode_timeout": decode_timeout}
     report = _added(opened, folders, loaded, settings | {"origin": origin})
     if build:
         _build(opened)
     _tell(report)
     return None
+
+
+def _far(placed: Placement, opened: Callable[..., Claver], device: str | None, encoder: WindowEncoder) -> Encode:
+    """What encodes files in actors of Ray, each with such an encoder."""
+    from claver.index.files import digest_of
+    from claver.scale.work import encode_on_ray
+
+    again = partial(
+        _encoder_of, opened, device, encoder.encoder.frames, encoder.fps, encoder.stride, encoder.batch_size
+    )
+    return lambda paths, glance: encode_on_ray(placed, again, digest_of, paths)
+
+
+def _encoder_of(
+    opened: Callable[..., Claver], device: str | None, frames: int, fps: float, stride: int, size: int, own_device: str
+) -> WindowEncoder:
+    from claver.inference import VideoEncoder, WindowEncoder
+
+    inner = VideoEncoder(opened(device=device or own_device), frames=frames)
+    return WindowEncoder(inner, fps=fps, stride=stride, batch_size=size)
 
 
 def _build(index: Index) -> None:

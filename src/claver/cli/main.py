@@ -24,6 +24,8 @@ from claver.cli.evaluate import EPILOG as EVALUATE_EXAMPLES
 from claver.cli.evaluate import evaluate
 from claver.cli.explain import EPILOG as EXPLAIN_EXAMPLES
 from claver.cli.explain import explain
+from claver.cli.export import EPILOG as EXPORT_EXAMPLES
+from claver.cli.export import export
 from claver.cli.help_text import unwrap_help
 from claver.cli.index import EPILOG as INDEX_EXAMPLES
 from claver.cli.index import index
@@ -36,6 +38,7 @@ from claver.cli.profile import profile
 from claver.cli.prompts import prompts_app
 from claver.cli.quickstart import EPILOG as QUICKSTART_EXAMPLES
 from claver.cli.quickstart import quickstart
+from claver.cli.ray import RayCommand
 from claver.cli.recognize import EPILOG as RECOGNIZE_EXAMPLES
 from claver.cli.recognize import recognize
 from claver.cli.search import EPILOG as SEARCH_EXAMPLES
@@ -61,10 +64,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command(epilog=RECOGNIZE_EXAMPLES, cls=FilesCommand)(recognize)
+app.command(epilog=RECOGNIZE_EXAMPLES, cls=RayCommand)(recognize)
 app.command(epilog=WATCH_EXAMPLES, cls=FilesCommand)(watch)
 app.command(epilog=TIMELINE_EXAMPLES, cls=FilesCommand)(timeline)
-app.command(epilog=INDEX_EXAMPLES)(index)
+app.command(epilog=INDEX_EXAMPLES, cls=RayCommand)(index)
 app.command(epilog=SEARCH_EXAMPLES)(search)
 app.command("app", epilog=APP_EXAMPLES)(app_command)
 app.command(epilog=EVALUATE_EXAMPLES)(evaluate)
@@ -73,6 +76,7 @@ app.command(epilog=EXPLAIN_EXAMPLES, cls=FilesCommand)(explain)
 app.command(epilog=TRAIN_EXAMPLES)(train)
 app.command(epilog=BLEND_EXAMPLES)(blend)
 app.command(epilog=CONVERT_EXAMPLES)(convert)
+app.command(epilog=EXPORT_EXAMPLES, cls=FilesCommand)(export)
 app.command(epilog=MODELS_EXAMPLES)(models)
 app.command(epilog=QUICKSTART_EXAMPLES, cls=FilesCommand)(quickstart)
 app.command(epilog=STUDY_EXAMPLES)(study)

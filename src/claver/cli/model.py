@@ -157,6 +157,33 @@ def open_model(
     return load(named_model(model), **settings)
 
 
+def open_exported(
+    model: str, *, temporal: str | None, device: str | None, dtype: str, preprocess: str | None
+) -> Claver:
+    """The exported model in a folder.
+
+    Raises:
+        ClaverError: it is damaged, or options whose matter was settled when it was exported.
+    """
+    from claver.models.exported.model import ExportedModel
+
+    settled = {"--temporal": temporal, "--preprocess": preprocess, "--dtype": None if dtype == "float32" else dtype}
+    if given := [name for name, value in settled.items() if value is not None]:
+        raise ClaverError(f"{given[0]} is settled when a model is exported: export it with that, or leave it out")
+    if device not in (None, "cpu"):
+        raise ClaverError(f"an exported model runs on the CPU, not on {device!r}; leave out --device")
+    return ExportedModel(model)
+
+
+def refuse_exported(model: str | None) -> None:
+    """Raise `ClaverError` for a model that was exported, where image tokens are computed apart from what reads them."""
+    from claver.models.checkpoint.folder import EXPORTED
+    from claver.models.exported.manifest import is_exported
+
+    if is_exported(model):
+        raise ClaverError(f"{model} {EXPORTED}")
+
+
 def open_peer(
     model: str, *, temporal: str | None, frames: int | None, device: str | None, dtype: str, preprocess: str | None
 ) -> PeerModel:

@@ -32,8 +32,9 @@ def recognition_plan(
     Raises:
         ClaverError: what the command itself would refuse before it reads weights.
     """
-    from claver.inference.encoder import Views
+    from claver.inference.views import Views
     from claver.text import Actions, read_actions
+    from claver.video.remote import is_remote
 
     own = None if actions is not None else _learned(model)
     named = actions if actions is not None else (Actions(own.names, own.texts) if own else DEFAULT_ACTIONS)
@@ -46,7 +47,10 @@ def recognition_plan(
         f"views    {looks} of each video",
         f"output   {_output(output, form)}",
         f"files    {len(paths)}",
-        *(f"  {shown(path)}{'' if os.path.exists(path) else '  (there is no such file)'}" for path in paths),
+        *(
+            f"  {shown(path)}{'' if os.path.exists(path) or is_remote(path) else '  (there is no such file)'}"
+            for path in paths
+        ),
     ]
     return "\n".join(lines) + "\n"
 
@@ -54,18 +58,28 @@ def recognition_plan(
 def _learned(model: str | None) -> Learned | None:
     """What a model was trained on, if it is a folder that says so."""
     from claver.models.checkpoint.folder import weights_in
-    from claver.models.learned import read_learned
+    from claver.models.exported.bank import ExportedBank
+    from claver.models.exported.manifest import BANK, Manifest, is_exported
+    from claver.models.learned import Learned, read_learned
 
     place = None if model is None else Path(model).expanduser()
+    if place is not None and is_exported(place):
+        manifest = Manifest.load(place)
+        bank = ExportedBank.load(place / BANK, manifest.config.embedding)
+        return Learned(bank.names, bank.texts, manifest.config.temporal.frames, views=manifest.views)
     return read_learned(weights_in(place)) if place is not None and place.is_dir() else None
 
 
 def _model(name: str, temporal: str | None, frames: int | None) -> str:
     from claver.models.checkpoint.folder import CONFIG, read_config, weights_in
+    from claver.models.exported.manifest import Manifest, is_exported
 
     place = Path(name).expanduser()
     if place.is_file():
         return f"{shown(name)}, a file of weights"
+    if is_exported(place):
+        temporal_config = Manifest.load(place).config.temporal
+        return f"{shown(name)}, exported, {temporal_config.kind}, {frames or temporal_config.frames} frames"
     if place.is_dir():
         own = read_config(weights_in(place)).get("temporal") or {}
         kind = own.get("kind", "kmt") if temporal is None else temporal

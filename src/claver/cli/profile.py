@@ -73,7 +73,7 @@ def profile(
     Nothing is run for that: every operator is counted on shapes alone, in seconds for any size. With --measure a clip
     and the texts are run as well, each implementation in a process of its own.
     """
-    from claver.inference.encoder import Views
+    from claver.inference.views import Views
     from claver.profile import profile as count
     from claver.profile.measure import Request
     from claver.profile.show import measured_to_dict, show, show_measured

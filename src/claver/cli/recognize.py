@@ -34,14 +34,16 @@ from claver.cli.model import (
     text_identity,
     warm_up,
 )
+from claver.cli.ray import ActorsOption, CpusOption, GpusOption, RayOption, placement
 from claver.cli.recognizer import ActionsOption, CalibrationOption, UnknownOption, checked_unknown, open_recognizer
 from claver.errors import ClaverError
 from claver.files import write_whole
-from claver.inference.jobs import run_job
+from claver.inference.jobs import Work, run_job
 from claver.terminal import complain, put, say, tell
 
 if TYPE_CHECKING:
     from claver.inference.recognizer import Recognizer
+    from claver.scale.work import Placement
 
 EPILOG = """
 [bold]Examples[/]
@@ -53,6 +55,8 @@ claver recognize clips/ --model MODEL --actions ucf101 --texts decomposition,syn
 claver recognize clips/ --model MODEL --actions ucf101 --damaged skip\n
 claver recognize clips/ --model MODEL --actions "waving, bowing" --calibration calibration.json\n
 claver recognize "clips/**/*.mp4" --model MODEL --actions my_actions.csv --output answers.jsonl\n
+claver recognize clips/ --model MODEL --actions ucf101 --output answers --format parquet\n
+claver recognize clips/ --model MODEL --actions ucf101 --ray --actors 2 --output answers.jsonl\n
 find clips -name "*.mp4" -print0 | claver recognize - --model MODEL --dry-run
 """
 
@@ -83,7 +87,10 @@ def recognize(
     preprocess: PreprocessOption = None,
     form: Annotated[
         Format | None,
-        typer.Option("--format", help="How to write the answers; by --output's suffix, or a table, if not given."),
+        typer.Option(
+            "--format",
+            help="How to write the answers; by --output's suffix, or a table, if not given. Parquet is a folder.",
+        ),
     ] = None,
     output: OutputOption = None,
     csv_safe: CsvSafeOption = False,
@@ -97,6 +104,10 @@ def recognize(
     batch_size: BatchOption = 8,
     workers: WorkersOption = None,
     decode_timeout: DecodeTimeoutOption = 60.0,
+    ray: RayOption = None,
+    actors: ActorsOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
 ) -> None:
     """Name the actions in videos: the ranked actions of a list, for every file.
 
@@ -106,10 +117,11 @@ def recognize(
     """
     check_damaged(damaged)
     told = checked_unknown(unknown, calibration)
-    check_output(output, "leave out --output to write to stdout, or name a file")
+    placed = placement(ray, actors, cpus, gpus, workers)
     if "-" in videos and actions == "-":
         raise ClaverError("stdin holds either the names of files or the actions, not both")
     paths, form = find_videos(videos), form_for(form, output)
+    check_place(output, form)
     check_apart((output,), (*paths, actions, texts, calibration))
     named = None if actions is None else given_actions(actions)
     if dry_run:
@@ -124,46 +136,115 @@ def recognize(
     settings |= {} if preprocess is None else {"preprocess": preprocess}
     settings |= {} if damaged == "answer" else {"damaged": damaged}
     settings |= {"unknown": unknown, "calibration": text_identity(calibration)}
-    workers = default_workers(len(paths), device) if workers is None else workers
-    loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
-    loading |= {"damaged": damaged}
     text = partial(render, form=form, csv_safe=csv_safe)
     flowing = output is None and form is Format.jsonl  # line by line, for whoever reads at the other end of a pipe
-    own: dict[str, Any] = {"device": device, "dtype": dtype, "preprocess": preprocess}
+    own: dict[str, Any] = {"dtype": dtype, "preprocess": preprocess}
     own |= {"unknown": told, "calibration": calibration, "compile": compile}
     recognizer = partial(open_recognizer, model, named, texts, temporal, frames, views, **own)
-    answers = partial(_answers, recognizer, top=top, hidden=flowing and sys.stdout.isatty(), loading=loading)
+    if placed is None:
+        workers = default_workers(len(paths), device) if workers is None else workers
+        loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
+        loading |= {"damaged": damaged}
+        work = partial(_answers, partial(recognizer, device=device), top=top, loading=loading)
+    else:
+        work = partial(_far_answers, placed, recognizer, device, top, batch_size, damaged)
+    job = partial(_tracked, work, hidden=flowing and sys.stdout.isatty())
+    noting: dict[str, Any] = {
+        "on_resume": lambda done: tell(f"{done} of {len(paths)} files done before, resuming"),
+        "on_record": lambda record: put(text([record])) if flowing else None,
+    }
     try:
-        records = run_job(
-            paths,
-            answers,
-            output=output,
-            settings=settings,
-            write=partial(_write, output=output, form=form, text=text),
-            on_resume=lambda done: tell(f"{done} of {len(paths)} files done before, resuming"),
-            on_record=lambda record: put(text([record])) if flowing else None,
-        )
+        if output is not None and (placed is not None or form is Format.parquet):
+            records = _through_parts(paths, job, output, form, settings, text, noting)
+        else:
+            write = partial(_write, output=output, form=form, text=text)
+            records = run_job(paths, job, output=output, settings=settings, write=write, **noting)
     except KeyboardInterrupt:
         hint = "" if output is None else "; the same command resumes where it stopped"
         complain(f"interrupted{hint}")
         raise typer.Exit(130) from None
-    _report(records)
+    _report(records, len(paths))
+
+
+def check_place(output: Path | None, form: Format) -> None:
+    """Raise `ClaverError` if the answers cannot be put there: a file, or for Parquet a folder of parts."""
+    if form is not Format.parquet:
+        return check_output(output, "leave out --output to write to stdout, or name a file")
+    if output is None:
+        raise ClaverError("Parquet is a folder of parts; add --output FOLDER")
+    if output.exists() and not output.is_dir():
+        raise ClaverError(f"cannot write {output}: it is a file, and Parquet is a folder of parts; name a new folder")
+    return None
 
 
 def _answers(
-    recognizer: Callable[[], Recognizer], paths: Sequence[str], *, top: int, hidden: bool, loading: Mapping[str, Any]
+    recognizer: Callable[[], Recognizer], paths: Sequence[str], *, top: int, loading: Mapping[str, Any]
 ) -> Iterator[Record]:
-    """A record for each file, with a bar; the recogniser is made when there is anything to do."""
-    from claver.progress import bar
-
+    """A record for each file; the recogniser is made when there is anything to do."""
     made = recognizer()
     warm_up(made.encoder, len(paths), loading["batch_size"])
-    results = made.stream(paths, **loading)
-    hidden, began = hidden or len(paths) < 2, time.perf_counter()
-    with bar("recognising", hidden=hidden, redirect_stdout=False, redirect_stderr=False) as progress:
-        for result in progress.track(results, total=len(paths)):
-            yield result.to_dict(top)
+    began = time.perf_counter()
+    for result in made.stream(paths, **loading):
+        yield result.to_dict(top)
     _tell_bound(time.perf_counter() - began, made.encoder.waited)
+
+
+def _far_answers(
+    placed: Placement,
+    recognizer: Callable[..., Recognizer],
+    device: str | None,
+    top: int,
+    batch_size: int,
+    damaged: Any,
+    paths: Sequence[str],
+) -> Iterator[Record]:
+    """A record for each file, of actors of Ray."""
+    from claver.scale.work import recognize_on_ray
+
+    opened = partial(_opened_far, recognizer, device)
+    yield from recognize_on_ray(placed, opened, top=top, batch_size=batch_size, damaged=damaged)(paths)
+
+
+def _opened_far(recognizer: Callable[..., Recognizer], device: str | None, own_device: str) -> Recognizer:
+    return recognizer(device=device or own_device)
+
+
+def _tracked(work: Work, paths: Sequence[str], *, hidden: bool) -> Iterator[Record]:
+    """The records of some work, with a bar."""
+    from claver.progress import bar
+
+    hidden = hidden or len(paths) < 2
+    with bar("recognising", hidden=hidden, redirect_stdout=False, redirect_stderr=False) as progress:
+        yield from progress.track(iter(work(paths)), total=len(paths))
+
+
+def _through_parts(
+    paths: Sequence[str],
+    work: Work,
+    output: Path,
+    form: Format,
+    settings: Mapping[str, Any],
+    text: Callable[[Sequence[Record]], str],
+    noting: Mapping[str, Any],
+) -> Sequence[Record]:
+    """Do a job with Parquet parts as its journal, or as its output; the records, of Parquet what is to be reported."""
+    from claver.scale.parts import Parts, run_parts
+
+    folder = output if form is Format.parquet else output.with_name(f"{output.name}.parts")
+    with Parts(folder, settings) as parts:
+        run_parts(paths, work, parts, **noting)
+        asked = set(paths)
+        if form is Format.parquet:
+            return [one for one in parts.records() if one["path"] in asked and not _is_plain(one)]
+        found = {one["path"]: one for one in parts.records()}
+        records = [found[path] for path in paths]
+        _write(records, output, form, text)
+        parts.remove()
+    return records
+
+
+def _is_plain(record: Record) -> bool:
+    return "top" in record and not record.get("damaged")
 
 
 def _tell_bound(seconds: float, waited: float) -> None:
@@ -186,12 +267,11 @@ def _write(
         put(text(records))
 
 
-def _report(records: Sequence[Record]) -> None:
+def _report(records: Sequence[Record], total: int) -> None:
     """What is to be known of the files beside the answers; exit code 1 if some have none for an error."""
     failed = [record for record in records if "error" in record]
     skipped = [record for record in records if "skipped" in record]
     marked = [record for record in records if "top" in record and record.get("damaged")]
-    total = len(records)
     _list(marked, total, "are damaged; their answers are marked", damage_line)
     _list(skipped, total, "are damaged and were skipped", damage_line)
     _list(failed, total, "could not be read", lambda record: str(record["error"]))

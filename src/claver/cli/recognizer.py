@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from claver.cli.model import DEFAULT_ACTIONS, open_model, progress_shown
+from claver.cli.model import DEFAULT_ACTIONS, open_exported, open_model, progress_shown
 from claver.errors import ClaverError
 from claver.suggest import nearest
 from claver.terminal import tell
@@ -75,22 +75,26 @@ def open_recognizer(
     """
     from claver.inference.calibration import Calibration
     from claver.inference.recognizer import Recognizer, Views
+    from claver.models.exported.manifest import is_exported
     from claver.text import read_actions
 
     looks = None if views is None else Views.parse(views)
     if calibration is not None:
         Calibration.load(calibration)
     competing = None if actions is None else read_actions(actions, texts=texts)
-    loaded = open_model(model, temporal=temporal, frames=frames, device=device, dtype=dtype, preprocess=preprocess)
+    exported = model is not None and is_exported(model)
+    settings: dict[str, Any] = {"temporal": temporal, "device": device, "dtype": dtype, "preprocess": preprocess}
+    loaded = open_exported(str(model), **settings) if exported else open_model(model, frames=frames, **settings)
     if competing is None and loaded.learned is None:
         competing = read_actions(DEFAULT_ACTIONS, texts=texts)
     elif competing is None and loaded.learned is not None:
-        tell(f"of the {len(loaded.learned.names)} actions that the model was trained on")
-    elif competing is not None and loaded.learned is not None and "," in str(actions):
+        how = "exported with" if exported else "trained on"
+        tell(f"of the {len(loaded.learned.names)} actions that the model was {how}")
+    elif competing is not None and loaded.learned is not None and "," in str(actions) and not exported:
         _tell_misspelt(competing.names, loaded.learned.names)
     place = None if calibration is None else Path(calibration)
     with progress_shown("encoding texts") as progress:
-        settings: dict[str, Any] = {"views": looks, "frames": frames, "progress": progress}
+        settings = {"views": looks, "frames": frames, "progress": progress}
         settings |= {"unknown": unknown, "calibration": place, "compile": compile}
         return Recognizer(loaded, competing, texts=texts if competing is None else None, **settings)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,7 @@ from claver.cli.model import (
     TextsOption,
     check_damaged,
     model_identity,
+    refuse_exported,
     settled_dtype,
     text_identity,
 )
@@ -136,6 +138,7 @@ def timeline(
     reported at the end, and the exit code is then 1.
     """
     check_damaged(damaged)
+    refuse_exported(model)
     level, background = checked_level(threshold), checked_background(background)
     if "-" in videos and actions == "-":
         raise ClaverError("stdin holds either the names of files or the actions, not both")
@@ -253,11 +256,15 @@ def _looked_through(
     paths: Sequence[str], job: _Job, opened: Callable[[], Recognizer], looking: Record
 ) -> Iterator[Record]:
     """A record of each video, as soon as it is known; a file of its own is written before."""
+    from claver.inference.far import FarReader
     from claver.progress import bar
     from claver.timeline.timeline import RefusedVideoError, Timeline
 
     recognizer = opened()
-    with bar("time lines", redirect_stdout=False, redirect_stderr=False) as progress:
+    # One of many is read in a process of its own, which a crash of the decoder ends alone.
+    far = FarReader() if len(paths) > 1 else None
+    shown = bar("time lines", redirect_stdout=False, redirect_stderr=False)
+    with shown as progress, nullcontext() if far is None else far:
         task = progress.add_task("", total=float(len(paths)))
         for number, path in enumerate(paths):
 
@@ -265,7 +272,8 @@ def _looked_through(
                 progress.update(task, completed=number + min(done / max(duration, 1e-9), 1))
 
             try:
-                yield _noted(Timeline.of(path, recognizer, progress=advance, **looking), job)
+                source = path if far is None else far.open(path, looking["fps"])
+                yield _noted(Timeline.of(source, recognizer, progress=advance, **looking), job)
             except VideoError as error:
                 skipped = recognizer.encoder.damaged == "skip" and isinstance(error, RefusedVideoError)
                 yield {"path": path, "skipped" if skipped else "error": str(error)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from claver.errors import ClaverError, VideoError
 from claver.moved import renamed
 from claver.video.damage import Damage
 from claver.video.reader import Frames
+from claver.video.remote import is_remote, reachable
 from claver.video.transforms import Center, Interpolation, Resize, center_crop, resize_frames
 from claver.video.views import SampledFrames, sample_frames
 
@@ -26,7 +28,7 @@ Crop = Callable[[Frames, np.random.Generator], Frames]
 class ClipLocation:
     """Where the bytes of a clip are: a file, `size` bytes at `offset` of one, or at hand as `content`.
 
-    `name` is what messages call it.
+    `name` is what messages call it. Only if `remote` may `file` be an address.
     """
 
     name: str
@@ -34,12 +36,22 @@ class ClipLocation:
     offset: int = 0
     size: int | None = None
     content: bytes | None = field(default=None, repr=False)
+    remote: bool = False
+
+    @classmethod
+    def named_by_user(cls, path: str | Path | ClipLocation) -> ClipLocation:
+        """The location of a file, or of an address, that a user gave as a video; a location stays as it is."""
+        if isinstance(path, ClipLocation):
+            return path
+        return cls(str(path), str(path), remote=is_remote(path))
 
     def __str__(self) -> str:
         return self.name
 
-    def source(self) -> str | bytes:
+    def source(self) -> str | bytes | BinaryIO:
         """The file, or the bytes. Raises `VideoError` where they cannot be read."""
+        if self.remote:
+            return reachable(self.file)
         if self.content is not None:
             return self.content
         if self.size is None:

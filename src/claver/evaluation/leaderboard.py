@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from claver.data.clips import ClipLocation
 from claver.errors import ClaverError, VideoError
-from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
+from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder
+from claver.inference.views import Views
 from claver.models.objective import video_embedding
 from claver.text.encoding import encode_texts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,11 +12,10 @@ import torch
 from torch.nn import functional as F
 
 from claver.errors import ClaverError
-from claver.index.files import Changes, FoundFile, Scan, compare, digest_of, scan
+from claver.index.files import Changes, FoundFile, Scan, compare, scan
 from claver.index.registry import FileRecord, Registry, State
 from claver.index.store import Rows, WindowStore
-from claver.inference.many_videos import EncodedVideo, Unencoded, encode_videos
-from claver.inference.windows import WindowEncoder
+from claver.inference.many_videos import EncodedVideo, Glance, Unencoded
 from claver.video.damage import OnDamage
 
 FLUSH_WINDOWS, FLUSH_SECONDS = 2000, 30.0
@@ -46,6 +45,8 @@ class AddProgress:
 
 
 Progress = Callable[[AddProgress], None]
+Encode = Callable[[Sequence[str], Glance], Iterable[EncodedVideo | Unencoded]]
+"""Paths in, an answer for each out, in any order; meanwhile told how far each has come."""
 _Done = tuple[FoundFile, str, EncodedVideo]
 _Failed = tuple[FoundFile, str, State, str]
 
@@ -104,27 +105,24 @@ class Builder:
     Attributes:
         registry: the files of the index.
         store: its windows.
-        encoder: what makes windows.
         damaged: what is done with damaged videos.
         retry: whether files that failed are tried again although they have not changed.
         forget: whether files are removed whose folder is gone or empty.
-        threads: that decode.
+        encode: gives each of some files with its windows, or why it has none, and its digest as a note.
         progress: called as files come and go.
     """
 
     registry: Registry
     store: WindowStore
-    encoder: WindowEncoder
     damaged: OnDamage
     retry: bool
     forget: bool
-    threads: int
+    encode: Encode
     progress: Progress
     _done: list[_Done] = field(default_factory=list)
     _failed: list[_Failed] = field(default_factory=list)
     _told: list[tuple[str, str]] = field(default_factory=list)
     _harmed: list[tuple[str, str]] = field(default_factory=list)
-    _digests: dict[str, str] = field(default_factory=dict)
     _since: float = 0.0
     _files: int = 0
     _windows: int = 0
@@ -185,22 +183,17 @@ class Builder:
             tell(path)
 
         self._since = time.monotonic()
-        for result in encode_videos(
-            self.encoder, list(by_path), threads=self.threads, prepare=self._hash, glance=glance
-        ):
+        for result in self.encode(list(by_path), glance):
             self._take(by_path[result.path], result)
             tell(result.path)
             if self._waiting() >= FLUSH_WINDOWS or time.monotonic() - self._since > FLUSH_SECONDS:
                 self._flush()
 
-    def _hash(self, path: str) -> None:
-        self._digests[path] = digest_of(path)
-
     def _take(self, file: FoundFile, result: EncodedVideo | Unencoded) -> None:
         self._files += 1
         self._bytes += file.size
         self._under_way.pop(file.path, None)
-        digest = self._digests.pop(file.path, "")
+        digest = result.note
         if isinstance(result, Unencoded):
             self._told.append((file.path, str(result.error)))
             if not result.passing and _as_found(file):

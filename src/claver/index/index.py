@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from claver.errors import ClaverError
 from claver.files import only_writer
-from claver.index.building import AddReport, Builder, Progress, checked_inputs
-from claver.index.files import is_below
+from claver.index.building import AddReport, Builder, Encode, Progress, checked_inputs
+from claver.index.files import digest_of, is_below
 from claver.index.moments import moments
 from claver.index.query import Query, clip_query, text_query
 from claver.index.registry import FileRecord, Registry
@@ -21,11 +21,13 @@ from claver.index.settings import FPS, IndexSettings, fingerprint_of
 from claver.index.store import WindowStore
 from claver.index.vectors import grown
 from claver.inference.encoder import VideoEncoder
+from claver.inference.many_videos import encode_videos
 from claver.inference.recognizer import Recognizer
 from claver.inference.windows import WindowEncoder
 from claver.log import warn_once
 from claver.text.encoding import Progress as TextProgress
 from claver.video.damage import OnDamage, checked_on_damage
+from claver.video.prefetch import DECODE_TIMEOUT
 
 if TYPE_CHECKING:
     from claver.models import Claver
@@ -99,7 +101,9 @@ class Index:
         damaged: OnDamage = "answer",
         retry: bool = False,
         forget: bool = False,
-        threads: int = 1,
+        workers: int = 0,
+        decode_timeout: float | None = DECODE_TIMEOUT,
+        encode: Callable[[WindowEncoder], Encode] | None = None,
         origin: dict[str, Any] | None = None,
         progress: Progress = lambda done: None,
     ) -> AddReport:
@@ -115,7 +119,11 @@ class Index:
             damaged: what is done with damaged videos: `answer` indexes them, `skip` and `fail` do not.
             retry: try files again that failed before and have not changed.
             forget: remove files, too, whose whole folder is gone or empty, as when a disk is not mounted.
-            threads: that decode.
+            workers: processes that decode, so that a file on which a decoder crashes costs itself alone and is not
+                tried again; spawned, so a script that asks for them needs `if __name__ == "__main__":`. With 0 a thread
+                of this process decodes.
+            decode_timeout: seconds without a frame after which a worker gives a file up, None for never.
+            encode: given the encoder, what encodes files elsewhere, as in actors of Ray; None for here.
             origin: how a command opens the model.
             progress: called as files come and go.
 
@@ -135,7 +143,8 @@ class Index:
                 if registry.meta("settings") is None:
                     registry.set_meta("settings", settings.to_dict())
                 store = WindowStore(self.path, settings.width, write=True)
-                report = Builder(registry, store, encoder, damaged, retry, forget, threads, progress).run(inputs)
+                made = _encode(encoder, workers, decode_timeout) if encode is None else encode(encoder)
+                report = Builder(registry, store, damaged, retry, forget, made, progress).run(inputs)
                 store.compact()
                 return report
 
@@ -271,6 +280,11 @@ class Index:
 
     def __repr__(self) -> str:
         return f"Index({str(self.path)!r})"
+
+
+def _encode(encoder: WindowEncoder, workers: int, decode_timeout: float | None) -> Encode:
+    settings: dict[str, Any] = {"workers": workers, "decode_timeout": decode_timeout, "note": digest_of}
+    return lambda paths, glance: encode_videos(encoder, paths, glance=glance, **settings)
 
 
 def _model_of(model: Claver | Recognizer) -> Claver:

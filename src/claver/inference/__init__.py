@@ -11,13 +11,14 @@ from claver.lazy import lazy_names
 
 if TYPE_CHECKING:
     from claver.inference.calibration import Calibration
-    from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
+    from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder
     from claver.inference.live import LiveRecognizer, Moment
     from claver.inference.open_set import Background, OpenSet
     from claver.inference.peer_models import PeerModel, load_peer
     from claver.inference.peers import Peer
     from claver.inference.prediction import Answer, Prediction
     from claver.inference.recognizer import Recognizer
+    from claver.inference.views import Views
     from claver.inference.windows import WindowEncoder, WindowIterator, Windows
 
 _HOME = {
@@ -34,7 +35,7 @@ _HOME = {
     "Recognizer": "recognizer",
     "VideoEmbedding": "encoder",
     "VideoEncoder": "encoder",
-    "Views": "encoder",
+    "Views": "views",
     "WindowEncoder": "windows",
     "WindowIterator": "windows",
     "Windows": "windows",

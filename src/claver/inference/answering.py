@@ -11,8 +11,9 @@ from torch import Tensor
 
 from claver.data.clips import ClipLocation
 from claver.errors import VideoError
-from claver.inference.encoder import Failure, VideoEmbedding, ViewEncoder, Views
+from claver.inference.encoder import Failure, VideoEmbedding, ViewEncoder
 from claver.inference.prediction import Prediction
+from claver.inference.views import Views
 from claver.text.actions import Actions
 from claver.video import Preprocess
 from claver.video.damage import OnDamage
@@ -85,6 +86,7 @@ class Answering(ABC):
         *,
         batch_size: int = 8,
         workers: int = 0,
+        threads: int = 0,
         decode_timeout: float | None = DECODE_TIMEOUT,
         damaged: OnDamage | None = None,
     ) -> Iterator[Prediction | Failure]:
@@ -92,7 +94,8 @@ class Answering(ABC):
 
         Scores that are not finite are a failure of the model.
         """
-        settings: dict[str, Any] = {"workers": workers, "decode_timeout": decode_timeout, "damaged": damaged}
+        settings: dict[str, Any] = {"workers": workers, "threads": threads, "decode_timeout": decode_timeout}
+        settings |= {"damaged": damaged}
         for video in self.encoder.stream(paths, batch_size=batch_size, **settings):
             if isinstance(video, Failure):
                 yield video

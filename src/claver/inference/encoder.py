@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,39 +17,18 @@ from torch import Tensor
 
 from claver.data.clips import ClipLocation
 from claver.errors import ClaverError, VideoError
+from claver.inference.views import PackedViews, Views, load_views
 from claver.log import warn_once
 from claver.models import Claver
 from claver.models.compiling import CompiledTowers
 from claver.video import Damage, Preprocess, VideoViews, read_views
 from claver.video.damage import OnDamage, checked_on_damage
 from claver.video.prefetch import DECODE_TIMEOUT, prefetch
+from claver.video.remote import reachable
 from claver.video.transforms import normalize
 from claver.video.views import VideoLike
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Views:
-    """Views of each video: `temporal` clips of it times `crops` square crops of each frame (1 or 3)."""
-
-    temporal: int = 1
-    crops: Literal[1, 3] = 1
-
-    @classmethod
-    def parse(cls, text: str) -> Views:
-        """From `4x3` (the paper's test: 4 clips, 3 crops) or `1x1`.
-
-        Raises:
-            ClaverError: another form, or crops other than 1 and 3.
-        """
-        match = re.fullmatch(r"([1-9]\d?)[x×]([13])", text.strip())
-        if match is None:
-            raise ClaverError(f"views must be clips x crops with 1 or 3 crops, such as 4x3 or 1x1, not {text!r}")
-        return cls(int(match[1]), 3 if match[2] == "3" else 1)
-
-    def __str__(self) -> str:
-        return f"{self.temporal}x{self.crops}"
 
 
 @dataclass(frozen=True)
@@ -99,12 +77,14 @@ class VideoEmbedding:
 class VideoModel(Protocol):
     """What encodes views: a `Claver`, or a peer."""
 
+    takes_bytes: bool
+
     @property
     def device(self) -> torch.device:
         """Where it is."""
 
     def encode_video(self, pixels_VTCHW: Tensor, /) -> Tensor:
-        """Normalised views to their embeddings [V, T, E]."""
+        """Normalised views, or bytes if it `takes_bytes`, to their embeddings [V, T, E]."""
 
 
 class ViewEncoder:
@@ -144,6 +124,8 @@ class ViewEncoder:
 
     def normalized(self, pixels: Tensor) -> Tensor:
         """Views as bytes to what the model takes, on its device."""
+        if self.model.takes_bytes:
+            return pixels
         device = self.model.device
         queued = device.type == "cuda" and pixels.device.type == "cpu"  # from pinned memory, and nobody waits for it
         pixels = pixels.pin_memory() if queued else pixels
@@ -153,8 +135,8 @@ class ViewEncoder:
         """Encode one video.
 
         Args:
-            source: a path, the bytes of a file, an open binary stream, or frames: uint8 [T, H, W, 3], grey [T, H, W] or
-                [T, H, W, 1], RGBA [T, H, W, 4], whose alpha is left out, or a list of frames or PIL images of one size.
+            source: a path, an address, the bytes of a file, an open binary stream, or frames: uint8 [T, H, W, 3], grey
+                [T, H, W] or [T, H, W, 1], RGBA [T, H, W, 4], whose alpha is left out, or a list of frames or images.
 
         Raises:
             VideoError: it cannot be read, or it is damaged and not to be answered.
@@ -179,7 +161,7 @@ class ViewEncoder:
     def look(self, source: VideoLike) -> VideoViews:
         """The views of one video, uint8 [V, T, 3, h, w], not encoded; errors as of a call, whatever the damage."""
         return read_views(
-            source,
+            reachable(source),
             frames=self.frames,
             temporal_views=self.views.temporal,
             crops=self.views.crops,
@@ -193,6 +175,7 @@ class ViewEncoder:
         *,
         batch_size: int = 8,
         workers: int = 0,
+        threads: int = 0,
         decode_timeout: float | None = DECODE_TIMEOUT,
         damaged: OnDamage | None = None,
     ) -> Iterator[VideoEmbedding | Failure]:
@@ -201,16 +184,17 @@ class ViewEncoder:
         Args:
             paths: the files, or the locations of clips such as those of shards.
             batch_size: views the towers take at once, across files; results do not depend on it.
-            workers: processes that decode ahead while the model computes. They are spawned, so a script that asks
-                for them needs the usual `if __name__ == "__main__":`.
+            workers: processes that decode ahead; spawned, so a script needs `if __name__ == "__main__":`.
+            threads: of this process that decode ahead where there are no workers.
             decode_timeout: seconds after which a worker gives a file up, None for never; it needs workers.
             damaged: what to do with damaged files; the encoder's own setting if None.
         """
         on_damage = checked_on_damage(self.damaged if damaged is None else damaged)
-        preprocess, threads = self.preprocess, 1 if workers else 0
-        load_one = partial(_load_views, frames=self.frames, views=self.views, preprocess=preprocess, threads=threads)
-        locations = (path if isinstance(path, ClipLocation) else ClipLocation(str(path), str(path)) for path in paths)
-        files = self._timed(prefetch(locations, load_one, workers=workers, timeout=decode_timeout))
+        own: dict[str, Any] = {"preprocess": self.preprocess, "threads": 1 if workers or threads else 0}
+        load_one = partial(load_views, frames=self.frames, views=self.views, **own)
+        locations = map(ClipLocation.named_by_user, paths)
+        found = prefetch(locations, load_one, workers=workers, threads=threads, timeout=decode_timeout)
+        files = self._timed(found)
         encoded = (self._encode_all(batch, batch_size) for batch in _batches(files, on_damage, batch_size))
         # A GPU computes a batch while the next is read; on a CPU a batch is done when `_encode_all` returns.
         for batch in encoded if self.model.device.type == "cpu" else one_behind(encoded):
@@ -262,7 +246,7 @@ class VideoEncoder(ViewEncoder):
     def __init__(
         self,
         model: Claver,
-        views: Views | str = Views(),
+        views: Views | str = "1x1",
         *,
         frames: int | None = None,
         preprocess: Preprocess | None = None,
@@ -283,7 +267,8 @@ class VideoEncoder(ViewEncoder):
                 towers run as they are.
 
         Raises:
-            ClaverError: views of another form, pictures of another size than the model's, or another word for damaged.
+            ClaverError: views of another form, pictures of another size than the model's, or another word for damaged;
+                frames or pixels that an exported model does not take.
         """
         super().__init__(
             model,
@@ -294,6 +279,7 @@ class VideoEncoder(ViewEncoder):
         )
         if self.preprocess.size != (size := model.config.image.size):
             raise ClaverError(f"preprocess gives pictures of {self.preprocess.size} pixels, but the model takes {size}")
+        model.check_views(self.frames, self.preprocess)
         self.towers = CompiledTowers(model) if compile else None
 
     @torch.inference_mode()
@@ -370,31 +356,3 @@ def _admitted(name: str, views: VideoViews | VideoError, on_damage: OnDamage) ->
     skipped = on_damage == "skip"
     why = f"{name}: it is damaged ({views.damage}) and {'was skipped' if skipped else 'not answered'}."
     return Failure(name, why, damaged=views.damage, skipped=skipped)
-
-
-@dataclass(frozen=True)
-class PackedViews:
-    """Views on their way from a worker: an array, unlike a tensor, needs no open file handle to change process."""
-
-    pixels: npt.NDArray[np.uint8]
-    seconds: npt.NDArray[np.float64] | None
-    damage: Damage | None
-
-    @classmethod
-    def of(cls, views: VideoViews) -> PackedViews:
-        """Views as bytes, ready to leave."""
-        return cls(views.pixels.numpy(), views.seconds, views.damage)
-
-    def unpacked(self) -> VideoViews:
-        """The views, where they arrived."""
-        return VideoViews(torch.from_numpy(self.pixels), self.seconds, self.damage)
-
-
-def _load_views(
-    location: ClipLocation, *, frames: int, views: Views, preprocess: Preprocess, threads: int
-) -> PackedViews:
-    """What a worker does for one file. Bytes are a quarter of normalised floats."""
-    settings: dict[str, Any] = {"temporal_views": views.temporal, "crops": views.crops, "threads": threads}
-    with location.named():
-        read = read_views(location.source(), frames=frames, preprocess=preprocess, normalized=False, **settings)
-    return PackedViews.of(read)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from claver.errors import ClaverError
+from claver.inference.exported_stream import stream_encoder
 from claver.inference.feeds import Feeds
 from claver.inference.prediction import Ranked, probabilities
 from claver.inference.recognizer import Recognizer
@@ -118,7 +119,7 @@ class LiveRecognizer:
         self.fps = fps
         window = self.recognizer.frames if window is None else window
         self._require_fit(window)
-        self.streams = [_Stream(StreamEncoder(self.recognizer.model, window)) for _ in range(streams)]
+        self.streams = [_Stream(stream_encoder(self.recognizer.model, window)) for _ in range(streams)]
 
     def _require_fit(self, window: int) -> None:
         """A calibration holds for the frames and views that it was made with."""
@@ -199,7 +200,7 @@ class LiveRecognizer:
         encoder = self.recognizer.encoder
         rgb = [frames_at([frame], np.zeros(1, dtype=np.int64)) for frame in frames]
         views = torch.cat([encoder.preprocess.crop(np.asarray(one)).transpose(0, 1) for one in rgb])  # [B, 1, 3, h, w]
-        return self.recognizer.model.image_tokens(encoder.normalized(views))
+        return self.streams[0].encoder.image_tokens(encoder.normalized(views))
 
     @torch.inference_mode()
     def _answer(self, number: int, seconds: float, tokens_11ND: Tensor, began: float) -> None:

@@ -109,7 +109,7 @@ class Background:
         others = _not_cut(model, apart)
         if not others:
             return cls((), bank.prototypes.new_empty(0, bank.prototypes.shape[1]))
-        said = Actions(tuple(others), tuple(fill(name, _FORMS) for name in others))
+        said = _said_of(others)
         found = _unit(TextBank.encode(model, said, cache=cache, progress=progress).prototypes)
         keep = (_unit(bank.prototypes) @ found.T).amax(0) <= _level_of_duplicates(found)
         return cls(tuple(name for name, kept in zip(others, keep.tolist(), strict=True) if kept), found[keep])
@@ -218,6 +218,15 @@ def rank_of_bar(actions: int, others: int, chance: float = CHANCE) -> int:
 
 def _unit(vectors: Tensor) -> Tensor:
     return F.normalize(exact(vectors), dim=-1)
+
+
+def background_texts(model: Claver) -> Actions:
+    """The texts of `Background.encode`, whatever the user's actions are: what has to be known to need no text tower."""
+    return _said_of(_not_cut(model, known_actions()))
+
+
+def _said_of(names: Sequence[str]) -> Actions:
+    return Actions(tuple(names), tuple(fill(name, _FORMS) for name in names))
 
 
 def _not_cut(model: Claver, names: Sequence[str]) -> list[str]:

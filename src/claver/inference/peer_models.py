@@ -46,6 +46,7 @@ class PeerModel(ABC):
         made_by: its class in the library.
         video: whether the config of its processor is that of a video processor.
         processor: the processor that it has where its folder does not name one.
+        takes_bytes: False; pixels are normalised for it.
         learned: None; the actions that a peer was trained on are not known here.
         frames: T, frames of a view that it was made for.
         preprocess: what its own processor does to the pixels.
@@ -56,6 +57,7 @@ class PeerModel(ABC):
     video: ClassVar[bool] = False
     processor: ClassVar[dict[str, str]] = {}
     learned: None = None
+    takes_bytes: bool = False
 
     def __init__(self, model: Any, tokenizer: Tokenizer, preprocess: Preprocess) -> None:
         """Join a model of `transformers` and what belongs to it."""

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from claver.inference.answering import Answering
-from claver.inference.encoder import VideoEmbedding, ViewEncoder, Views
+from claver.inference.encoder import VideoEmbedding, ViewEncoder
 from claver.inference.peer_models import TEXTS_AT_ONCE, PeerModel, load_peer
 from claver.inference.prediction import Prediction, require_finite
+from claver.inference.views import Views
 from claver.text.actions import Actions
 from claver.text.encoding import Progress
 from claver.text.selection import Named, read_actions

@@ -12,11 +12,14 @@ from torch import Tensor
 from claver.errors import ClaverError
 from claver.inference.answering import Answering
 from claver.inference.calibration import Calibration, Conditions
-from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder, Views
+from claver.inference.encoder import Failure, VideoEmbedding, VideoEncoder
 from claver.inference.open_set import OpenSet, clip_embedding
 from claver.inference.prediction import Answer, Prediction, probabilities
+from claver.inference.views import Views
 from claver.models import Claver, load
 from claver.models.checkpoint.loading import PreprocessChoice
+from claver.models.exported.manifest import is_exported
+from claver.models.exported.model import ExportedModel
 from claver.text.actions import Actions
 from claver.text.encoding import Progress
 from claver.text.selection import Named, own_actions, read_actions
@@ -57,7 +60,7 @@ class Recognizer(Answering):
         """Encode the actions' texts, and the names of other actions that they are compared with.
 
         Args:
-            model: a model, or what `claver.load` takes.
+            model: a model, what `claver.load` takes, or a folder that `claver export` wrote.
             actions: what `claver.text.read_actions` takes: a benchmark's name, a file, a list of names or
                 of pairs `(name, texts)`, a mapping to texts; if None, those that the model was trained on, with their
                 texts, frames and views.
@@ -83,7 +86,9 @@ class Recognizer(Answering):
             raise ClaverError("a calibration says when none of the actions applies: it needs unknown=True")
         if isinstance(model, Claver) and isinstance(preprocess, str):
             raise ClaverError(f"the model is loaded already: give preprocess={preprocess!r} to claver.load")
-        loaded = model if isinstance(model, Claver) else load(model, preprocess=preprocess)
+        loaded = model if isinstance(model, Claver) else _opened(model, preprocess)
+        if compile and isinstance(loaded, ExportedModel):
+            raise ClaverError("an exported model runs as it was exported; leave out compile")
         learned = loaded.learned if actions is None else None
         if learned is not None:
             views = learned.views if views is None else views
@@ -166,3 +171,12 @@ class Recognizer(Answering):
         if self.open_set is None:
             return None
         return float(self.open_set.unknown(clip_embedding(frames_VTE, self.model.config.aggregate)))
+
+
+def _opened(model: str | Path, preprocess: PreprocessChoice | Preprocess | None) -> Claver:
+    """A model from wherever it is, or an exported one."""
+    if not is_exported(model):
+        return load(model, preprocess=preprocess)
+    if isinstance(preprocess, str):
+        raise ClaverError(f"an exported model has its way with pixels already; leave out preprocess={preprocess!r}")
+    return ExportedModel(model)

@@ -72,26 +72,38 @@ class StreamEncoder:
         Returns:
             Frame embeddings of the clip that ends with it [B, k, E], k from 1 to T, in float32.
         """
-        return self.push_tokens(self.model.image_tokens(pixels_BCHW[:, None]))
+        return self.push_tokens(self.image_tokens(pixels_BCHW[:, None]))
+
+    def image_tokens(self, pixels_B1CHW: Tensor) -> Tensor:
+        """What `push_tokens` takes of pixels; of several streams it may be computed at once."""
+        return self.model.image_tokens(pixels_B1CHW)
 
     @torch.inference_mode()
     def push_tokens(self, tokens_B1ND: Tensor) -> Tensor:
         """As `push`, from image tokens instead of pixels."""
-        embeddings = self._step(tokens_B1ND) if self.model.temporal.is_causal else self._again(tokens_B1ND)
+        embeddings = self._step(tokens_B1ND) if self._is_causal else self._again(tokens_B1ND)
         self.seen += 1
         return embeddings
 
+    @property
+    def _is_causal(self) -> bool:
+        return self.model.temporal.is_causal
+
     def _step(self, tokens_B1ND: Tensor) -> Tensor:
-        """Append the frame to both clips; the second begins half a window after the first."""
-        for clip in self._clips:
-            if len(clip.frames) == self.window:
-                clip.restart()
-        running = [clip for number, clip in enumerate(self._clips) if self.seen >= number * (self.window // 2)]
+        """Append the frame to both clips."""
+        running = self._running()
         tokens = tokens_B1ND.repeat(len(running), 1, 1, 1)  # both at once: the weights are read once
         read = self.model.temporal.step(tokens, *(clip.cache for clip in running))
         for clip, own in zip(running, self.model.readout(read)[:, 0].float().chunk(len(running)), strict=True):
             clip.frames.append(own)
         return torch.stack(max((clip.frames for clip in running), key=len), dim=1)
+
+    def _running(self) -> list[_Running]:
+        """The clips that the next frame belongs to; the second begins half a window after the first."""
+        for clip in self._clips:
+            if len(clip.frames) == self.window:
+                clip.restart()
+        return [clip for number, clip in enumerate(self._clips) if self.seen >= number * (self.window // 2)]
 
     def _again(self, tokens_B1ND: Tensor) -> Tensor:
         self._tokens.append(tokens_B1ND)

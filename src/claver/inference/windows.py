@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -15,17 +15,15 @@ from torch import Tensor
 
 from claver.closing import Closing
 from claver.errors import ClaverError, VideoError
+from claver.inference.cutting import Cutter, Watch
 from claver.inference.encoder import VideoEncoder, name_of
 from claver.models.objective import video_embedding
 from claver.video import Damage, TimedFrame, VideoInfo, VideoReader
 from claver.video.iterating import FrameIterator
+from claver.video.remote import reachable
 from claver.video.source import Source
-from claver.video.transforms import FramesTooNarrowError
 
 Floats = npt.NDArray[np.float64]
-Watch = Callable[[float, npt.NDArray[np.uint8]], None]
-"""Called with each frame that is encoded: its seconds, and RGB uint8 [H, W, 3]."""
-_ROUNDED = 0.0015  # seconds: containers round their time stamps, Matroska to milliseconds
 
 
 class OpenVideo(ABC):
@@ -82,7 +80,9 @@ class WindowIterator(Iterator[Windows], Closing):
 
     def __init__(self, encoder: WindowEncoder, source: Source | OpenVideo, watch: Watch | None) -> None:
         self.source = source.name if isinstance(source, OpenVideo) else name_of(source)
-        self._reader: OpenVideo | VideoReader = source if isinstance(source, OpenVideo) else VideoReader(source)
+        self._reader: OpenVideo | VideoReader = (
+            source if isinstance(source, OpenVideo) else VideoReader(reachable(source))
+        )
         self.info = self._reader.info
         self._frames = self._reader.frames(fps=encoder.fps)
         self._windows = self._encode(encoder, watch)
@@ -172,7 +172,7 @@ class WindowEncoder:
             VideoError: there is no frame, or the model's embeddings are not finite.
         """
         cache = TokenCache(self.encoder.frames, self.stride)
-        for ticks, pixels in self.batches(frames, name, watch):
+        for ticks, pixels in self.cutter.batches(frames, name, watch):
             cache.add(ticks, self.tokens(pixels))
             if rows := cache.due():
                 yield self._windows(cache, rows, duration, name)
@@ -181,34 +181,10 @@ class WindowEncoder:
         if rows := cache.rest():
             yield self._windows(cache, rows, duration, name)
 
-    def batches(
-        self, frames: Iterator[TimedFrame], name: str, watch: Watch | None = None
-    ) -> Iterator[tuple[list[int], Tensor]]:
-        """Numbers of ticks, and the frames shown at them as the model takes them, uint8 [n, 3, h, w].
-
-        Arguments and errors as of `of_frames`, without the model's.
-        """
-        ticks: list[int] = []
-        cuts: list[Tensor] = []
-        tick = -1
-        for frame in frames:
-            # A frame that does not decode is left out: the next one tells by its own time how many are missing.
-            tick = max(tick + 1, math.ceil((frame.seconds - _ROUNDED) * self.fps))
-            if watch is not None:
-                watch(tick / self.fps, frame.pixels)
-            ticks.append(tick)
-            cuts.append(self._cut(frame.pixels, name))
-            if len(ticks) == self.batch_size * self.stride:
-                yield ticks, torch.stack(cuts)
-                ticks, cuts = [], []
-        if ticks:
-            yield ticks, torch.stack(cuts)
-
-    def _cut(self, pixels: npt.NDArray[np.uint8], name: str) -> Tensor:
-        try:
-            return self.encoder.preprocess.crop(pixels[None])[0, 0].contiguous()
-        except FramesTooNarrowError as error:
-            raise VideoError(f"{name}: {error}.") from error
+    @property
+    def cutter(self) -> Cutter:
+        """What makes the batches of frames that the towers take at once."""
+        return Cutter(self.fps, self.batch_size * self.stride, self.encoder.preprocess)
 
     @torch.inference_mode()
     def tokens(self, pixels_tCHW: Tensor) -> Tensor:

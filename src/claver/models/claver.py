@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from claver.models.objective import probabilities, similarity, video_embedding
 from claver.models.temporal import TemporalTower
 from claver.models.tokenizer import Tokenizer
 from claver.models.towers import make_image_tower, make_text_tower
+from claver.video.transforms import Preprocess
 
 
 @dataclass
@@ -45,7 +46,15 @@ class ClaverOutput:
 
 
 class Claver(Pretrained):
-    """The model of the paper: frames → image tower → temporal tower → read-out, against texts (Sec. 3.1)."""
+    """The model of the paper: frames → image tower → temporal tower → read-out, against texts (Sec. 3.1).
+
+    Attributes:
+        takes_bytes: whether `encode_video` takes pixels as uint8, and normalises them itself.
+        given_texts: vectors [E] of texts that need not be encoded, since the model came with them.
+    """
+
+    takes_bytes: bool = False
+    given_texts: ClassVar[Mapping[str, Tensor]] = {}
 
     def __init__(self, config: ClaverConfig, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
@@ -112,6 +121,9 @@ class Claver(Pretrained):
     def dtype(self) -> torch.dtype:
         """The type the towers compute in."""
         return next(self.image.parameters(), next(self.readout.parameters(), self.logit_scale)).dtype
+
+    def check_views(self, frames: int, preprocess: Preprocess) -> None:
+        """Raise `ClaverError` if clips of so many frames, prepared like this, cannot be encoded; any number can."""
 
     def image_tokens(self, video: Tensor, *, run: Run = run_block) -> Tensor:
         """Raw tokens of every frame, [B, T, 3, h, w] to [B, T, N, D]; N = 1 if only summaries are ever read."""

@@ -14,6 +14,7 @@ from torch.nn import Module
 from claver.errors import CheckpointError
 from claver.models.checkpoint.configs import CONFIGS, files_of
 from claver.models.checkpoint.folder import weights_in
+from claver.models.exported.manifest import MANIFEST
 
 
 class Digest(Protocol):
@@ -72,5 +73,5 @@ def _files(path: Path) -> list[Path]:
         weights = files_of(folder) if path.is_dir() else [path]
     except CheckpointError:  # the reason is told when it is loaded
         weights = []
-    configs = [folder / name for name in CONFIGS if (folder / name).is_file()]
+    configs = [folder / name for name in (*CONFIGS, MANIFEST) if (folder / name).is_file()]
     return sorted({*weights, *configs})

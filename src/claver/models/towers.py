@@ -117,7 +117,7 @@ class PlainVision(VisionTower):
         """
         tokens: Tensor = self.body(frames_FCHW.to(self.kind.dtype))
         rows, columns = self.grid(*frames_FCHW.shape[-2:])
-        wanted = (len(frames_FCHW), self.prefix + rows * columns, self.config.image.width)
+        wanted = (frames_FCHW.shape[0], self.prefix + rows * columns, self.config.image.width)
         if tuple(tokens.shape) != wanted:
             raise ClaverError(
                 f"image tower {self.config.image.tower!r} gives tokens {tuple(tokens.shape)}; it was registered with "

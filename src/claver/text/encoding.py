@@ -37,7 +37,7 @@ def encode_texts(
     """Encode M texts, float32 [M, E], not normalised.
 
     Args:
-        model: its text tower and tokenizer.
+        model: its text tower and tokenizer; texts that it came with are not encoded.
         texts: the texts; one that is repeated is encoded once.
         dtype: what the text tower computes in, such as `torch.bfloat16`; the model's own type if None, also under
             autocast.
@@ -48,14 +48,26 @@ def encode_texts(
     Raises:
         ClaverError: the model has no tokenizer, or gives vectors that are not finite.
     """
+    given = {text: model.given_texts[text] for text in texts if text in model.given_texts}
+    distinct = [text for text in dict.fromkeys(texts) if text not in given]
+    made = _vectors(model, distinct, dtype, cache, progress) if distinct or not texts else {}
+    if not texts:
+        return torch.empty(0, model.config.embedding, device=model.device)
+    every = given | made
+    return torch.stack([every[text] for text in texts]).to(model.device)
+
+
+def _vectors(
+    model: Claver, distinct: Sequence[str], dtype: torch.dtype | None, cache: Path | bool | None, progress: Progress
+) -> dict[str, Tensor]:
+    """The vector of each of some texts, no two alike."""
     if model.tokenizer is None:
         raise ClaverError(
             "the model has no tokenizer: put its tokenizer.json beside the weights, "
             "or pip install 'claver[clip-vocabulary]' for CLIP's"
         )
-    if not texts:
-        return torch.empty(0, model.config.embedding, device=model.device)
-    distinct = list(dict.fromkeys(texts))
+    if not distinct:
+        return {}
     tokens_CL = model.tokenizer(distinct)
     last = model.text.last_token(tokens_CL)
     keys = text_keys(tokens_CL, last)
@@ -68,8 +80,7 @@ def encode_texts(
         kept.add({keys[row]: known[keys[row]] for row in new})
     elif kept:
         kept.touch()
-    of_text = dict(zip(distinct, keys, strict=True))
-    return torch.stack([known[of_text[text]] for text in texts]).to(model.device)
+    return {text: known[key] for text, key in zip(distinct, keys, strict=True)}
 
 
 def _cache(model: Claver, dtype: torch.dtype, cache: Path | bool | None, count: int) -> TextCache | None:

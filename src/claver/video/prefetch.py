@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from claver.errors import VideoError, in_short
 from claver.moved import renamed
@@ -25,11 +25,20 @@ class GivenUpError(VideoError):
     """A file that took too long, which says nothing about its contents."""
 
 
+def death_of_reader(name: str, error: WorkerDiedError) -> VideoError:
+    """What is said of a video whose reading process died: of a crash by the name of its signal."""
+    crashed = error.signal not in ("", "SIGKILL")  # by which the system ends whoever takes too much memory
+    how = f"killed by {error.signal}, as when a decoder crashes" if crashed else None
+    how = how or "killed, by its decoder or for want of memory"
+    return VideoError(f"{in_short(name)}: the process that read it was {how}.")
+
+
 def prefetch(
     paths: Iterable[Item],
     load: Callable[[Item], T],
     *,
     workers: int,
+    threads: int = 0,
     depth: int | None = None,
     timeout: float | None = DECODE_TIMEOUT,
 ) -> Iterator[tuple[Item, T | VideoError]]:
@@ -38,8 +47,9 @@ def prefetch(
     Args:
         paths: the files, or whatever says where they are: it pickles, and as a string it is their name.
         load: picklable; runs in a worker process.
-        workers: processes; 0 loads in this process, lazily.
-        depth: files in work or waiting to be fetched, twice the workers if None; it bounds memory.
+        workers: processes; 0 loads in this process.
+        threads: where there are no workers, threads of this process that load; 0 loads lazily.
+        depth: files in work or waiting to be fetched, twice the workers or threads if None; it bounds memory.
         timeout: seconds for one file, or since `load` last was `claver.processes.going_on`, None for no limit; only
             processes can be ended, so with 0 workers there is none.
 
@@ -48,14 +58,15 @@ def prefetch(
         decoder, or the system out of memory) counts as such an error; one that keeps it longer than `timeout` is a
         `GivenUpError`.
     """
-    if workers < 1:
+    if workers < 1 and threads < 1:
         yield from ((path, _attempt(load, path)) for path in paths)
         return
-    if (most := 2 * workers if depth is None else depth) < 1:
+    if (most := 2 * max(workers, threads) if depth is None else depth) < 1:
         raise ValueError(f"depth must be at least 1, not {depth}")
+    work = partial(_attempt, load)
     pending: deque[tuple[Item, Future[T | VideoError]]] = deque()
     rest = iter(paths)
-    with closing(WorkerPool(partial(_attempt, load), workers, timeout=timeout)) as pool:
+    with closing(WorkerPool(work, workers, timeout=timeout) if workers else _Threads(work, threads)) as pool:
         while True:
             for following in islice(rest, most - len(pending)):
                 pending.append((following, pool.submit(following)))
@@ -64,6 +75,19 @@ def prefetch(
             path, future = pending.popleft()
             yield path, _result(path, future, timeout)
             del path, future
+
+
+class _Threads(Generic[Item, T]):
+    """Threads in the place of worker processes."""
+
+    def __init__(self, work: Callable[[Item], T], count: int) -> None:
+        self._work, self._threads = work, ThreadPoolExecutor(count, "decoding")
+
+    def submit(self, item: Item) -> Future[T]:
+        return self._threads.submit(self._work, item)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _attempt(load: Callable[[Item], T], path: Item) -> T | VideoError:
@@ -82,8 +106,8 @@ def _result(path: Item, future: Future[T | VideoError], timeout: float | None) -
     name = in_short(str(path))
     try:
         return future.result()
-    except WorkerDiedError:
-        return VideoError(f"{name}: the process that read it was killed, by its decoder or for want of memory.")
+    except WorkerDiedError as error:
+        return death_of_reader(str(path), error)
     except TimeoutError:
         return GivenUpError(
             f"{name}: it was not read within {timeout:g} s and was given up; a longer --decode-timeout lets it finish."

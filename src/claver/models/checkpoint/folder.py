@@ -17,6 +17,7 @@ from claver.files import replacing, sync
 from claver.models.checkpoint.files import read_json
 from claver.models.checkpoint.weights import WEIGHTS
 from claver.models.config import ClaverConfig
+from claver.models.exported.manifest import MANIFEST
 from claver.models.learned import ACTIONS, Learned
 from claver.models.tokenizer import Tokenizer
 
@@ -35,6 +36,11 @@ class Pretrained(nn.Module):
     learned: Learned | None
 
 
+EXPORTED = (
+    "is an exported model, which recognize, watch and calibrate run and nothing else; use the model that it was "
+    "exported from"
+)
+"""What is said of a folder that `claver export` wrote, where another is wanted."""
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 EMA_FOLDER, AVERAGE_FOLDER = "ema", "average"  # of a checkpoint, with the averaged weights
 # Of models in a training run's folder.
@@ -81,6 +87,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         CheckpointError: there is none, or it is not JSON.
     """
     path = folder / CONFIG
+    if not path.is_file() and (folder / MANIFEST).is_file():
+        raise CheckpointError(f"{folder} {EXPORTED}")
     if not path.is_file():
         raise CheckpointError(f"{folder} is no model folder: {_what_is_in(folder)}")
     return read_json(path)

@@ -63,6 +63,10 @@ class TextTower(nn.Module, ABC):
         """
 
     @abstractmethod
+    def find_last(self, tokens_CL: Tensor) -> Tensor:
+        """As `last_token`, of rows that are known to be in order: nothing is checked."""
+
+    @abstractmethod
     def encode(self, tokens_CL: Tensor, last_C: Tensor, run: Run) -> Tensor:
         """Rows cut behind the last token of the longest, to embeddings [C, E]."""
 

@@ -50,12 +50,15 @@ class ClipText(TextTower):
         Raises:
             ValueError: a row without EOT, or longer than the context before its EOT.
         """
-        before = (tokens_CL == self.eot).cumsum(1) == 0
-        last = before.sum(1)
+        last = self.find_last(tokens_CL)
         if bool((last >= min(tokens_CL.shape[1], len(self.position))).any()):
             row = int((last >= min(tokens_CL.shape[1], len(self.position))).int().argmax())
             raise ValueError(f"text {row} has no end-of-text token (id {self.eot}) in its first {len(self.position)}")
         return last
+
+    def find_last(self, tokens_CL: Tensor) -> Tensor:
+        """As of every text tower."""
+        return ((tokens_CL == self.eot).cumsum(1) == 0).sum(1)
 
     def encode(self, tokens_CL: Tensor, last_C: Tensor, run: Run) -> Tensor:
         """As of every text tower."""
@@ -63,7 +66,7 @@ class ClipText(TextTower):
         x = self.embedding(tokens_CL) + self.position[:length]
         for block in self.blocks[:-1]:
             x = run(block, x, attend_before, None)
-        rows = torch.arange(len(x), device=x.device)
+        rows = torch.arange(x.shape[0], device=x.device)
         seen = torch.arange(length, device=x.device) <= last_C[:, None]  # [C, L]
         attend = partial(attend_visible, visible=seen[:, None, None])
         x = run(self.blocks[-1], x, attend, lambda y: y[rows, last_C][:, None])  # [C, 1, D]

@@ -88,14 +88,20 @@ class TransformersText(TextTower):
         if self.whole:
             if length != self.context and len(tokens_CL):
                 raise ValueError(f"texts must be padded to {self.context} tokens, not {length}: all places are read")
-            return tokens_CL.new_full((len(tokens_CL),), length - 1)
+            return self.find_last(tokens_CL)
         if length > self.context:
             raise ValueError(f"texts have {length} tokens; at most {self.context} can be read")
-        places = torch.arange(length, device=tokens_CL.device)
-        last = torch.where(tokens_CL != self.pad, places, -1).amax(1) if length else tokens_CL.sum(1) - 1
+        last = self.find_last(tokens_CL) if length else tokens_CL.sum(1) - 1
         if bool((last < 0).any()):
             raise ValueError(f"text {int((last < 0).int().argmax())} has no token that is not padding")
         return last
+
+    def find_last(self, tokens_CL: Tensor) -> Tensor:
+        """As of every text tower."""
+        length = tokens_CL.shape[1]
+        if self.whole:
+            return tokens_CL.new_full((tokens_CL.shape[0],), length - 1)
+        return torch.where(tokens_CL != self.pad, torch.arange(length, device=tokens_CL.device), -1).amax(1)
 
     def encode(self, tokens_CL: Tensor, last_C: Tensor, run: Run) -> Tensor:
         """As of every text tower."""

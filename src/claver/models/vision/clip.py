@@ -57,7 +57,7 @@ class ClipVision(VisionTower):
         """As of every image tower; on another grid than the model's the position embedding is interpolated."""
         rows, columns = self.grid(*frames_FCHW.shape[2:])
         tokens = self._patches(frames_FCHW.to(self.patch.weight.dtype))  # [F, N-1, D]
-        class_token = self.class_token.expand(len(tokens), 1, -1)
+        class_token = self.class_token.expand(tokens.shape[0], 1, -1)
         x = torch.cat([class_token, tokens], dim=1) + self.position_on(rows, columns)
         x = self.norm_pre(x)
         for block in self.blocks[:-1]:

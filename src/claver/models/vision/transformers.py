@@ -118,7 +118,7 @@ class AttentionPool(nn.Module):
         x_FND = self.norm(x_FND)
         attention, width = self.head.attention, x_FND.shape[-1]
         weight, bias = attention.in_proj_weight, attention.in_proj_bias
-        probe = self.head.probe.to(x_FND.dtype).expand(len(x_FND), 1, width)
+        probe = self.head.probe.to(x_FND.dtype).expand(x_FND.shape[0], 1, width)
         q = F.linear(probe, weight[:width], bias[:width])
         k, v = F.linear(x_FND, weight[width:], bias[width:]).chunk(2, dim=-1)
         q, k, v = (part.unflatten(-1, (attention.num_heads, -1)) for part in (q, k, v))

@@ -1,0 +1,108 @@
+"""Records in Parquet: none lost, none twice, whatever was interrupted."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from claver.errors import ClaverError
+from claver.inference.jobs import Record
+from claver.scale import Parts
+
+parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow (extra scale) is not installed")
+ITEMS = [f"clip {number}.mp4" for number in range(10)]
+
+
+def record(item: str, **more: object) -> Record:
+    return {"path": item, **more}
+
+
+def fill(folder: Path, items: list[str], **settings: object) -> list[str]:
+    """Do what is missing; what was missing."""
+    with Parts(folder, settings, rows=3) as parts:
+        left = parts.missing(items)
+        for item in left:
+            parts.add(record(item, error="bad") if item.startswith("bad") else record(item, top=[1]))
+        parts.flush()
+        return left
+
+
+def test_a_job_resumes_with_what_no_part_has(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    assert fill(folder, ITEMS[:7]) == ITEMS[:7]
+    assert fill(folder, ITEMS) == ITEMS[7:]
+    with Parts(folder, {}) as parts:
+        assert sorted(one["path"] for one in parts.records()) == ITEMS
+    table = parquet.read_table(folder)  # as anybody reads it
+    assert table.column_names == ["id", "path", "error", "record"]
+    assert table.column("path").to_pylist() == ITEMS
+    assert table.column("error").null_count == len(ITEMS)
+    assert json.loads(table.column("record")[0].as_py()) == record(ITEMS[0], top=[1])
+
+
+def test_what_was_not_flushed_is_done_again_and_nothing_is_half_written(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    parts = Parts(folder, {}, rows=3)
+    for item in ITEMS[:5]:
+        parts.add(record(item))
+    parts.close()  # as a kill would end it
+    assert fill(folder, ITEMS) == ITEMS[3:]
+    assert {path.suffix for path in folder.iterdir()} == {".parquet", ".json"}
+
+
+def test_a_part_is_written_after_its_time(tmp_path: Path) -> None:
+    with Parts(tmp_path / "parts", {}, seconds=0.0) as parts:
+        parts.add(record("a"))
+        assert parts.missing(["a", "b"]) == ["b"]
+
+
+def test_errors_are_tried_again_when_asked_for_and_never_in_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    items = [*ITEMS, "bad 1", "bad 2", "bad 3"]  # two of them are alone in the last part
+    fill(folder, items)
+    with Parts(folder, {}) as parts:
+        assert [one["path"] for one in parts.records(errors_only=True)] == items[10:]
+        assert parts.missing(items) == []
+        parts.forget_errors()
+        assert parts.missing(items) == items[10:]
+    assert fill(folder, items) == items[10:]
+    with Parts(folder, {}) as parts:
+        assert sorted(one["path"] for one in parts.records()) == sorted(items)
+
+
+def test_other_settings_are_refused_but_one_that_is_new_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    fill(folder, ITEMS[:1], model="a", views=(1, 3))
+    fill(folder, ITEMS[:2], model="a", views=(1, 3), setting_of_a_later_version=7)
+    with pytest.raises(ClaverError, match="holds records made with other model"):
+        Parts(folder, {"model": "b"})
+    with Parts(folder, {}), pytest.raises(ClaverError, match="another claver command is writing"):
+        Parts(folder, {})
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(ClaverError, match="holds no records of claver"):
+        Parts(tmp_path / "mine", {})
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ClaverError, match="cannot write"):
+        Parts(tmp_path / "file", {})
+    with pytest.raises(ClaverError, match="cannot write"):
+        Parts(tmp_path / "no" / "such", {})
+
+
+def test_names_of_any_bytes_are_kept(tmp_path: Path) -> None:
+    odd = "clip \udcff.mp4"
+    fill(tmp_path / "parts", [odd])
+    assert fill(tmp_path / "parts", [odd]) == []
+    with Parts(tmp_path / "parts", {}) as parts:
+        assert [one["path"] for one in parts.records()] == [odd]
+    assert parquet.read_table(tmp_path / "parts").column("path").to_pylist() == ["clip \\udcff.mp4"]
+
+
+def test_the_folder_goes_when_its_output_is_written(tmp_path: Path) -> None:
+    fill(tmp_path / "parts", ITEMS)
+    with Parts(tmp_path / "parts", {}) as parts:
+        parts.remove()
+    assert list(tmp_path.iterdir()) == []

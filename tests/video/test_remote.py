@@ -1,0 +1,222 @@
+"""Videos at addresses: read by ranges, from servers that drop connections and are busy now and then."""
+
+import http.server
+import io
+import os
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from claver.data.clips import ClipLocation
+from claver.errors import VideoError
+from claver.inference import VideoEncoder
+from claver.video import VideoReader, read_video, remote
+from claver.video.remote import BLOCK, RemoteFile, is_remote, reachable
+from tests.tiny import tiny_model
+from tests.videos import write_video
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Files of a folder by ranges; `trouble` says how often an answer fails, and `sent` how many bytes went out."""
+
+    daemon_threads = True
+    folder: Path
+    trouble = 0.0
+    ranges = True
+    sent = asked = failures = 0
+    tag = '"one"'
+    rng = random.Random(0)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        path = self.server.folder / self.path.lstrip("/")
+        content = path.read_bytes() if path.is_file() else b""
+        kind = self.server.rng.random()
+        self.server.failures += kind < self.server.trouble
+        if not content or kind < self.server.trouble / 2:
+            self.send_error(503 if content else 404)
+            return
+        start, stop = self._range(len(content))
+        self.send_response(206 if self.server.ranges else 200)
+        if self.server.ranges:
+            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(content)}")
+        self.send_header("ETag", self.server.tag)
+        self.send_header("Content-Length", str(stop - start))
+        self.end_headers()
+        if kind < self.server.trouble:
+            stop = start + (stop - start) // 3  # the connection is dropped in the middle
+        self.server.sent += stop - start
+        self.wfile.write(content[start:stop])
+
+    def _range(self, size: int) -> tuple[int, int]:
+        if not self.server.ranges:
+            return 0, size
+        first, last = self.headers["Range"].removeprefix("bytes=").split("-")
+        return int(first), min(int(last) + 1, size)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.001)
+    with Server(("127.0.0.1", 0), Handler) as made:
+        made.folder = tmp_path
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.shutdown()
+
+
+def write_noise(path: Path, *, frames: int) -> Path:
+    """A large MPEG-4 file, many key frames."""
+    import av
+
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 320, 240, "yuv420p", 8_000_000
+        stream.gop_size = 10
+        for _ in range(frames):
+            picture = rng.integers(0, 256, (240, 320, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("trouble", [0.0, 0.5])
+def test_frames_are_those_of_the_file_and_few_bytes_are_fetched(server: Server, tmp_path: Path, trouble: float) -> None:
+    path = write_noise(tmp_path / "clip.mp4", frames=600)
+    server.trouble = trouble
+    whole = path.stat().st_size
+    assert whole > 60 * BLOCK
+    wanted = [0, 150, 300, 450, 599]
+    file = RemoteFile(f"{server.address}/clip.mp4")
+    with VideoReader(file) as video:  # type: ignore[arg-type]
+        np.testing.assert_array_equal(video.read(wanted), read_video(str(path), wanted))
+    assert file.fetched < whole / 3
+    assert (server.sent < whole / 3) or trouble
+    assert (server.failures > 0) == (trouble > 0)
+
+
+def test_any_reads_give_the_bytes_of_the_file(server: Server, tmp_path: Path) -> None:
+    content = os.urandom(5 * BLOCK + 12345)
+    (tmp_path / "noise").write_bytes(content)
+    server.trouble = 0.4
+    file, near = RemoteFile(f"{server.address}/noise"), io.BytesIO(content)
+    rng = random.Random(1)
+    for _ in range(300):
+        place, size = rng.randrange(len(content) + 100), rng.choice([0, 1, 4096, BLOCK, 2 * BLOCK + 1, -1])
+        assert file.seek(place) == near.seek(place)
+        assert file.read(size) == near.read(size)
+    assert file.seek(-5, os.SEEK_END) == near.seek(-5, os.SEEK_END)
+    assert file.read() == near.read()
+
+
+def test_the_encoder_takes_addresses_alone_and_in_worker_processes(server: Server, tmp_path: Path) -> None:
+    paths = [str(write_video(tmp_path / f"{number}.mp4", seed=number)) for number in range(3)]
+    addresses = [f"{server.address}/{number}.mp4" for number in range(3)]
+    encoder = VideoEncoder(tiny_model())
+    assert encoder(addresses[0]).source == addresses[0]
+    found = list(encoder.stream([*addresses, f"{server.address}/none.mp4"], workers=1))
+    for near, far in zip(encoder.stream(paths), found, strict=False):
+        np.testing.assert_array_equal(near.frames.numpy(), far.frames.numpy())  # type: ignore[union-attr]
+    assert found[3].error == f"{addresses[0][:-5]}none.mp4: it cannot be read (the server answers 404 Not Found)."  # type: ignore[union-attr]
+
+
+def test_what_cannot_be_read_is_told_in_one_sentence(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"x" * 10)
+    address = f"{server.address}/clip.mp4"
+    server.trouble = 2.0
+    with pytest.raises(VideoError, match=r"cannot be read \(the server answers 503"):
+        RemoteFile(address)
+    assert server.asked == remote.ATTEMPTS
+    server.trouble, server.ranges = 0.0, False
+    with pytest.raises(VideoError, match="gives no parts of files"):
+        RemoteFile(address)
+    server.ranges = True
+    (tmp_path / "clip.mp4").write_bytes(bytes(3 * BLOCK))
+    file = RemoteFile(address)
+    file.read(10)
+    server.tag = '"two"'
+    with pytest.raises(OSError, match="it changed while it was read"):
+        file.seek(2 * BLOCK) and file.read(10)
+    closed = f"http://127.0.0.1:{free_port()}/clip.mp4"
+    with pytest.raises(VideoError, match=rf"^{closed}: it cannot be read \(.*refused"):
+        RemoteFile(closed)
+    with pytest.raises(VideoError, match="s3:// needs s3fs; pip install s3fs"):
+        RemoteFile("s3://bucket/clip.mp4")
+
+
+def free_port() -> int:
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as other:
+        return int(other.server_address[1])
+
+
+class BusyFile(io.BytesIO):
+    """Fails every other time."""
+
+    calls = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.getvalue())
+
+    def read(self, size: int | None = -1) -> bytes:
+        BusyFile.calls += 1
+        if BusyFile.calls % 2:
+            raise TimeoutError("the bucket is busy")
+        return super().read(size)
+
+
+class Bucket(MemoryFileSystem):
+    protocol = "gs"
+    store: dict[str, Any] = {}  # noqa: RUF012
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return super()._strip_protocol(path.replace("gs://", "/"))
+
+    def _open(self, *args: Any, **settings: Any) -> Any:
+        return BusyFile(super()._open(*args, **settings).getvalue())
+
+
+def test_object_stores_are_read_through_fsspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.001)
+    fsspec.register_implementation("gs", Bucket, clobber=True)
+    path = write_video(tmp_path / "clip.mp4", frames=30)
+    Bucket().pipe_file("/bucket/clip.mp4", path.read_bytes())
+    with VideoReader(RemoteFile("gs://bucket/clip.mp4")) as video:  # type: ignore[arg-type]
+        np.testing.assert_array_equal(video.read([0, 29]), read_video(str(path), [0, 29]))
+    assert BusyFile.calls > 1
+    with pytest.raises(VideoError, match="there is no such file"):
+        RemoteFile("gs://bucket/none.mp4")
+
+
+def test_only_what_a_user_gave_as_a_video_is_opened(server: Server, tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4")
+    address = f"{server.address}/clip.mp4"
+    assert is_remote(address)
+    assert not any(
+        map(is_remote, ["clip.mp4", "file:///clip.mp4", "rtsp://a/b", "https:clip.mp4", Path(address), b"http://a"])
+    )
+    assert reachable("clip.mp4") == "clip.mp4"
+    for source in (address, ClipLocation(address, address).source()):  # as a list of clips would name it
+        with pytest.raises(VideoError, match="network addresses are not opened"):
+            VideoReader(source)
+    assert server.asked == 0
