@@ -1,6 +1,9 @@
 """The tab *Search* on a real index, through the page's own interface for programs."""
 
+import time
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -12,6 +15,7 @@ from tests.app.conftest import served
 from tests.tiny import talking_model
 
 import claver
+from claver.app.job import StoppedError
 from claver.errors import VideoError
 from claver.explain.render.heat_map import png
 from claver.index.pictures import picture_at
@@ -61,3 +65,36 @@ def test_pictures_of_moments_are_made_once_and_go_with_the_next_search(videos: P
             service.visitors.served(gone.removeprefix("media/")).make()
         service.forget_moments(visitor)
         assert not path.exists()
+        with pytest.raises(StoppedError):  # whoever asks for it late makes no file that nobody deletes
+            picture.make()
+        assert not list(visitor.folder.iterdir())
+
+
+def test_a_picture_that_is_withdrawn_while_it_is_made_leaves_nothing(
+    videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(videos) as server:
+        service = server.service  # type: ignore[attr-defined]
+        visitor = service.visitors.of("a session")
+        address = service.picture_address(visitor, str(videos / "clip.mp4"), 1.5)
+        picture, begun = service.visitors.served(address.removeprefix("media/")), Event()
+        own = service.sandbox.call
+
+        def slow(*given: object) -> object:
+            begun.set()
+            found = own(*given)
+            time.sleep(0.3)
+            return found
+
+        monkeypatch.setattr(service.sandbox, "call", slow)
+
+        def make() -> None:
+            with suppress(StoppedError):
+                picture.make()
+
+        making = Thread(target=make)
+        making.start()
+        begun.wait(20)
+        service.forget_moments(visitor)
+        making.join(20)
+        assert not list(visitor.folder.iterdir())

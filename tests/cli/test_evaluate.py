@@ -273,6 +273,11 @@ def test_a_gate_shuts_for_actions_far_from_those_of_training(run: Claver, place:
         shares = ("score_1", "score_2", "score_3")
         return [float(row[share]) for row in csv.DictReader((place / name).open()) for share in shares]
 
+    told = run(place, "one.csv", "--workers", "0", "--gate", "zzz,qqq", "--gate-tau", "0.5", "--texts", "names").stdout
+    assert "gate of 2 trained actions, τ 0.5" in " ".join(told.split())
+    alone = run(place, "one.csv", "--gate-tau", "0.5")
+    assert alone.returncode != 0
+    assert "--gate-tau goes with --gate" in alone.stderr.replace("\n", " ")
     plain, near, far = scores(), scores("--gate", "waving,bowing,running"), scores("--gate", "zzz,qqq")
     assert near == pytest.approx(plain, abs=2e-4)  # every test action is one of training
     assert far != pytest.approx(plain, abs=2e-4)
@@ -285,7 +290,7 @@ def test_what_a_gate_does_not_go_with_is_said(run: Claver, place: Path) -> None:
         (("--temporal", "mean"), "a temporal tower of kind 'mean' cannot be gated"),
         (("--task", "localization"), "--gate is for --task classification"),
         (("--gate", "learned"), "the model was not trained on actions that it keeps"),
-        (("--gate-tau", "0"), "a gate's τ is above 0, not 0"),
+        (("--gate-tau", "0"), "--gate-tau goes with --gate, and is above 0, not 0"),
     ):
         gate = () if "--gate" in more else ("--gate", "waving")
         done = run(place, "one.csv", "--workers", "0", *gate, *more)

@@ -114,10 +114,12 @@ def test_what_cannot_be_scored_is_said(videos: tuple[Path, ...], tmp_path: Path)
     held = datasets.Dataset.from_dict({"video": [{"bytes": b"no video", "path": None}]})
     with pytest.raises(VideoError, match="FallingVideos test, video 0"):
         model.encode(_of(held.cast_column("video", datasets.Video())), task_metadata=Falling.metadata, hf_split="test")
-    with pytest.raises(VideoError, match=r"\[T, 3, H, W\], not \[2, 2\]"):
+    with pytest.raises(VideoError, match=r"\[T, 3, H, W\], .* not \[2, 2\]"):
         model.encode(_loader({"video": [[[1, 2], [3, 4]]]}))
     with pytest.raises(VideoError, match="uint8"):
         model.encode(_loader({"video": torch.rand(1, 4, 3, 8, 8).tolist()}))
+    with pytest.raises(ClaverError, match="a text must be a string, not None"):
+        model.encode(_loader({"text": ["falls", None]}))
     with pytest.raises(ClaverError, match="videos and texts, and the data has audio"):
         model.encode(_loader({"audio": [1]}))
     with pytest.raises(ClaverError, match="name"):

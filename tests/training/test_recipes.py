@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from claver.errors import ClaverError
 from claver.evaluation.paper import PaperRow, paper_rows
-from claver.training.recipe import find_recipe, load_recipe
+from claver.training.recipe import find_recipe, load_recipe, make_recipe
 from claver.training.recipe_file import read_recipe
 
 FILES = (Path(__file__).parents[2] / "recipes").glob("*.yaml")
@@ -114,3 +115,30 @@ def test_every_way_has_a_recipe_and_the_relational_one_its_authors_rates():
     assert recipe.lr * recipe.temporal_lr_factor == pytest.approx(5e-5)
     assert recipe.lr == pytest.approx(0.075 * 5e-5)
     assert (recipe.epochs, recipe.warmup, recipe.weight_decay) == (15, 5, 0.2)
+
+
+EVERY = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
+def test_what_a_run_keeps_of_its_recipe_is_that_recipe(path):
+    """Else a run is refused when a newer version knows more keys."""
+    recipe = load_recipe(path)
+    assert make_recipe(recipe.model_dump(mode="json")) == recipe
+
+
+def test_what_distils_says_its_authors_numbers_and_null_means_them():
+    relational = load_recipe(f"{KEEPS}relational").distill
+    assert (relational.weight, relational.decay, relational.directions) == (0.4, 0.9998, 200)
+    feature = load_recipe(f"{KEEPS}feature", ["distill.weight=null"]).distill
+    assert (feature.weight, feature.decay, feature.directions) == (2.0, None, None)
+    with pytest.raises(ClaverError, match="decay is of kind relational"):
+        load_recipe(f"{KEEPS}feature", ["distill.decay=0.9"])
+    with pytest.raises(ClaverError, match=r"distill\.weight"):
+        load_recipe(f"{KEEPS}feature", ["distill.weight=0"])
+
+
+@pytest.mark.parametrize("change", ["temporal.init=random", "temporal.kind=pipeline"])
+def test_a_relational_teacher_that_would_not_start_as_clip_is_refused(change):
+    with pytest.raises(ClaverError, match="starts as CLIP"):
+        load_recipe(f"{KEEPS}relational", [change])

@@ -73,7 +73,10 @@ def write_picture(path: str, name: str, target: str, seconds: float) -> None:
     picture = picture_at(path, seconds)
     if picture is None:
         raise VideoError(f"{name}: no frame at {seconds:.1f} s could be read.")
-    Path(target).write_bytes(png(picture))
+    try:
+        Path(target).write_bytes(png(picture))
+    except OSError as error:  # as of a visitor who has left
+        raise VideoError(f"{name}: its picture cannot be stored ({error.strerror}).") from error
 
 
 def look(path: str, name: str, frames: int, views: Views, preprocess: Preprocess) -> PackedViews:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from _thread import LockType
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from claver.app import decoding
 from claver.app.job import Job
-from claver.app.limits import Limits
+from claver.app.limits import MEGABYTE, Limits
 from claver.app.root import Root
 from claver.app.sandbox import Sandbox
 from claver.app.uploads import Clip, Served, Visitor, Visitors, display_name
@@ -29,6 +30,36 @@ from claver.timeline import Timeline
 from claver.video import VideoViews
 
 BROWSER_NOTE = "Shown as a converted preview without sound; answers are about the file itself."
+_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
+_PICTURE_BYTES = MEGABYTE
+
+
+@dataclass(eq=False)
+class _Later:
+    """A file that is written when it is first asked for, unless it was withdrawn before; calling it gives its path."""
+
+    target: Path
+    write: Callable[[str, Job], None]
+    job: Job = field(default_factory=Job)
+    lock: LockType = field(default_factory=Lock)
+
+    def __call__(self) -> str:
+        with self.lock:
+            self.job.check()
+            if not self.target.exists():
+                beside = self.target.with_name(f"{self.target.name}.new")
+                try:
+                    self.write(str(beside), self.job)
+                    beside.replace(self.target)
+                finally:
+                    beside.unlink(missing_ok=True)
+        return str(self.target)
+
+    def withdraw(self) -> None:
+        """Stop the writing, and delete what was written."""
+        self.job.stop()
+        with self.lock:
+            self.target.unlink(missing_ok=True)
 
 
 class Service(Closing):
@@ -61,7 +92,7 @@ class Service(Closing):
         self.uploads = folder / "uploads"
         self.visitors = Visitors(folder / "visitors", self.limits)
         self.sandbox = Sandbox(self.limits)
-        self._searching = Lock()
+        self._searching, self._picturing = Lock(), Lock()
 
     def close(self) -> None:
         """Stop all work and delete all files."""
@@ -202,39 +233,38 @@ class Service(Closing):
 
     def moment_address(self, visitor: Visitor, path: str, start: float, stop: float) -> str:
         """Where a browser plays a moment: a bounded preview, made when it is first asked for."""
-        between = (max(0.0, start - 1.0), stop + 1.0)
-        return self._made_later(visitor, path, "video/mp4", ".mp4", decoding.convert, self.limits, *between)
+        name, between = display_name(path), (max(0.0, start - 1.0), stop + 1.0)
+
+        def write(target: str, job: Job) -> None:
+            self.visitors.require_room(self.limits.preview_bytes)
+            self.sandbox.call(job, name, decoding.convert, path, name, target, self.limits, *between)
+
+        return self._made_later(visitor, ".mp4", write)
 
     def picture_address(self, visitor: Visitor, path: str, seconds: float) -> str:
         """Where a browser finds a small picture of a moment, made when it is first asked for."""
-        return self._made_later(visitor, path, "image/png", ".png", decoding.write_picture, seconds)
-
-    def _made_later(
-        self, visitor: Visitor, path: str, media_type: str, suffix: str, function: Callable[..., Any], *more: Any
-    ) -> str:
-        """The address of what `function(path, name, target, *more)` writes in a process, once it is asked for."""
-        target, lock = visitor.folder / f"{secrets.token_hex(16)}{suffix}", Lock()
-        made: list[str] = []
         name = display_name(path)
 
-        def make() -> str:
-            with lock:
-                if not made:
-                    self.visitors.require_room(self.limits.preview_bytes)
-                    self.sandbox.call(Job(), name, function, path, name, str(target), *more)
-                    made.append(str(target))
-            return made[0]
+        def write(target: str, job: Job) -> None:
+            with self._picturing:  # one after the other: a page asks for dozens, and others have work as well
+                self.visitors.require_room(_PICTURE_BYTES)
+                self.sandbox.call(job, name, decoding.write_picture, path, name, target, seconds)
 
-        address = self.visitors.serve(visitor, Served(media_type, make=make))
-        visitor.kept.setdefault("moments", []).append((address, made))
+        return self._made_later(visitor, ".png", write)
+
+    def _made_later(self, visitor: Visitor, suffix: str, write: Callable[[str, Job], None]) -> str:
+        """The address of what `write` writes in a worker process, once it is asked for."""
+        later = _Later(visitor.folder / f"{secrets.token_hex(16)}{suffix}", write)
+        address = self.visitors.serve(visitor, Served(_TYPES[suffix], make=later))
+        visitor.kept.setdefault("moments", []).append((address, later))
         return address
 
     def forget_moments(self, visitor: Visitor) -> None:
         """Withdraw and delete what the visitor's last search shows, which would fill the room of all."""
         moments = visitor.kept.pop("moments", [])
         self.visitors.withdraw(visitor, [address for address, _ in moments])
-        for path in (path for _, made in moments for path in made):
-            Path(path).unlink(missing_ok=True)
+        for _, later in moments:
+            later.withdraw()
 
     def explain_moment(self, path: str, start: float, stop: float, query: str, job: Job) -> Explanation:
         """Why a moment fits a text: which of its frames and places, and which words."""

@@ -119,8 +119,12 @@ def evaluate(
         ),
     ] = None,
     gate_tau: Annotated[
-        float, typer.Option(help="With --gate: the larger, the more of the temporal tower is kept far from training.")
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            help="With --gate: the larger, the more of the temporal tower stays far from training; 0.05 if not given.",
+            show_default=False,
+        ),
+    ] = None,
     temporal: TemporalOption = None,
     frames: FramesOption = None,
     preprocess: PreprocessOption = None,
@@ -153,6 +157,7 @@ def evaluate(
     count). With --task localization videos are looked through whole, in one process and one centre crop.
     """
     from claver.distributed import from_everyone, rank_and_size
+    from claver.evaluation.gate import TAU
     from claver.evaluation.predictions import check_suffix
     from claver.evaluation.report import check_setting
     from claver.evaluation.running import among_learned, digest, read_tests, recognizers_for, run_evaluation
@@ -160,6 +165,8 @@ def evaluate(
 
     check_setting(setting)
     check_damaged(damaged)
+    if gate_tau is not None and (gate is None or not gate_tau > 0):
+        raise ClaverError(f"--gate-tau goes with --gate, and is above 0, not {gate_tau:g}")
     if task not in ("classification", "localization"):
         raise ClaverError(f"--task is classification or localization, not {task!r}")
     if task == "localization":
@@ -200,7 +207,7 @@ def evaluate(
         tests = [among_learned(test, loaded) for test in tests]
         seen: dict[str, Any] = {"views": looks, "frames": frames, "compile": compile}
         seen["gate"] = None if gate is None else _trained_actions(gate, loaded, texts)
-        seen["gate_tau"] = gate_tau
+        seen |= {} if gate_tau is None else {"gate_tau": gate_tau}
         with progress_shown("encoding texts", hidden=rank_and_size()[1] > 1) as progress:
             recognizers = recognizers_for(tests, loaded, texts, progress=progress, **seen)
         settings = _identity(model, loaded)
@@ -214,7 +221,8 @@ def evaluate(
             else {
                 "gate": text_identity(gate),
                 "trained": digest([seen["gate"]]),
-                "gate_tau": gate_tau,
+                "trained_actions": len(seen["gate"].names),
+                "gate_tau": TAU if gate_tau is None else gate_tau,
             }
         )
         settings |= {} if preprocess is None else {"preprocess": preprocess}
@@ -274,7 +282,10 @@ def _report(evaluations: Sequence[Evaluation], settings: dict[str, Any], model: 
     from claver.progress import Screen
 
     known = {key: settings[key] for key in ("setting", "frames", "views")}
-    print_report(Screen(), evaluations, name=f"{model} ({settings.get('temporal') or settings['peer']})", **known)
+    how = str(settings.get("temporal") or settings["peer"])
+    if "gate" in settings:
+        how += f", gate of {settings['trained_actions']:,} trained actions, τ {settings['gate_tau']:g}"
+    print_report(Screen(), evaluations, name=f"{model} ({how})", **known)
     for path, damage in damaged_clips(evaluations).items():
         complain(f"{path}: damaged: {damage}")
     for why in skipped_clips(evaluations).values():

@@ -87,7 +87,10 @@ class MtebModel:
             task = getattr(task_metadata, "name", "the task")
             parts.append(self._videos(rows, f"{task} {hf_split}".strip()))
         if "text" in columns:
-            parts.append(F.normalize(encode_texts(self.model, list(rows["text"])), dim=-1).cpu())
+            texts = list(rows["text"])
+            if odd := [text for text in texts if not isinstance(text, str)]:
+                raise ClaverError(f"a text must be a string, not {odd[0]!r:.80}")
+            parts.append(F.normalize(encode_texts(self.model, texts), dim=-1).cpu())
         if not parts:
             raise ClaverError(f"the model encodes videos and texts, and the data has {', '.join(sorted(columns))}")
         return parts[0] if len(parts) == 1 else F.normalize(sum(parts, torch.zeros(())), dim=-1)
@@ -132,8 +135,8 @@ def _location(video: Mapping[str, Any], name: str) -> ClipLocation:
 def _frames(video: Any) -> npt.NDArray[Any]:
     """Frames [T, 3, H, W], as the package has them, perhaps as lists, to [T, H, W, 3]."""
     frames = np.asarray(video)
-    if frames.ndim != 4:
-        raise VideoError(f"frames of a video must be [T, 3, H, W], not {list(frames.shape)}")
+    if frames.ndim != 4 or not frames.size:
+        raise VideoError(f"frames of a video must be [T, 3, H, W], none of them 0, not {list(frames.shape)}")
     if frames.dtype.kind in "iu" and frames.min() >= 0 and frames.max() <= 255:  # bytes, of which a list tells nothing
         frames = frames.astype(np.uint8)
     return np.ascontiguousarray(np.moveaxis(frames, 1, -1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -251,6 +252,7 @@ def _quiet() -> Any:
 
 
 def _lancedb() -> Any:
+    os.environ.setdefault("LANCE_LOG", "error")  # its other remarks are for its developers
     try:
         import lancedb
     except ImportError:

@@ -45,6 +45,10 @@ class Averages(ABC):
         finally:
             self._put(own)
 
+    def has_by(self, steps: int) -> bool:
+        """Whether there are averages once so many optimiser steps are done."""
+        return True
+
     def _averaged(self, own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The averages; `own` where there are none yet."""
         return self._means

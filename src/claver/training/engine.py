@@ -324,15 +324,17 @@ class Trainer:
         return 0
 
     def _measure(self, run: _Run, done: int) -> None:
-        """Measure the model as it is, and keep it if it is the best so far."""
+        """Measure the model as it is, and keep it if it is the best so far; before an average begins none is."""
         figures = self.task.evaluate(self.model)
-        scores = [next(iter(earlier.values())) for earlier in self.figures.values() if earlier]
-        if (
-            self.folder is not None
-            and _first()
-            and figures
-            and next(iter(figures.values())) > max(scores, default=-math.inf)
-        ):
+
+        def may_be_best(step: int) -> bool:
+            return run.averages is None or run.averages.has_by(step)
+
+        scores = [
+            next(iter(earlier.values())) for step, earlier in self.figures.items() if earlier and may_be_best(step)
+        ]
+        is_best = figures and may_be_best(done) and next(iter(figures.values())) > max(scores, default=-math.inf)
+        if self.folder is not None and _first() and is_best:
             save_best(self.folder, self.model, figures, done)
         self.figures[done] = figures
         log_metrics(run.accelerator, figures, done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -146,19 +146,32 @@ class Average(Section):
     every: int | None = Field(default=None, ge=1)  # steps in the place of an epoch, for short runs
 
 
+_DISTILL: Mapping[str, dict[str, float]] = {
+    "relational": {"weight": 0.4, "decay": 0.9998, "directions": 200},
+    "feature": {"weight": 2.0},
+}
+"""What the authors of each kind have."""
+
+
 class Distill(Section):
     """What the model at its start, or a slow mean of it, is to teach beside the labels; keys of one kind say which."""
 
     kind: Literal["relational", "feature"]
-    weight: float | None = Field(default=None, gt=0)  # of the teacher's part; relational 0.4, feature 2 if not given
-    decay: float = Field(default=0.9998, gt=0, lt=1)  # relational: of the running mean that is the teacher, no warm-up
-    directions: int = Field(default=200, ge=1)  # relational: random unit vectors of a step
+    weight: float = Field(default=0.0, gt=0)  # of the teacher's part; relational 0.4, feature 2 if not given
+    decay: float | None = Field(default=None, gt=0, lt=1)  # relational: of the running mean that is the teacher, 0.9998
+    directions: int | None = Field(default=None, ge=1)  # relational: random unit vectors of a step, 200
 
-    @model_validator(mode="after")
-    def _own_keys(self) -> Distill:
-        if self.kind == "feature" and (foreign := sorted({"decay", "directions"} & self.model_fields_set)):
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, values: Any) -> Any:
+        """Written out, so that a kept recipe says what it was run with."""
+        usual = _DISTILL.get(str(values.get("kind"))) if isinstance(values, dict) else None
+        if usual is None:
+            return values
+        given = {key: value for key, value in values.items() if value is not None}
+        if foreign := sorted(given.keys() & (_DISTILL["relational"].keys() - usual.keys())):
             raise ValueError(f"{foreign[0]} is of kind relational; kind feature has a frozen teacher and no directions")
-        return self
+        return usual | given
 
 
 class Interpolate(Section):
@@ -256,6 +269,12 @@ class Recipe(Section):
         if self.average is not None and self.lora is not None:
             raise ValueError(
                 "average takes the mean of weights, which that of adapters is not: leave out lora, or average"
+            )
+        is_clip = self.temporal.init != "random" and self.temporal.kind != "pipeline"
+        if self.distill is not None and self.distill.kind == "relational" and not is_clip:
+            raise ValueError(
+                "the teacher of relational distillation starts as CLIP, which a tower with init random or of kind "
+                "pipeline is not: take temporal.init zero or sinusoidal and another kind"
             )
         if self.interpolate is not None and self.lora is not None:
             raise ValueError("interpolate goes between weights, and adapters are none: leave out lora, or interpolate")

@@ -43,6 +43,8 @@ def test_what_nobody_told_is_marked_and_nothing_is_left_of_the_template() -> Non
     assert front(card)["license"] == "other"
     assert card.count(UNTOLD) == len(TOLD) - 1  # limits of its own need not be
     assert "$" not in card
+    for word in ("no", "1.0", "proprietary", "null"):  # no identifiers of the Hub, and YAML takes some for other things
+        assert front(model_card(talking_model(), "me/model", {"license": word}))["license"] == "other"
     sentence = model_card(talking_model(), "me/model", {"license": "Research only; ask us."})
     assert front(sentence)["license"] == "other"
     assert "Research only; ask us." in sentence

@@ -9,6 +9,7 @@ import claver
 from claver.errors import CheckpointError, ClaverError
 from claver.models.checkpoint.folder import weights_in
 from claver.training import Trainer
+from claver.training.clips import ClipsTask
 from claver.training.recipe import Average, make_recipe
 from claver.training.retention.averaging import EpochAverage
 
@@ -74,6 +75,16 @@ def test_the_mean_is_evaluated_saved_and_resumed_exactly(tmp_path):
 def test_a_run_without_a_best_model_is_loaded_as_its_average(tmp_path):
     train(tmp_path, average={"from_epoch": 1}, steps=8)
     assert weights_in(tmp_path) == tmp_path / "last" / "average"
+
+
+def test_weights_before_the_first_mean_are_never_the_best(tmp_path, monkeypatch):
+    figures = iter([0.9, 0.2, 0.3])  # after 4, 8 and 12 steps; the first mean is taken after 6
+    monkeypatch.setattr(ClipsTask, "evaluate", lambda self, model: {"top1": next(figures)})
+    trainer = train(tmp_path, average={"from_epoch": 1, "every": 6}, steps=12, evaluate_every=4)
+    assert list(trainer.figures.values()) == [{"top1": 0.9}, {"top1": 0.2}, {"top1": 0.3}]
+    saved = claver.load(tmp_path / "best").state_dict()
+    final = claver.load(tmp_path / "last/average").state_dict()
+    assert all(torch.equal(saved[key], final[key]) for key in final)
 
 
 def test_what_the_mean_cannot_be_taken_with_is_said():

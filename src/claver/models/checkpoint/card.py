@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -19,6 +20,11 @@ CARD = "README.md"  # the name under which the Hub shows it
 _PACKAGE = Path(__file__).parents[2]
 _INSTALLED, _CHECKOUT = _PACKAGE / "model_card_template.md", _PACKAGE.parents[1] / "docs" / "model_card_template.md"
 _SHOWN = 10
+_LICENSES = re.compile(
+    r"apache-2\.0|mit|bsd(-[23]-clause)?|cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[34]\.0|a?gpl-3\.0|gpl-2\.0|lgpl-(2\.1|3\.0)|"
+    r"mpl-2\.0|openrail|unlicense|unknown|other"
+)
+"""Identifiers of the Hub; whatever else is told as a sentence, and the Hub shows `other`."""
 UNTOLD = "not said by whoever published this model."
 TOLD = {
     "data": "the clips it was trained on, and their split",
@@ -93,7 +99,7 @@ def _actions(learned: Learned | None) -> str:
 
 
 def _is_identifier(license: str) -> bool:
-    return license.replace("-", "").replace(".", "").isalnum() and license == license.lower()
+    return _LICENSES.fullmatch(license) is not None
 
 
 def _plain(words: str) -> str:

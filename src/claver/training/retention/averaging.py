@@ -43,6 +43,10 @@ class EpochAverage(Averages):
         for name, mean in self._means.items():
             mean.lerp_(self._parameters[name], 1 / self.count)  # the first replaces what was there, exactly
 
+    def has_by(self, steps: int) -> bool:
+        """Whether the weights after any of so many steps count."""
+        return any(self._counts(done) for done in range(1, steps + 1))
+
     def _averaged(self, own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         return self._means if self.count else own
 

@@ -22,7 +22,7 @@ from claver.training.recipe import Distill
 from claver.training.retention.teacher import Distillation, projection, teacher_of
 from claver.training.samples import Samples
 
-_WEIGHT, _RESIDUAL = 2.0, 0.1
+_RESIDUAL = 0.1
 
 
 class Residual(nn.Module):
@@ -47,8 +47,7 @@ class FeatureDistillation(Distillation):
     """
 
     def __init__(self, model: Claver, settings: Distill, seed: int) -> None:
-        weight = _WEIGHT if settings.weight is None else settings.weight
-        super().__init__(teacher_of(model, is_clip=True), model, weight)
+        super().__init__(teacher_of(model, is_clip=True), model, settings.weight)
         generator = torch.Generator().manual_seed(seed)
         self.video, self.text = (Residual(model.config.embedding, generator) for _ in range(2))
 

@@ -24,7 +24,7 @@ from claver.training.recipe import Distill
 from claver.training.retention.teacher import Distillation, projection, teacher_of
 from claver.training.samples import Samples
 
-_WEIGHT, _HIDDEN = 0.4, 2
+_HIDDEN = 2
 
 
 class RelationalDistillation(Distillation):
@@ -37,9 +37,9 @@ class RelationalDistillation(Distillation):
     """
 
     def __init__(self, model: Claver, settings: Distill, seed: int) -> None:
-        super().__init__(
-            teacher_of(model, is_clip=False), model, _WEIGHT if settings.weight is None else settings.weight
-        )
+        super().__init__(teacher_of(model, is_clip=False), model, settings.weight)
+        assert settings.decay is not None  # of this kind it always is there
+        assert settings.directions is not None
         self.decay, self.directions, width = settings.decay, settings.directions, model.config.embedding
         self.down = projection(_HIDDEN * width, width, torch.Generator().manual_seed(seed))  # A
         self.up = projection(width, _HIDDEN * width, None)  # B
