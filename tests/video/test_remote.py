@@ -31,6 +31,7 @@ class Server(http.server.ThreadingHTTPServer):
     trouble = 0.0
     ranges = True
     sent = asked = failures = 0
+    shift = 0  # bytes by which answers begin too early
     tag = '"one"'
     rng = random.Random(0)
 
@@ -67,7 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not self.server.ranges:
             return 0, size
         first, last = self.headers["Range"].removeprefix("bytes=").split("-")
-        return int(first), min(int(last) + 1, size)
+        return max(0, int(first) - self.server.shift), min(int(last) + 1, size)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -161,6 +162,15 @@ def test_what_cannot_be_read_is_told_in_one_sentence(server: Server, tmp_path: P
         RemoteFile(closed)
     with pytest.raises(VideoError, match="s3:// needs s3fs; pip install s3fs"):
         RemoteFile("s3://bucket/clip.mp4")
+
+
+def test_a_range_that_begins_elsewhere_is_refused(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(bytes(3 * BLOCK))
+    file = RemoteFile(f"{server.address}/clip.mp4")
+    server.shift = 7
+    file.seek(2 * BLOCK)
+    with pytest.raises(OSError, match=f"gives bytes from {2 * BLOCK - 7} on where {2 * BLOCK} was asked for"):
+        file.read(10)
 
 
 def free_port() -> int:

@@ -174,13 +174,13 @@ class _Web:
 
     def size(self) -> int:
         with self._answer(0, 1) as answer:
-            self._check(answer)
+            self._check(answer, 0)
         assert self._version is not None
         return self._version[1]
 
     def range(self, start: int, stop: int) -> bytes:
         with self._answer(start, stop) as answer:
-            self._check(answer)
+            self._check(answer, start)
             try:
                 content = bytes(answer.read(stop - start))
             except http.client.IncompleteRead as error:
@@ -205,12 +205,14 @@ class _Web:
         except ValueError as error:
             raise RemoteError(f"it is no address: {error}") from error
 
-    def _check(self, answer: Any) -> None:
-        """The answer is a range, and of the file that it was before."""
-        total = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", ""))
-        if answer.status != 206 or total is None:
+    def _check(self, answer: Any, start: int) -> None:
+        """The answer is a range from `start` on, and of the file that it was before."""
+        given = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
+        if answer.status != 206 or given is None:
             raise RemoteError("the server gives no parts of files, which needs ranges of bytes; download it")
-        version = (answer.headers.get("ETag"), int(total[1]))
+        if int(given[1]) != start:
+            raise RemoteError(f"the server gives bytes from {given[1]} on where {start} was asked for; download it")
+        version = (answer.headers.get("ETag"), int(given[2]))
         self._version = self._version or version
         if version != self._version:
             raise RemoteError("it changed while it was read")
