@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
 from itertools import islice
-from queue import Empty, Full, Queue
+from queue import Empty, Queue
 from typing import Any
 
 from claver.closing import Closing
@@ -40,7 +39,9 @@ class FramesAhead(Closing):
     ) -> None:
         self._cutter, self._paths, self._timeout = cutter, paths, timeout
         self._decoders = workers or threads
-        self._queue: Queue[VideoFrames | VideoEnd | BaseException] = Queue(maxsize=2 * self._decoders + 2)
+        # Only frames wait for room: an end is put by whoever learns of it, which may be the thread that takes here.
+        self._queue: Queue[VideoFrames | VideoEnd | BaseException] = Queue()
+        self._room = threading.Semaphore(2 * self._decoders + 2)
         self._stop = threading.Event()
         self._under_way = 0
         self._pool = WorkerPool[str, VideoEnd](cutter, workers, timeout=timeout) if workers else None
@@ -58,6 +59,8 @@ class FramesAhead(Closing):
             if isinstance(item, VideoEnd):
                 self._under_way -= 1
                 self._begin(1)
+            else:
+                self._room.release()
             yield item
             del item  # its pixels are not kept while the next ones are waited for
 
@@ -86,19 +89,18 @@ class FramesAhead(Closing):
         elif self._stop.is_set():
             raise StoppedError
 
-    def _put(self, item: VideoFrames | VideoEnd | BaseException) -> None:
+    def _put(self, frames: VideoFrames) -> None:
         while not self._stop.is_set():
-            with suppress(Full):
-                self._queue.put(item, timeout=_POLL)
+            if self._room.acquire(timeout=_POLL):
+                self._queue.put(frames)
                 return
         raise StoppedError
 
     def _finish(self, path: str, future: Future[VideoEnd]) -> None:
-        with suppress(StoppedError):
-            if future.cancelled():
-                return
-            error = future.exception()
-            self._put(future.result() if error is None else self._ended(path, error))
+        if future.cancelled():
+            return
+        error = future.exception()
+        self._queue.put(future.result() if error is None else self._ended(path, error))
 
     def _ended(self, path: str, error: BaseException) -> VideoEnd | BaseException:
         """What is said of a video whose process was ended; any other error ends all."""
