@@ -32,6 +32,7 @@ class Server(http.server.ThreadingHTTPServer):
     ranges = True
     sent = asked = failures = 0
     shift = 0  # bytes by which answers begin too early
+    moved = ""  # where all requests of /moved are sent on to
     tag = '"one"'
     rng = random.Random(0)
 
@@ -45,6 +46,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked += 1
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", self.server.moved)
+            self.end_headers()
+            return
         path = self.server.folder / self.path.lstrip("/")
         content = path.read_bytes() if path.is_file() else b""
         kind = self.server.rng.random()
@@ -171,6 +177,26 @@ def test_a_range_that_begins_elsewhere_is_refused(server: Server, tmp_path: Path
     file.seek(2 * BLOCK)
     with pytest.raises(OSError, match=f"gives bytes from {2 * BLOCK - 7} on where {2 * BLOCK} was asked for"):
         file.read(10)
+
+
+def test_a_server_may_send_on_to_a_web_server_alone(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"0123456789")
+    server.moved = f"{server.address}/clip.mp4"
+    file = RemoteFile(f"{server.address}/moved")
+    file.seek(3)
+    assert file.read(4) == b"3456"
+    for elsewhere in (f"ftp://127.0.0.1:{free_port()}/clip.mp4", "file:///etc/hostname", f"{server.address}/moved"):
+        server.moved, server.asked = elsewhere, 0
+        with pytest.raises(VideoError, match=r"/moved: it cannot be read \(the server sends on in a circle, or to "):
+            RemoteFile(f"{server.address}/moved")
+        assert server.asked < remote.ATTEMPTS
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "http://127.0.0.1:port/clip.mp4", "http://127.0.0.1/my clip.mp4"])
+def test_what_is_no_address_is_told_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_FIRST_PAUSE", 60.0)
+    with pytest.raises(VideoError, match=r"it cannot be read \(it is no address: "):
+        RemoteFile(address)
 
 
 def free_port() -> int:

@@ -1,6 +1,7 @@
 """Videos at addresses: of web servers, and of object stores through fsspec. They are read by ranges, with retries.
 
-Only an address that the user gives as a video is opened; what a list of clips, a playlist or a file names never is.
+Only an address that the user gives as a video is opened, and where its web server sends on to another one, that one;
+what a list of clips, a playlist or a file names never is.
 """
 
 from __future__ import annotations
@@ -165,6 +166,18 @@ def _store(address: str) -> _Store:
     return _Web(address) if address.lower().startswith("http") else _ObjectStore(address)
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a server that sends on to a web server, and to nothing else."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if not newurl.lower().startswith(("http://", "https://")):
+            raise urllib.error.HTTPError(newurl, code, msg, headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = urllib.request.build_opener(_Redirects)
+
+
 class _Web:
     """A web server, asked for ranges."""
 
@@ -192,18 +205,20 @@ class _Web:
         return content
 
     def _answer(self, start: int, stop: int) -> Any:
-        request = urllib.request.Request(self._address, headers={"Range": f"bytes={start}-{stop - 1}"})
         try:
-            return urllib.request.urlopen(request, timeout=_TIMEOUT)
+            request = urllib.request.Request(self._address, headers={"Range": f"bytes={start}-{stop - 1}"})
+            return _OPENER.open(request, timeout=_TIMEOUT)
+        except (ValueError, http.client.InvalidURL) as error:
+            raise RemoteError(f"it is no address: {error}") from error
         except urllib.error.HTTPError as error:
             if error.code == 416:
                 raise RemoteError("the file is empty") from error
+            if 300 <= error.code < 400:
+                raise RemoteError("the server sends on in a circle, or to what is not http or https") from error
             reason = f"the server answers {error.code} {error.reason}"
             raise RemoteError(reason, passing=error.code in _PASSING) from error
         except (OSError, http.client.HTTPException) as error:
             raise RemoteError(str(getattr(error, "reason", error)) or type(error).__name__, passing=True) from error
-        except ValueError as error:
-            raise RemoteError(f"it is no address: {error}") from error
 
     def _check(self, answer: Any, start: int) -> None:
         """The answer is a range from `start` on, and of the file that it was before."""
