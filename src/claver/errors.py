@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 
 _LONGEST_NAME = 400
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_USER = re.compile(r"(?<=://)[^\s/]*@")
+_QUERY = re.compile(r"(?<=://)([^\s?]*\?)[^\s'\"]+")
 
 
 class ClaverError(ValueError):
@@ -37,7 +41,18 @@ def told_of(place: PathLike[str]) -> Iterator[None]:
 
 
 def in_short(name: str) -> str:
-    """A name as messages show it: of an endless one, which no file has, the beginning and the end."""
+    """A name as messages show it: of an endless one, which no file has, the beginning and the end.
+
+    Of an address neither a password nor what follows `?`, where stores have signatures.
+    """
+    if _ADDRESS.match(name):
+        place, asked, _ = _USER.sub("", name).partition("?")
+        name = f"{place}?…" if asked else place
     if len(name) <= _LONGEST_NAME:
         return name
     return f"{name[: _LONGEST_NAME // 2]} … {name[-_LONGEST_NAME // 4 :]}"
+
+
+def without_secrets(text: str) -> str:
+    """A text of others, such as an error of a library's, in which addresses have neither a password nor a query."""
+    return _QUERY.sub(r"\1…", _USER.sub("", text))

@@ -51,7 +51,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", self.server.moved)
             self.end_headers()
             return
-        path = self.server.folder / self.path.lstrip("/")
+        path = self.server.folder / self.path.partition("?")[0].lstrip("/")
         content = path.read_bytes() if path.is_file() else b""
         kind = self.server.rng.random()
         self.server.failures += kind < self.server.trouble
@@ -195,8 +195,25 @@ def test_a_server_may_send_on_to_a_web_server_alone(server: Server, tmp_path: Pa
 @pytest.mark.parametrize("address", ["http://[::1", "http://127.0.0.1:port/clip.mp4", "http://127.0.0.1/my clip.mp4"])
 def test_what_is_no_address_is_told_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "_FIRST_PAUSE", 60.0)
-    with pytest.raises(VideoError, match=r"it cannot be read \(it is no address: "):
+    with pytest.raises(VideoError, match=r"it cannot be read \(it is no address that a web server could have\)"):
         RemoteFile(address)
+
+
+def test_no_message_tells_a_password_or_a_signature(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"no video")
+    with pytest.raises(VideoError, match=r"^https://host/a\.mp4: .*password.* not supported") as caught:
+        RemoteFile("https://user:secret@host/a.mp4")
+    assert "secret" not in str(caught.value)
+    signed = f"{server.address}/%s?X-Amz-Signature=secret&part=1"
+    for name, told in (("none.mp4", "the server answers 404 Not Found"), ("clip.mp4", "FFmpeg cannot open it")):
+        (found,) = VideoEncoder(tiny_model()).stream([signed % name])
+        assert str(found.error).startswith(f"{server.address}/{name}?…: ")  # type: ignore[union-attr]
+        assert told in str(found.error)  # type: ignore[union-attr]
+        assert found.source == signed % name  # type: ignore[union-attr]
+    server.moved = "ftp://user:secret@host/?secret"
+    with pytest.raises(VideoError, match="sends on") as caught:
+        RemoteFile(f"{server.address}/moved")
+    assert "secret" not in str(caught.value)
 
 
 def free_port() -> int:

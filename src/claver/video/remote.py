@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
-from claver.errors import VideoError, in_short
+from claver.errors import VideoError, in_short, without_secrets
 
 T = TypeVar("T")
 Fetch = Callable[[int, int], bytes]
@@ -182,6 +182,8 @@ class _Web:
     """A web server, asked for ranges."""
 
     def __init__(self, address: str) -> None:
+        if "@" in re.split("[/?#]", address.partition("://")[2])[0]:
+            raise RemoteError("a name and a password in an address are not supported; use a signed address")
         self._address = address
         self._version: tuple[str | None, int] | None = None
 
@@ -209,7 +211,7 @@ class _Web:
             request = urllib.request.Request(self._address, headers={"Range": f"bytes={start}-{stop - 1}"})
             return _OPENER.open(request, timeout=_TIMEOUT)
         except (ValueError, http.client.InvalidURL) as error:
-            raise RemoteError(f"it is no address: {error}") from error
+            raise RemoteError("it is no address that a web server could have") from error
         except urllib.error.HTTPError as error:
             if error.code == 416:
                 raise RemoteError("the file is empty") from error
@@ -281,4 +283,4 @@ def _opened(address: str) -> Any:
 
 
 def _in_short(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".rstrip(".: ")
+    return f"{type(error).__name__}: {' '.join(without_secrets(str(error)).split())[:200]}".rstrip(".: ")
