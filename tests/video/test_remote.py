@@ -225,6 +225,7 @@ class BusyFile(io.BytesIO):
     """Fails every other time."""
 
     calls = 0
+    details: dict[str, Any] = {}  # noqa: RUF012
 
     @property
     def size(self) -> int:
@@ -259,6 +260,23 @@ def test_object_stores_are_read_through_fsspec(tmp_path: Path, monkeypatch: pyte
     assert BusyFile.calls > 1
     with pytest.raises(VideoError, match="there is no such file"):
         RemoteFile("gs://bucket/none.mp4")
+
+
+def test_an_object_that_is_replaced_meanwhile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(BusyFile, "calls", 1)  # so that the first read succeeds, and the second opens the object anew
+    fsspec.register_implementation("gs", Bucket, clobber=True)
+    for content, tag in ((b"B" * 2 * BLOCK, "two"), (b"B" * 3 * BLOCK, "one")):
+        monkeypatch.setattr(BusyFile, "details", {"etag": "one"})
+        Bucket().pipe_file("/bucket/clip", b"A" * 2 * BLOCK)
+        file = RemoteFile("gs://bucket/clip")
+        assert file.read(3) == b"AAA"
+        monkeypatch.setattr(BusyFile, "details", {"etag": tag})
+        Bucket().pipe_file("/bucket/clip", content)
+        file.seek(BLOCK)
+        with pytest.raises(OSError, match="it changed while it was read"):
+            file.read(3)
+        BusyFile.calls = 1
 
 
 def test_only_what_a_user_gave_as_a_video_is_opened(server: Server, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ _TIMEOUT = 30.0  # seconds in which a server is silent
 _SCHEMES = ("http", "https", "s3", "gs", "gcs", "hf")
 _ADDRESS = re.compile(rf"({'|'.join(_SCHEMES)})://[^/]", re.IGNORECASE)
 _HINTS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
+_VERSIONS = ("ETag", "etag", "generation", "blob_id")  # what S3, Google and the Hub tell a content apart by
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -241,6 +242,7 @@ class _ObjectStore:
     def __init__(self, address: str) -> None:
         self._address = address
         self._file: Any = None
+        self._version: dict[str, Any] | None = None
 
     def size(self) -> int:
         return int(self._done(lambda file: file.size))
@@ -258,7 +260,7 @@ class _ObjectStore:
     def _done(self, work: Callable[[Any], T]) -> T:
         try:
             if self._file is None:
-                self._file = _opened(self._address)
+                self._file = self._opened()
             return work(self._file)
         except RemoteError:
             raise
@@ -269,6 +271,16 @@ class _ObjectStore:
         except Exception as error:  # of the store's own library, of no common kind
             self._file = None
             raise RemoteError(_in_short(error), passing=True) from error
+
+    def _opened(self) -> Any:
+        """Open it, anew after an error: then it may have been replaced since."""
+        file = _opened(self._address)
+        details = getattr(file, "details", None) or {}
+        version = {"size": file.size} | {key: details[key] for key in _VERSIONS if key in details}
+        self._version = self._version or version
+        if version != self._version:
+            raise RemoteError("it changed while it was read")
+        return file
 
 
 def _opened(address: str) -> Any:
