@@ -79,6 +79,22 @@ def test_parquet_of_one_machine(inside: Claver, model: Path, videos: Path, tmp_p
     assert len(parquet.read_table(output)) == 2
 
 
+@pytest.mark.parametrize("other", [["--damaged", "skip"], ["--preprocess", "checkpoint"]])
+def test_parquet_of_other_settings_is_not_resumed(
+    inside: Claver, model: Path, videos: Path, tmp_path: Path, other: list[str]
+) -> None:
+    pytest.importorskip("pyarrow")
+    command = ["recognize", "--model", model, "--actions", "waving,bowing", "--format", "parquet", "--output"]
+    told = f"holds records made with other {other[0][2:]};"
+    for name, first, then in (("plain", [], other), ("other", other, [])):
+        assert inside(*command, tmp_path / name, videos / "000.avi", *first).returncode == 0
+        kept = sorted(path.name for path in (tmp_path / name).iterdir())
+        done = inside(*command, tmp_path / name, videos / "000.avi", videos / "001.avi", *then)
+        assert done.returncode == 1
+        assert told in done.stderr
+        assert sorted(path.name for path in (tmp_path / name).iterdir()) == kept
+
+
 def claver(*arguments: object) -> "subprocess.Popen[str]":
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", "claver", *map(str, arguments)]

@@ -74,10 +74,19 @@ def test_other_settings_are_refused_but_one_that_is_new_is_not(tmp_path: Path) -
     folder = tmp_path / "parts"
     fill(folder, ITEMS[:1], model="a", views=(1, 3))
     fill(folder, ITEMS[:2], model="a", views=(1, 3), setting_of_a_later_version=7)
-    with pytest.raises(ClaverError, match="holds records made with other model"):
-        Parts(folder, {"model": "b"})
-    with Parts(folder, {}), pytest.raises(ClaverError, match="another claver command is writing"):
-        Parts(folder, {})
+    now = {"model": "a", "views": (1, 3), "setting_of_a_later_version": 7}
+    for more in ({"model": "b"}, {"views": (1, 1)}, {"setting_of_a_later_version": 8}):
+        with pytest.raises(ClaverError, match=f"holds records made with other {next(iter(more))};"):
+            Parts(folder, now | more)
+    with Parts(folder, now), pytest.raises(ClaverError, match="another claver command is writing"):
+        Parts(folder, now)
+
+
+def test_a_setting_that_is_gone_is_another_one(tmp_path: Path) -> None:
+    fill(tmp_path / "parts", ITEMS[:1], model="a", damaged="skip")
+    with pytest.raises(ClaverError, match="holds records made with other damaged;"):
+        Parts(tmp_path / "parts", {"model": "a"})
+    assert fill(tmp_path / "parts", ITEMS[:1], model="a", damaged="skip") == []
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

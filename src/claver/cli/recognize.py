@@ -155,6 +155,7 @@ def recognize(
     }
     try:
         if output is not None and (placed is not None or form is Format.parquet):
+            settings |= {"preprocess": preprocess, "damaged": damaged}  # a folder stays, so defaults are noted too
             records = _through_parts(paths, job, output, form, settings, text, noting)
         else:
             write = partial(_write, output=output, form=form, text=text)

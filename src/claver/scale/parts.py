@@ -46,7 +46,8 @@ class Parts(Closing):
 
         Args:
             folder: of the parts.
-            settings: what the records depend on. A setting that an earlier version did not have is no difference.
+            settings: what the records depend on. A setting that an earlier version did not have is no difference, but
+                one that the records have and these have not is.
             rows: of a part.
             seconds: after which a part is written however few rows it has.
 
@@ -80,12 +81,14 @@ class Parts(Closing):
             write_whole(place, to_json(settings))
             return
         earlier = parse_json(read_text(place, keep_bytes=True), str(place))
-        differing = [key for key in settings if key in earlier and earlier[key] != settings[key]]
+        differing = [key for key in earlier if key not in settings or earlier[key] != settings[key]]
         if differing:
             raise ClaverError(
                 f"{self.folder} holds records made with other {' and '.join(differing)}; repeat that command to go on, "
                 "or name a new folder"
             )
+        if settings != earlier:  # so that what is new here is compared from now on
+            write_whole(place, to_json(settings))
 
     def forget_errors(self) -> None:
         """Remove the rows of items that could not be done, so that they are tried again."""
