@@ -9,6 +9,7 @@ from claver.errors import ClaverError
 from claver.inference.jobs import Record
 from claver.scale import Parts
 
+pyarrow = pytest.importorskip("pyarrow", reason="pyarrow (extra scale) is not installed")
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow (extra scale) is not installed")
 ITEMS = [f"clip {number}.mp4" for number in range(10)]
 
@@ -99,6 +100,32 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         Parts(tmp_path / "file", {})
     with pytest.raises(ClaverError, match="cannot write"):
         Parts(tmp_path / "no" / "such", {})
+
+
+@pytest.mark.parametrize("what", ["missing", "forget_errors", "records"])
+@pytest.mark.parametrize("damage", ["cut", "overwritten", "another table"])
+def test_a_damaged_part_is_named(tmp_path: Path, what: str, damage: str) -> None:
+    fill(tmp_path / "parts", ITEMS)
+    part = tmp_path / "parts" / "part-000001.parquet"
+    content = part.read_bytes()
+    if damage == "another table":
+        parquet.write_table(pyarrow.table({"number": [1]}), part)
+    else:
+        part.write_bytes(content[:100] if damage == "cut" else content[:4] + bytes(len(content) - 8) + content[-4:])
+    with Parts(tmp_path / "parts", {}) as parts:
+        ask = {"missing": lambda: parts.missing(ITEMS), "forget_errors": parts.forget_errors}
+        with pytest.raises(ClaverError, match=r"parts/part-000001\.parquet is damaged \(.+\); delete it"):
+            ask.get(what, lambda: list(parts.records()))()
+    part.unlink()
+    assert fill(tmp_path / "parts", ITEMS) == ITEMS[:3]
+
+
+@pytest.mark.parametrize("content", ["5", "[]", "null", "{"])
+def test_settings_that_are_none_are_named(tmp_path: Path, content: str) -> None:
+    fill(tmp_path / "parts", ITEMS)
+    (tmp_path / "parts" / "_settings.json").write_text(content)
+    with pytest.raises(ClaverError, match=r"_settings\.json"):
+        Parts(tmp_path / "parts", {})
 
 
 def test_names_of_any_bytes_are_kept(tmp_path: Path) -> None:

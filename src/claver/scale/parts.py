@@ -81,6 +81,8 @@ class Parts(Closing):
             write_whole(place, to_json(settings))
             return
         earlier = parse_json(read_text(place, keep_bytes=True), str(place))
+        if not isinstance(earlier, dict):
+            raise ClaverError(f"{place} holds no settings of claver; name a new folder")
         differing = [key for key in earlier if key not in settings or earlier[key] != settings[key]]
         if differing:
             raise ClaverError(
@@ -93,7 +95,7 @@ class Parts(Closing):
     def forget_errors(self) -> None:
         """Remove the rows of items that could not be done, so that they are tried again."""
         for path in self._files():
-            table = self._parquet.read_table(path)
+            table = self._read(path, ["id", "path", "error", "record"])
             sound = table.filter(table.column("error").is_null())
             if not len(sound):
                 path.unlink()
@@ -102,7 +104,7 @@ class Parts(Closing):
 
     def missing(self, items: Sequence[str]) -> list[str]:
         """The items that no part has a row of, in their order."""
-        known = [self._parquet.read_table(path, columns=["id"]).column("id").to_numpy() for path in self._files()]
+        known = [self._read(path, ["id"]).column("id").to_numpy() for path in self._files()]
         if not known:
             return list(items)
         ids: Ids = np.fromiter(map(id_of, items), np.int64, len(items))
@@ -139,10 +141,19 @@ class Parts(Closing):
         except OSError as error:
             raise ClaverError(f"cannot write {path}: {error.strerror or error}; what is there is kept") from error
 
+    def _read(self, path: Path, columns: Sequence[str]) -> Any:
+        try:
+            return self._parquet.read_table(path, columns=list(columns)).select(list(columns))
+        except (OSError, KeyError, self._arrow.ArrowException) as error:
+            what = " ".join(str(error).split())[:200]
+            raise ClaverError(
+                f"{path} is damaged ({what}); delete it, and the same command does again what it held"
+            ) from error
+
     def records(self, *, errors_only: bool = False) -> Iterator[Record]:
         """All records on disk, part by part."""
         for path in self._files():
-            table = self._parquet.read_table(path, columns=["error", "record"])
+            table = self._read(path, ["error", "record"])
             kept = table.filter(table.column("error").is_valid()) if errors_only else table
             yield from map(json.loads, kept.column("record").to_pylist())
 
