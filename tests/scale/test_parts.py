@@ -8,6 +8,7 @@ import pytest
 from claver.errors import ClaverError
 from claver.inference.jobs import Record
 from claver.scale import Parts
+from claver.scale.parts import run_parts
 
 pyarrow = pytest.importorskip("pyarrow", reason="pyarrow (extra scale) is not installed")
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow (extra scale) is not installed")
@@ -142,3 +143,19 @@ def test_the_folder_goes_when_its_output_is_written(tmp_path: Path) -> None:
     with Parts(tmp_path / "parts", {}) as parts:
         parts.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_somebody_else_stays_when_the_folder_goes(tmp_path: Path) -> None:
+    fill(tmp_path / "parts", ITEMS)
+    (tmp_path / "parts" / "notes.txt").write_text("mine")
+    with Parts(tmp_path / "parts", {}) as parts:
+        parts.remove()
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["notes.txt"]
+
+
+def test_an_item_of_which_no_record_comes_is_told(tmp_path: Path) -> None:
+    with Parts(tmp_path / "parts", {}) as parts:
+        with pytest.raises(ClaverError, match=r"^no record came of 2 of 10 items, such as clip 8\.mp4$"):
+            run_parts(ITEMS, lambda items: map(record, items[:-2]), parts)
+        run_parts(ITEMS, lambda items: map(record, items), parts)
+        assert sorted(one["path"] for one in parts.records()) == ITEMS

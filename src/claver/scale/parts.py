@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -158,10 +158,11 @@ class Parts(Closing):
             yield from map(json.loads, kept.column("record").to_pylist())
 
     def remove(self) -> None:
-        """Remove the folder, when the output that it stood in for is written."""
+        """Remove the folder, when the output that it stood in for is written; what is not of ours stays."""
         for path in [*self._files(), self.folder / _SETTINGS]:
             path.unlink(missing_ok=True)
-        self.folder.rmdir()
+        with suppress(OSError):  # somebody's file is in it: the output is written all the same
+            self.folder.rmdir()
 
     def close(self) -> None:
         """Let go of the folder; what was flushed is kept."""
@@ -184,6 +185,9 @@ def run_parts(
         parts: where the records go. Items that failed in an earlier run are tried again.
         on_resume: called with the number of items that an earlier run has done, if there are any.
         on_record: called with each new record.
+
+    Raises:
+        ClaverError: `work` left out an item, or a part cannot be read or written.
     """
     parts.forget_errors()
     left = parts.missing(items)
@@ -195,6 +199,8 @@ def run_parts(
             on_record(record)
     finally:
         parts.flush()  # what is done is kept, whatever ends the run
+    if missing := parts.missing(left):
+        raise ClaverError(f"no record came of {len(missing)} of {len(items)} items, such as {missing[0]}")
 
 
 def _error(record: Record) -> str | None:
