@@ -88,7 +88,8 @@ def recognize(
         Format | None,
         typer.Option(
             "--format",
-            help="How to write the answers; by --output's suffix, or a table, if not given. Parquet is a folder.",
+            help="How to write the answers; by --output's suffix, or a table, if not given. Parquet is a folder; in it "
+            "a name that has an answer is not looked at again, even if its file has changed.",
         ),
     ] = None,
     output: OutputOption = None,
