@@ -20,8 +20,7 @@ def read_tensors(path: Path) -> tuple[dict, dict]:
     content = path.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:start])
-    metadata, types = header.pop("__metadata__"), {"F32": np.float32, "I64": np.int64}
-    tensors = {}
+    metadata, types, tensors = header.pop("__metadata__"), {"F32": np.float32, "I64": np.int64}, {}
     for name, told in header.items():
         first, last = (start + offset for offset in told["data_offsets"])
         tensors[name] = np.frombuffer(content[first:last], types[told["dtype"]]).reshape(told["shape"])
@@ -61,6 +60,8 @@ def prepare(frame: np.ndarray, told: dict) -> np.ndarray:
 def main(folder: Path, clip: str) -> None:
     """Print the best five actions."""
     told = json.loads((folder / "claver_export.json").read_text())
+    if not told["takes_bytes"] or told["views"] != "1x1":
+        sys.exit(f"{folder}: this example is for exports that take bytes, in one view (1x1)")
     tensors, metadata = read_tensors(folder / "actions.safetensors")
     frames = read_frames(clip, told["config"]["temporal"]["frames"])
     pixels = np.stack([prepare(frame, told["config"]["preprocess"]) for frame in frames])[None]
@@ -68,9 +69,8 @@ def main(folder: Path, clip: str) -> None:
     _, embedding = session.run(None, {"pixels": pixels})
     unit = embedding[0] / np.linalg.norm(embedding[0])
     scores = np.exp(told["logit_scale"]) * tensors["prototypes"] @ unit
-    shares = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
-    if told["logit_bias"] is not None:  # of SigLIP each text fits or not, whatever the others do
-        shares = 1 / (1 + np.exp(-scores - told["logit_bias"]))
+    rising, bias = np.exp(scores - scores.max()), told["logit_bias"]  # with SigLIP's bias, each text fits or not
+    shares = rising / rising.sum() if bias is None else 1 / (1 + np.exp(-scores - bias))
     for index in np.argsort(-scores)[:5]:
         print(f"{shares[index]:6.1%}  {json.loads(metadata['actions'])[index]}")
 

@@ -97,6 +97,13 @@ def test_onnx_only_needs_neither_torch_nor_claver(tmp_path: Path) -> None:
     command = [python, EXAMPLES / "onnx_only.py", tmp_path / "exported", clip]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    told = tmp_path / "exported" / "claver_export.json"
+    for key, value in (("views", "4x3"), ("takes_bytes", False)):
+        (tmp_path / key).mkdir()
+        (tmp_path / key / told.name).write_text(json.dumps(json.loads(told.read_text()) | {key: value}))
+        other = subprocess.run([*command[:2], tmp_path / key, clip], env=environment, capture_output=True, text=True)
+        assert other.returncode == 1
+        assert "exports that take bytes, in one view" in other.stderr
     missing = subprocess.run([python, "-c", "import torch"], env=environment, capture_output=True, text=True)
     assert "No module named 'torch'" in missing.stderr
     made = [(name, float(share)) for share, name in re.findall(r"^ *([\d.]+)%  (.+)$", done.stdout, re.M)]

@@ -296,6 +296,25 @@ def test_a_graph_that_differs_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
+def test_fp16_that_overflows_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    needs_onnx()
+    recognizer = recognizer_of(timed_model("mean"), unknown=False)
+    with torch.no_grad():
+        recognizer.model.text.projection.mul_(1e6)
+    with pytest.raises(ClaverError, match=r"output text\.text_embeddings has values that are no numbers"):
+        export_model(recognizer, tmp_path / "made", precision="fp16")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_streams_of_one_frame(tmp_path: Path) -> None:
+    needs_onnx()
+    report = export_model(recognizer_of(timed_model(), frames=1, unknown=False), tmp_path / "made", streaming=True)
+    assert report.manifest.graphs["step"]["window"] == 1
+    assert max(report.checked.worst.values()) < 1e-4
+
+
 def test_what_cannot_be_is_told_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs_onnx()
     recognizer = recognizer_of(timed_model("kmt"), unknown=False)

@@ -81,6 +81,11 @@ def check_graphs(
 
 def _compare(found: Checked, output: str, where: str, made: Tensor, wanted: Tensor, *, strict: bool) -> None:
     far = float("inf") if made.shape != wanted.shape else difference(made, wanted)
+    if far == float("inf"):
+        raise ClaverError(
+            f"output {output} has values that are no numbers, or another shape, for {where}; fp16 cannot hold this "
+            "model's values if that was asked for: export it in fp32"
+        )
     found.worst[output] = max(found.worst.get(output, 0.0), far)
     ran = found.ran.setdefault(output.partition(".")[0], [])
     ran += [where] if where not in ran else []
@@ -147,12 +152,12 @@ def _step_pairs(model: Claver, graph: Graph, run: Run) -> Iterator[Pair]:
     window = shape[3]
     for clips, streams in ((2, 3), (1, 1)):
         pixels = _random_pixels(model, (streams, window, *example.shape[1:]), seed=streams)
-        wanted = [_stepwise(model, pixels[:, late:], window) for late in range(clips)]
+        wanted = [_stepwise(model, pixels[:, late:], window) for late in range(min(clips, window))]
         keys, values = (torch.full((shape[0], clips, streams, *shape[3:]), 7.0) for _ in range(2))
         for frame in range(window):
             seen = torch.tensor([max(0, frame - late) for late in range(clips)])
             made, keys, values = run(_given(model, pixels[:, frame], example), seen, keys, values)
-            for late in range(min(clips, frame + 1)):
+            for late in range(min(clips, frame + 1, window)):
                 where = f"pixels [{streams}, …], {clips} clips"
                 yield graph.outputs[0], where, made[late], wanted[late][:, frame - late]
 

@@ -82,6 +82,12 @@ class Manifest:
         for value, choices in ((self.form, Form), (self.precision, Precision), (self.text_rule, TextRule)):
             if value not in get_args(choices):
                 raise ClaverError(f"{value!r} is none of {', '.join(get_args(choices))}")
+        kinds = {"takes_bytes": bool, "fixed_frames": bool, "text_pad": int, "logit_scale": float, "views": str}
+        kinds |= {} if self.logit_bias is None else {"logit_bias": float}
+        if wrong := [name for name, kind in kinds.items() if type(getattr(self, name)) is not kind]:
+            raise ClaverError(f"{wrong[0]} is {getattr(self, wrong[0])!r}, and no {kinds[wrong[0]].__name__}")
+        if any(name == STEP and not isinstance(graph.get("window"), int) for name, graph in self.graphs.items()):
+            raise ClaverError("its graph of the next frame does not say how many frames a clip has")
         if strange := [name for name in self.files if Path(name).name != name or name in (".", "..")]:
             raise ClaverError(f"{strange[0]!r} is no name of a file of its own folder")
         files = [graph["file"] for graph in self.graphs.values()]
@@ -108,7 +114,7 @@ class Manifest:
             config = ClaverConfig.from_dict(values.pop("config"))
             files = {name: FileRecord(**record) for name, record in values.pop("files").items()}
             return cls(config=config, files=files, **values)
-        except (ClaverError, TypeError, KeyError, AttributeError) as error:
+        except (ClaverError, TypeError, KeyError, AttributeError, ValueError) as error:
             told = str(error) if isinstance(error, ClaverError) else "it is not what `claver export` writes"
             raise CheckpointError(told if str(path) in told else f"{path}: {told}") from error
 
