@@ -26,6 +26,12 @@ def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert capsys.readouterr().out.splitlines()[-1] == "5 answers"
 
 
+def test_that_changed_files_are_not_looked_at_again_is_said_where_one_looks() -> None:
+    told = CliRunner().invoke(app, ["recognize", "--help"], env={"COLUMNS": "400"}).output
+    assert "a name that has an answer is not looked at again" in " ".join(told.replace("│", " ").split())
+    assert "A name that has an answer is not looked at again" in " ".join(PAGE.split())
+
+
 def test_every_option_it_names_is_one() -> None:
     told = CliRunner().invoke(app, ["recognize", "--help"], env={"COLUMNS": "200"}).output
     named = set(re.findall(r"`(--[a-z-]+)", PAGE)) - {"--port"}

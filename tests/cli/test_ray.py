@@ -53,6 +53,7 @@ def test_what_looks_like_an_address_is_one() -> None:
     [
         (["--actors", 2], "--actors is for actors of Ray: add --ray"),
         (["--ray", "--workers", 2], "--workers is for this process"),
+        (["--ray", "--decode-timeout", 60], "--decode-timeout is for worker processes; with --ray"),
         (["--ray", "--actors", "few"], "actors are a number from 1 on"),
         (["--format", "parquet"], "Parquet is a folder of parts; add --output FOLDER"),
     ],
@@ -63,6 +64,15 @@ def test_what_does_not_go_together_is_told(
     done = inside("recognize", videos, "--model", model, "--actions", "waving,bowing", *more)
     assert done.returncode == 1
     assert told in done.stderr
+
+
+def test_an_index_on_ray_takes_no_limit_of_decoding(inside: Claver, model: Path, videos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("lancedb", reason="lancedb (extra search) is not installed")
+    done = inside("index", videos, "--index", tmp_path / "index", "--model", model, "--ray", "--decode-timeout", 9)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "--decode-timeout is for worker processes; with --ray" in done.stderr
+    assert not (tmp_path / "index").exists()
 
 
 def test_parquet_of_one_machine(inside: Claver, model: Path, videos: Path, tmp_path: Path) -> None:
@@ -77,6 +87,22 @@ def test_parquet_of_one_machine(inside: Claver, model: Path, videos: Path, tmp_p
     assert "top" in json.loads(rows[0]["record"])
     assert "1 of 2 files done before" in inside(*command, "--output", output).stderr
     assert len(parquet.read_table(output)) == 2
+
+
+@pytest.mark.parametrize("other", [["--damaged", "skip"], ["--preprocess", "checkpoint"]])
+def test_parquet_of_other_settings_is_not_resumed(
+    inside: Claver, model: Path, videos: Path, tmp_path: Path, other: list[str]
+) -> None:
+    pytest.importorskip("pyarrow")
+    command = ["recognize", "--model", model, "--actions", "waving,bowing", "--format", "parquet", "--output"]
+    told = f"holds records made with other {other[0][2:]};"
+    for name, first, then in (("plain", [], other), ("other", other, [])):
+        assert inside(*command, tmp_path / name, videos / "000.avi", *first).returncode == 0
+        kept = sorted(path.name for path in (tmp_path / name).iterdir())
+        done = inside(*command, tmp_path / name, videos / "000.avi", videos / "001.avi", *then)
+        assert done.returncode == 1
+        assert told in done.stderr
+        assert sorted(path.name for path in (tmp_path / name).iterdir()) == kept
 
 
 def claver(*arguments: object) -> "subprocess.Popen[str]":

@@ -34,6 +34,13 @@ def test_a_local_cluster_listens_to_nobody_outside_and_refuses_what_it_has_no_ro
 
 
 @pytest.mark.slow
+def test_a_local_cluster_is_a_new_one_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with Cluster("local", Actors()) as cluster:
+        assert cluster.room(Actors()) >= 1
+
+
+@pytest.mark.slow
 def test_a_cluster_that_is_not_there_is_told() -> None:
     with pytest.raises(ClaverError, match=r"^Ray at 'auto' cannot be used: Could not find any running Ray instance"):
         Cluster("auto", Actors())

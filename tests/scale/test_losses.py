@@ -13,9 +13,11 @@ import pytest
 from tests.scale.work import begun, processes
 
 from claver.scale import Parts
+from claver.scale.actors import _deaths
 
 ray = pytest.importorskip("ray", reason="ray (extra scale) is not installed")
 pytestmark = pytest.mark.slow
+SETTINGS = {"of": "a test"}  # as of the driver
 HOUSE = Path(__file__).parents[2]
 
 
@@ -52,7 +54,7 @@ def parts(tmp_path: Path) -> list[Path]:
 
 
 def check(tmp_path: Path, count: int = 60) -> None:
-    with Parts(tmp_path / "parts", {}) as done:
+    with Parts(tmp_path / "parts", SETTINGS) as done:
         found = Counter(record["path"] for record in done.records())
         assert list(done.records(errors_only=True)) == []
     assert found == dict.fromkeys([f"item {number}" for number in range(count)], 1)
@@ -64,7 +66,7 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     driver.send_signal(signal.SIGKILL)
     driver.wait(timeout=30)
     wait_for(lambda: not marked(tmp_path))  # Ray's processes end with the driver
-    with Parts(tmp_path / "parts", {}) as done:
+    with Parts(tmp_path / "parts", SETTINGS) as done:
         kept = {record["path"] for record in done.records()}
     assert 15 <= len(kept) < 60
     again = start(tmp_path, "second")
@@ -72,6 +74,21 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     assert again.returncode == 0, told
     assert not kept & set(begun(tmp_path / "second"))
     check(tmp_path)
+
+
+def test_actors_that_ray_kills_for_memory_are_dead_and_no_other_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    told, _ = start(tmp_path, "log").communicate(timeout=120)
+    assert "ClaverError: 3 Ray actors died one after the other while they opened the model" in told
+
+
+def test_all_that_ray_says_of_what_is_gone_is_a_death() -> None:
+    errors = ("ActorDiedError", "ActorUnschedulableError", "OutOfMemoryError", "NodeDiedError", "ObjectLostError")
+    for name in errors:
+        assert issubclass(getattr(ray.exceptions, name), _deaths()), name
 
 
 def test_a_machine_that_is_gone_is_done_without(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from claver.cli.model import (
     named_model,
     open_model,
 )
-from claver.cli.ray import ActorsOption, CpusOption, GpusOption, RayOption, placement
+from claver.cli.ray import ActorsOption, CpusOption, GpusOption, RayDecodeTimeoutOption, RayOption, placement
 from claver.errors import ClaverError
 from claver.terminal import complain, say, shown, tell
 
@@ -83,9 +83,7 @@ def index(
     device: DeviceOption = None,
     dtype: DtypeOption = "float32",
     workers: WorkersOption = None,
-    decode_timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds without a frame after which a worker gives a file up.")
-    ] = 60.0,
+    decode_timeout: RayDecodeTimeoutOption = None,
     ray: RayOption = None,
     actors: ActorsOption = None,
     cpus: CpusOption = None,
@@ -100,7 +98,7 @@ def index(
     from claver.index.index import Index
 
     check_damaged(damaged)
-    placed = placement(ray, actors, cpus, gpus, workers)
+    placed = placement(ray, actors, cpus, gpus, workers, decode_timeout)
     opened = Index.open(index)
     if info:
         return _tell_info(opened)
@@ -118,7 +116,7 @@ def index(
     if placed is not None:
         settings |= {"encode": partial(_far, placed, partial(open_model, named, **own), device)}
     settings |= {"damaged": damaged, "retry": retry, "forget": forget}
-    settings |= {"workers": workers, "decode_timeout": decode_timeout}
+    settings |= {"workers": workers, "decode_timeout": decode_timeout or 60.0}
     report = _added(opened, folders, loaded, settings | {"origin": origin})
     if build:
         _build(opened)

@@ -40,6 +40,16 @@ CpusOption = Annotated[
         help="CPUs of each actor, a decoding thread on each; 1 if not given.",
     ),
 ]
+RayDecodeTimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--decode-timeout",
+        min=0.1,
+        show_default=False,
+        help="Seconds without a further frame after which a worker gives a file up; 60 if not given. A single file to "
+        "recognize is read without a worker, and without a limit, unless --workers is given; with --ray there is none.",
+    ),
+]
 GpusOption = Annotated[
     float | None,
     typer.Option(
@@ -71,7 +81,12 @@ def _with_address(args: list[str]) -> list[str]:
 
 
 def placement(
-    ray: str | None, actors: str | None, cpus: float | None, gpus: float | None, workers: int | None
+    ray: str | None,
+    actors: str | None,
+    cpus: float | None,
+    gpus: float | None,
+    workers: int | None,
+    decode_timeout: float | None,
 ) -> Placement | None:
     """Where the actors are; None without `--ray`.
 
@@ -85,6 +100,8 @@ def placement(
         return None
     if workers is not None:
         raise ClaverError("--workers is for this process; with --ray each actor decodes in --cpus-per-actor threads")
+    if decode_timeout is not None:
+        raise ClaverError("--decode-timeout is for worker processes; with --ray actors decode without a limit")
     from claver.scale.cluster import Actors
     from claver.scale.work import Placement
 

@@ -17,7 +17,6 @@ from claver.cli.model import (
     BatchOption,
     CompileOption,
     DamagedOption,
-    DecodeTimeoutOption,
     DeviceOption,
     DtypeOption,
     FramesOption,
@@ -34,7 +33,7 @@ from claver.cli.model import (
     text_identity,
     warm_up,
 )
-from claver.cli.ray import ActorsOption, CpusOption, GpusOption, RayOption, placement
+from claver.cli.ray import ActorsOption, CpusOption, GpusOption, RayDecodeTimeoutOption, RayOption, placement
 from claver.cli.recognizer import ActionsOption, CalibrationOption, UnknownOption, checked_unknown, open_recognizer
 from claver.errors import ClaverError
 from claver.files import write_whole
@@ -89,7 +88,8 @@ def recognize(
         Format | None,
         typer.Option(
             "--format",
-            help="How to write the answers; by --output's suffix, or a table, if not given. Parquet is a folder.",
+            help="How to write the answers; by --output's suffix, or a table, if not given. Parquet is a folder; in it "
+            "a name that has an answer is not looked at again, even if its file has changed.",
         ),
     ] = None,
     output: OutputOption = None,
@@ -103,7 +103,7 @@ def recognize(
     compile: CompileOption = False,
     batch_size: BatchOption = 8,
     workers: WorkersOption = None,
-    decode_timeout: DecodeTimeoutOption = 60.0,
+    decode_timeout: RayDecodeTimeoutOption = None,
     ray: RayOption = None,
     actors: ActorsOption = None,
     cpus: CpusOption = None,
@@ -117,7 +117,7 @@ def recognize(
     """
     check_damaged(damaged)
     told = checked_unknown(unknown, calibration)
-    placed = placement(ray, actors, cpus, gpus, workers)
+    placed = placement(ray, actors, cpus, gpus, workers, decode_timeout)
     if "-" in videos and actions == "-":
         raise ClaverError("stdin holds either the names of files or the actions, not both")
     paths, form = find_videos(videos), form_for(form, output)
@@ -143,8 +143,8 @@ def recognize(
     recognizer = partial(open_recognizer, model, named, texts, temporal, frames, views, **own)
     if placed is None:
         workers = default_workers(len(paths), device) if workers is None else workers
-        loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers, "decode_timeout": decode_timeout}
-        loading |= {"damaged": damaged}
+        loading: dict[str, Any] = {"batch_size": batch_size, "workers": workers}
+        loading |= {"damaged": damaged, "decode_timeout": decode_timeout or 60.0}
         work = partial(_answers, partial(recognizer, device=device), top=top, loading=loading)
     else:
         work = partial(_far_answers, placed, recognizer, device, top, batch_size, damaged)
@@ -155,6 +155,7 @@ def recognize(
     }
     try:
         if output is not None and (placed is not None or form is Format.parquet):
+            settings |= {"preprocess": preprocess, "damaged": damaged}  # a folder stays, so defaults are noted too
             records = _through_parts(paths, job, output, form, settings, text, noting)
         else:
             write = partial(_write, output=output, form=form, text=text)

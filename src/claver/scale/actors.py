@@ -229,7 +229,8 @@ def _deaths() -> tuple[type[Exception], ...]:
     """How Ray says that an actor, its machine, or an answer that lay there is gone."""
     from ray import exceptions
 
-    return (exceptions.RayActorError, exceptions.ObjectLostError, exceptions.NodeDiedError)
+    gone = (exceptions.RayActorError, exceptions.ObjectLostError, exceptions.NodeDiedError)
+    return (*gone, exceptions.OutOfMemoryError, exceptions.ActorUnschedulableError)  # two that are none of the former
 
 
 def _kill(actor: Any) -> None:

@@ -96,6 +96,7 @@ class Cluster(Closing):
             settings |= {"num_cpus": max(allowed_cpus(), math.ceil(actors.most * actors.cpus))}
             settings |= {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
             settings |= {"_node_ip_address": "127.0.0.1"}
+            settings |= {"address": LOCAL}  # else Ray takes RAY_ADDRESS, or a cluster that runs on this machine
         else:
             settings |= {"address": address}
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ class Parts(Closing):
 
         Args:
             folder: of the parts.
-            settings: what the records depend on. A setting that an earlier version did not have is no difference.
+            settings: what the records depend on. A setting that an earlier version did not have is no difference, but
+                one that the records have and these have not is.
             rows: of a part.
             seconds: after which a part is written however few rows it has.
 
@@ -80,17 +81,21 @@ class Parts(Closing):
             write_whole(place, to_json(settings))
             return
         earlier = parse_json(read_text(place, keep_bytes=True), str(place))
-        differing = [key for key in settings if key in earlier and earlier[key] != settings[key]]
+        if not isinstance(earlier, dict):
+            raise ClaverError(f"{place} holds no settings of claver; name a new folder")
+        differing = [key for key in earlier if key not in settings or earlier[key] != settings[key]]
         if differing:
             raise ClaverError(
                 f"{self.folder} holds records made with other {' and '.join(differing)}; repeat that command to go on, "
                 "or name a new folder"
             )
+        if settings != earlier:  # so that what is new here is compared from now on
+            write_whole(place, to_json(settings))
 
     def forget_errors(self) -> None:
         """Remove the rows of items that could not be done, so that they are tried again."""
         for path in self._files():
-            table = self._parquet.read_table(path)
+            table = self._read(path, ["id", "path", "error", "record"])
             sound = table.filter(table.column("error").is_null())
             if not len(sound):
                 path.unlink()
@@ -99,7 +104,7 @@ class Parts(Closing):
 
     def missing(self, items: Sequence[str]) -> list[str]:
         """The items that no part has a row of, in their order."""
-        known = [self._parquet.read_table(path, columns=["id"]).column("id").to_numpy() for path in self._files()]
+        known = [self._read(path, ["id"]).column("id").to_numpy() for path in self._files()]
         if not known:
             return list(items)
         ids: Ids = np.fromiter(map(id_of, items), np.int64, len(items))
@@ -136,18 +141,28 @@ class Parts(Closing):
         except OSError as error:
             raise ClaverError(f"cannot write {path}: {error.strerror or error}; what is there is kept") from error
 
+    def _read(self, path: Path, columns: Sequence[str]) -> Any:
+        try:
+            return self._parquet.read_table(path, columns=list(columns)).select(list(columns))
+        except (OSError, KeyError, self._arrow.ArrowException) as error:
+            what = " ".join(str(error).split())[:200]
+            raise ClaverError(
+                f"{path} is damaged ({what}); delete it, and the same command does again what it held"
+            ) from error
+
     def records(self, *, errors_only: bool = False) -> Iterator[Record]:
         """All records on disk, part by part."""
         for path in self._files():
-            table = self._parquet.read_table(path, columns=["error", "record"])
+            table = self._read(path, ["error", "record"])
             kept = table.filter(table.column("error").is_valid()) if errors_only else table
             yield from map(json.loads, kept.column("record").to_pylist())
 
     def remove(self) -> None:
-        """Remove the folder, when the output that it stood in for is written."""
+        """Remove the folder, when the output that it stood in for is written; what is not of ours stays."""
         for path in [*self._files(), self.folder / _SETTINGS]:
             path.unlink(missing_ok=True)
-        self.folder.rmdir()
+        with suppress(OSError):  # somebody's file is in it: the output is written all the same
+            self.folder.rmdir()
 
     def close(self) -> None:
         """Let go of the folder; what was flushed is kept."""
@@ -170,6 +185,9 @@ def run_parts(
         parts: where the records go. Items that failed in an earlier run are tried again.
         on_resume: called with the number of items that an earlier run has done, if there are any.
         on_record: called with each new record.
+
+    Raises:
+        ClaverError: `work` left out an item, or a part cannot be read or written.
     """
     parts.forget_errors()
     left = parts.missing(items)
@@ -181,6 +199,8 @@ def run_parts(
             on_record(record)
     finally:
         parts.flush()  # what is done is kept, whatever ends the run
+    if missing := parts.missing(left):
+        raise ClaverError(f"no record came of {len(missing)} of {len(items)} items, such as {missing[0]}")
 
 
 def _error(record: Record) -> str | None:
