@@ -128,3 +128,17 @@ def test_other_choices_are_answered(texts: str, message: str) -> None:
     with pytest.raises(ClaverError) as caught:
         texts_for([CLASS], texts)
     assert message in str(caught.value)
+
+
+def test_rewritten_names_are_before_every_sentence() -> None:
+    names = ("archery", "abseiling")
+    found = read_actions(names, texts="rewritten")
+    sentences = read_actions(names, texts="decomposition,body")
+    assert found.names == names
+    for name, own, plain in zip(names, found.texts, sentences.texts, strict=True):
+        assert own == tuple(f"{name}: {text}" for text in plain)
+        assert len(own) > 3
+    with pytest.raises(ClaverError, match="stand alone"):
+        read_actions(names, texts="names,rewritten")
+    with pytest.raises(ClaverError, match="qqq"):
+        read_actions(("archery", "qqq"), texts="rewritten")

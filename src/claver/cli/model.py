@@ -98,8 +98,8 @@ TextsOption = Annotated[
     typer.Option(
         metavar="KINDS|FILE",
         help="What is said about each action: names, templates, templates-plain (names as they are), interpretive "
-        "(all there is), some of template, decomposition, synonym, body, or a .csv or .jsonl of texts. If not given, "
-        "what comes with the actions: for a benchmark everything, else templates.",
+        "(all there is), rewritten (name: sentence), some of template, decomposition, synonym, body, or a .csv or "
+        ".jsonl of texts. If not given, what comes with the actions: for a benchmark everything, else templates.",
     ),
 ]
 

@@ -17,7 +17,7 @@ from claver.names import composed, text_lines
 from claver.suggest import hint, nearest
 from claver.text.actions import Actions
 from claver.text.bank import PromptBank, first_named, shipped_banks, shipped_names, warn_that_templates_stand_in
-from claver.text.record import KINDS
+from claver.text.record import KINDS, Kind
 from claver.text.templates import DEFAULT_TEMPLATES, NAME_ONLY, PLAIN_TEMPLATES, fill
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ INTERPRETIVE = "interpretive"
 """Names, templates and every text of the bank: what the paper uses in training and recognition (Sec. 3.3)."""
 
 _NAMES = "names"
+_REWRITTEN = "rewritten"
+_SENTENCES: tuple[Kind, ...] = ("decomposition", "body")
 _PLAIN = "templates-plain"
 _SPELLINGS = {"name": _NAMES, "templates": "template", "decompositions": "decomposition", "synonyms": "synonym"}
 
@@ -97,9 +99,10 @@ def texts_for(
         names: the actions.
         texts: `names`; `templates`; `templates-plain`, in which names stand as they are, grammatical or not;
             `interpretive`: names, templates and all that the bank has; some of its kinds, `names` and
-            `templates-plain`, separated by commas: `template,decomposition`; a benchmark, for all of its texts; or a
-            file, `.csv` or `.jsonl`. If not given, `interpretive` for actions of a bank, else templates, which is said
-            once.
+            `templates-plain`, separated by commas: `template,decomposition`; `rewritten`: `name: sentence` for each of
+            the bank's sentences (kinds decomposition and body), and nothing else; a benchmark, for all of its texts; or
+            a file, `.csv` or `.jsonl`. If not given, `interpretive` for actions of a bank, else templates, which is
+            said once.
         dataset: whose classes the actions are, if they are a benchmark's.
         bank: where the texts come from, in place of those that come with the package.
         templates: forms that names are put into; if texts are not given and these are not the usual ones, they are used
@@ -120,6 +123,8 @@ def texts_for(
     if _PLAIN in parts:
         parts = ["template" if part == _PLAIN else part for part in parts]
         templates, usual = PLAIN_TEMPLATES, False
+    if _REWRITTEN in parts:
+        return _rewritten(names, parts, bank)
     if unknown := [part for part in parts if part not in (_NAMES, INTERPRETIVE, *KINDS)]:
         return _only(names, _texts_at(texts, unknown[0], templates), str(texts))
     kinds = KINDS if INTERPRETIVE in parts else [kind for kind in KINDS if kind in parts]
@@ -129,6 +134,15 @@ def texts_for(
     bank = bank if usual else bank.of_kinds(set(KINDS) - {"template"}).with_templates(templates)
     found = bank.actions(names, kinds=kinds, templates=templates)
     return _with_names(found) if _NAMES in parts else found
+
+
+def _rewritten(names: tuple[str, ...], parts: Sequence[str], bank: PromptBank | None) -> Actions:
+    """Names rewritten as `name: sentence`, as zero-shot recognition that leans on a language model has them."""
+    if len(parts) > 1:
+        raise ClaverError("the texts rewritten, name: sentence, stand alone, and not beside other kinds")
+    found = (bank or _all_shipped()).actions(names, kinds=_SENTENCES)
+    pairs = zip(found.names, found.texts, strict=True)
+    return Actions(found.names, tuple(tuple(f"{name}: {text}" for text in own) for name, own in pairs))
 
 
 def own_actions(model: Claver) -> Actions:
@@ -248,10 +262,10 @@ def _all_shipped() -> PromptBank:
 def _texts_at(texts: str | Path, unknown: str, templates: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """All texts of a benchmark or file, by action."""
     if not (str(texts) in BENCHMARKS or _names_a_file(str(texts))):
-        known = (_NAMES, "templates", _PLAIN, INTERPRETIVE, *KINDS, *BENCHMARKS)
+        known = (_NAMES, "templates", _PLAIN, INTERPRETIVE, _REWRITTEN, *KINDS, *BENCHMARKS)
         raise ClaverError(
-            f"texts are names, templates, {_PLAIN}, {INTERPRETIVE}, some of {', '.join(KINDS)}, a benchmark, or a file "
-            f".csv or .jsonl, not {unknown!r}{hint(unknown, known)}"
+            f"texts are names, templates, {_PLAIN}, {INTERPRETIVE}, {_REWRITTEN}, some of {', '.join(KINDS)}, a "
+            f"benchmark, or a file .csv or .jsonl, not {unknown!r}{hint(unknown, known)}"
         )
     if str(texts) not in BENCHMARKS and _is_manifest(Path(texts)):
         raise ClaverError(f"{texts} is a manifest, and holds no texts; a file of texts has columns action and text")

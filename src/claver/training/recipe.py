@@ -95,8 +95,8 @@ class Videos(Section):
     train_split: str | None = None  # only clips of this split of `train`; if not given train, where there are splits
     test_split: str | None = None  # likewise test, or else val
     root: Path | None = None  # what paths in the manifests are relative to; their own folders if not given
-    # names, templates, templates-plain, interpretive, kinds of text, or a file; if not given, interpretive where texts
-    # come with claver
+    # names, templates, templates-plain, interpretive, rewritten, kinds of text, or a file; if not given, interpretive
+    # where texts come with claver
     texts: str | None = None
     shots: int | None = Field(default=None, ge=1)  # K clips of each class (few-shot), drawn by …
     shots_seed: int = Field(default=0, ge=0)
