@@ -58,7 +58,7 @@ def test_the_nearest_are_those_of_comparing_all(store: WindowStore) -> None:
     assert (store.partitions, store.unindexed()) == (vectors.partitions_of(2000), 0)
     assert recall(store) > 0.95
     for query in queries(5):  # candidates are compared by the vectors themselves: the order is exact
-        assert names(store.nearest(query, 1000))[:20] == names(store.nearest(query, 20, exact=True))
+        assert names(store.nearest(query, 2000))[:20] == names(store.nearest(query, 20, exact=True))
 
 
 def test_the_index_is_what_is_asked(store: WindowStore) -> None:
