@@ -10,8 +10,9 @@ from claver.errors import CheckpointError, ClaverError
 from claver.models.checkpoint.folder import weights_in
 from claver.training import Trainer
 from claver.training.clips import ClipsTask
-from claver.training.recipe import Average, make_recipe
+from claver.training.recipe import make_recipe
 from claver.training.retention.averaging import EpochAverage
+from claver.training.retention.settings import Average
 
 AVERAGE = {"average": {"from_epoch": 2}, "evaluate_every": 6, "checkpoint_every": 5}  # 64 samples: 4 steps an epoch
 

@@ -7,8 +7,8 @@ from tests.training.small import clips_problem, clips_recipe
 
 from claver.errors import ClaverError
 from claver.training import Trainer
-from claver.training.recipe import Interpolate
 from claver.training.retention.interpolation import Interpolation
+from claver.training.retention.settings import Interpolate
 
 
 class Wiggle(torch.nn.Module):

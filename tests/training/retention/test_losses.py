@@ -6,9 +6,9 @@ import torch
 from tests.tiny import tiny_model
 from tests.training.retention import numbers
 
-from claver.training.recipe import Distill
 from claver.training.retention.feature import FeatureDistillation
 from claver.training.retention.relational import RelationalDistillation, unit_vectors
+from claver.training.retention.settings import Distill
 from claver.training.samples import Samples
 
 B, K, C, E = 5, 2, 4, 32

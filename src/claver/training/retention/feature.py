@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from claver.models import Claver
 from claver.models.objective import exact, without_autocast
-from claver.training.recipe import Distill
+from claver.training.retention.settings import Distill
 from claver.training.retention.teacher import Distillation, projection, teacher_of
 from claver.training.samples import Samples
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from claver.distributed import rank_and_size
 from claver.errors import CheckpointError, ClaverError
-from claver.training.recipe import Interpolate
+from claver.training.retention.settings import Interpolate
 from claver.training.sampling import chance_at
 
 _STREAM = 2  # of a step's random numbers

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from claver.errors import ClaverError
 from claver.models import Claver
-from claver.training.recipe import Distill, Recipe
+from claver.training.recipe import Recipe
 from claver.training.retention.feature import FeatureDistillation
 from claver.training.retention.interpolation import Interpolation
 from claver.training.retention.relational import RelationalDistillation
+from claver.training.retention.settings import Distill
 from claver.training.retention.teacher import Distillation
 from claver.training.samples import Sampled, Samples
 from claver.training.sampling import Rows, chance_at
