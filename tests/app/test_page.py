@@ -175,6 +175,7 @@ def test_videos_that_came_later_can_be_named(opened: Opened, videos: Path, tmp_p
         page.click("#timeline-named input")
         page.get_by_role("option", name="later.mp4").click()
         page.wait_for_selector("#timeline-clip video")
+        assert "later.mp4" in page.inner_text("#timeline-clip")
 
 
 def test_two_users_at_once_have_answers_of_their_own(opened: Opened, server: Server, videos: Path) -> None:
