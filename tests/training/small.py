@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from claver.models import Claver, Tokenizer
 from claver.motion.captions import class_texts
 from claver.motion.rendering import VERBS, render_clips
+from claver.training import Trainer
 from claver.training.clips import ClipsTask, tokenize_classes
 from claver.training.initialization import new_model, train_tokenizer, with_temporal
 from claver.training.recipe import NewModel, Recipe, make_recipe
@@ -82,3 +84,14 @@ def main(folder: str, kill_after: int, resume: bool) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "resume")
+
+
+def train(
+    folder: Path | None = None, resume: bool = False, after_step: Callable[[int], object] | None = None, **changes: Any
+) -> Trainer:
+    """A run on these clips, finished."""
+    recipe = clips_recipe(**changes)
+    model, task = clips_problem(recipe)
+    trainer = Trainer(recipe, model, task, folder, after_step=after_step)
+    trainer.run(resume=resume)
+    return trainer

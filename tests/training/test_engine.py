@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.small import clips_problem, clips_recipe
+from tests.training.small import clips_problem, clips_recipe, train
 
 from claver import files
 from claver.errors import CheckpointError, ClaverError
@@ -18,14 +18,6 @@ from claver.training import checkpoint as checkpoints
 from claver.training.recipe import make_recipe
 
 ROOT = Path(__file__).parents[2]
-
-
-def train(folder=None, resume=False, after_step=None, **changes):
-    recipe = clips_recipe(**changes)
-    model, task = clips_problem(recipe)
-    trainer = Trainer(recipe, model, task, folder, after_step=after_step)
-    trainer.run(resume=resume)
-    return trainer
 
 
 def same_weights(one: Claver, other: Claver) -> bool:

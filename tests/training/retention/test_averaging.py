@@ -3,26 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from tests.training.small import clips_problem, clips_recipe
+from tests.training.small import clips_recipe, train
 
 import claver
 from claver.errors import CheckpointError, ClaverError
 from claver.models.checkpoint.folder import weights_in
-from claver.training import Trainer
 from claver.training.clips import ClipsTask
 from claver.training.recipe import make_recipe
 from claver.training.retention.averaging import EpochAverage
 from claver.training.retention.settings import Average
 
 AVERAGE = {"average": {"from_epoch": 2}, "evaluate_every": 6, "checkpoint_every": 5}  # 64 samples: 4 steps an epoch
-
-
-def train(folder=None, resume=False, after_step=None, **changes):
-    recipe = clips_recipe(**changes)
-    model, task = clips_problem(recipe)
-    trainer = Trainer(recipe, model, task, folder, after_step=after_step)
-    trainer.run(resume=resume)
-    return trainer
 
 
 def test_the_mean_is_that_of_the_weights_that_count():
