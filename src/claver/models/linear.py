@@ -35,7 +35,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def add_linear(layer: nn.Module, x: Tensor, residual: Tensor) -> Tensor:
     """The residual and what a layer makes of x; a layer that oneDNN computes adds it itself."""
     if isinstance(layer, Linear) and is_plain(layer, Linear) and fuses(x, layer.weight) and residual.dtype == x.dtype:
-        out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, residual, layer.weight, layer.bias, "add")
+        weight = _without_gaps(layer.weight)
+        out: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, residual, weight, layer.bias, "add")
         return out
     return residual + layer(x)
 
@@ -52,7 +53,7 @@ def activate_linear(
         activation: `none`, `swish` (SiLU) or `gelu`.
         algorithm: of `gelu`: `none`, which is exact, or `tanh`.
     """
-    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
+    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, _without_gaps(weight), bias, activation, [], algorithm)
     return out
 
 
@@ -88,6 +89,15 @@ def runs_on_onednn(x: Tensor, weight: Tensor) -> bool:
 def has_onednn(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether oneDNN computes products of a type on a device."""
     return device.type == "cpu" and dtype in _types()
+
+
+def _without_gaps(weight: Tensor) -> Tensor:
+    """A weight whose rows or columns lie side by side; a copy where they do not.
+
+    For one with gaps between them, such as the summaries among the tokens of a clip, oneDNN has no kernel of its own
+    and takes one that is a thousand times as slow. What the weight is multiplied with may have gaps.
+    """
+    return weight if weight.is_contiguous() or weight.t().is_contiguous() else weight.contiguous()
 
 
 @cache
