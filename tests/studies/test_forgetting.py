@@ -7,8 +7,9 @@ from tests.studies.test_prompt_studies import TINY
 from claver.models.blend import blend
 from claver.motion.rendering import STATES, VERBS
 from claver.motion.unseen import UNSEEN_VERBS
-from claver.studies.forgetting import SHOWN, START, STUDY, VARIANTS, WAYS, Variant
+from claver.studies.forgetting import STUDY
 from claver.studies.forgetting_measure import Exam, said_of, start_of
+from claver.studies.forgetting_ways import SHOWN, START, VARIANTS, WAYS, Variant
 from claver.studies.prompt_studies import fresh
 from claver.studies.study import Options, Record, key_of
 from claver.studies.table import Measured
@@ -68,10 +69,10 @@ def test_a_blend_of_nothing_but_the_start_behind_a_shut_gate_is_the_start(asked,
         for parameter in model.parameters():
             if parameter is not model.temporal.embedding:
                 parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    changed, back = exam.sit(start, model), exam.sit(start, model, weight=0.0)
+    changed, back = exam.sit(start, model), exam.sit(start, model, Variant(weight=0.0))
     assert changed != back
-    monkeypatch.setattr("claver.studies.forgetting_measure.Gate.__call__", lambda self, video: torch.zeros(len(video)))
-    assert exam.sit(start, model, weight=0.0, gate=0.05) == pytest.approx(exam.sit(start, start))
+    monkeypatch.setattr("claver.studies.forgetting_asked.Gate.__call__", lambda self, video: torch.zeros(len(video)))
+    assert exam.sit(start, model, Variant(weight=0.0, gate=0.05)) == pytest.approx(exam.sit(start, start))
     assert blend(start.state_dict(), model, 0.0).temporal.embedding.equal(model.temporal.embedding)
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from claver.evaluation.gate import Gate, towards
 from claver.evaluation.metrics import top_k_accuracy, within_pairs
-from claver.models import Claver, video_embedding
-from claver.models.blend import blend
+from claver.models import Claver
 from claver.motion.captions import still_caption
 from claver.motion.prompts import Aspect, aspect_texts
 from claver.motion.rendering import STATES, VERBS, render_stills
@@ -22,17 +18,18 @@ from claver.motion.tasks import PARTNER
 from claver.motion.unseen import UNSEEN_VERBS
 from claver.motion.verbs import Verb
 from claver.studies.bench import kept, stills, tokens, written
+from claver.studies.forgetting_asked import Asked, MakeGate, directions, gate_maker, mixed_with
+from claver.studies.forgetting_ways import Variant
 from claver.studies.prompt_studies import bench_part, fresh, held_out, recipe_of, unseen
 from claver.studies.study import Figures, Settings
 from claver.training.clips import ClipsTask, tokenize_classes
 from claver.training.engine import Trainer, training_progress
 from claver.training.tokens import TokenClips, cache_tokens
 
-MakeGate = Callable[[Tensor], Gate]
-"""From what is said of the classes that compete [C, E] to the gate between them and the trained verbs."""
 NOUNS = ("shape", "colour")
 SENTENCES: tuple[Aspect, ...] = ("decomposition", "synonym", "body")
-_STILLS, _BATCH = 1000, 240
+WHOLE = Variant()
+_STILLS = 1000
 
 
 def start_of(settings: Settings, cache: Path) -> Claver:
@@ -63,23 +60,19 @@ def said_of(settings: Settings, verbs: Sequence[Verb]) -> dict[str, tuple[str, .
     return {name: tuple(f"{name}: {sentence}" for sentence in own) for name, own in sentences.items()}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Exam:
     """All clips and texts of one seed.
 
     Attributes:
-        clips: of new verbs, of trained ones, and stills; the tokens of the frozen image tower.
+        asked: clips of `new` verbs, of `trained` ones, and `stills`: the tokens of the frozen image tower.
         states: for each state of stills the word of each, int64 [B].
         settings: of the run, which say what is said of verbs.
     """
 
-    new: TokenClips
-    trained: TokenClips
-    stills: TokenClips
+    asked: Asked
     states: Mapping[str, Tensor]
     settings: Settings
-    _of: Claver | None = field(default=None, repr=False)
-    _frames: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, settings: Settings, cache: Path) -> Exam:
@@ -91,57 +84,33 @@ class Exam:
         still = cache_tokens(start, [shown.images[:, None]], dtype=torch.float16)
         states = {name: torch.from_numpy(words) for name, words in shown.states.items()}
         alike = still.expand(-1, recipe_of(settings).temporal.frames, -1, -1)
-        trained = TokenClips(own.tokens[:half], own.labels[:half])
-        new = unseen(settings, cache, "test", half)
-        return cls(new, trained, TokenClips(alike, torch.zeros(len(alike))), states, settings)
+        clips = {
+            "new": unseen(settings, cache, "test", half),
+            "trained": TokenClips(own.tokens[:half], own.labels[:half]),
+            "stills": TokenClips(alike, torch.zeros(len(alike))),
+        }
+        return cls(Asked(clips), states, settings)
 
     @torch.no_grad()
-    def sit(self, start: Claver, model: Claver, *, weight: float = 1.0, gate: float | None = None) -> Figures:
-        """Shares of right answers of a model, perhaps blended with the start, perhaps behind a gate of this τ.
+    def sit(self, start: Claver, model: Claver, variant: Variant = WHOLE) -> Figures:
+        """Shares of right answers of a variant of a model.
 
         Returns:
             `new`, `new within pair` and `trained` verbs; `nouns` and `states` of stills, and `knew`, the mean of all.
         """
-        mixed = model if weight == 1 else blend(start.state_dict(), model, weight)
-        known = _directions(mixed, list(said_of(self.settings, VERBS).values()))
-        make_gate = None if gate is None else partial(Gate, trained=known, tau=gate)
-        strange = _directions(mixed, list(said_of(self.settings, UNSEEN_VERBS).values()))
-        scores = self._scores(model, mixed, "new", strange, make_gate)
-        figures: Figures = {"new": top_k_accuracy(scores, self.new.labels)}
-        figures["new within pair"] = within_pairs(scores, self.new.labels, PARTNER)
-        figures["trained"] = top_k_accuracy(
-            self._scores(model, mixed, "trained", known, make_gate), self.trained.labels
-        )
+        mixed = mixed_with(start, model, variant)
+        known, strange = (directions(mixed, list(said_of(self.settings, v).values())) for v in (VERBS, UNSEEN_VERBS))
+        make_gate, clips = gate_maker(variant, known), self.asked.clips
+        scores = self.asked.scores(model, mixed, "new", strange, make_gate)
+        figures: Figures = {"new": top_k_accuracy(scores, clips["new"].labels)}
+        figures["new within pair"] = within_pairs(scores, clips["new"].labels, PARTNER)
+        scores = self.asked.scores(model, mixed, "trained", known, make_gate)
+        figures["trained"] = top_k_accuracy(scores, clips["trained"].labels)
         words = {name: self._state(model, mixed, name, make_gate) for name in STATES}
         figures["nouns"] = sum(words[name] for name in NOUNS) / len(NOUNS)
         figures["states"] = sum(words[name] for name in words if name not in NOUNS) / (len(words) - len(NOUNS))
         return figures | {"knew": sum(words.values()) / len(words)} | {f"knew {name}": words[name] for name in words}
 
     def _state(self, model: Claver, mixed: Claver, name: str, make_gate: MakeGate | None) -> float:
-        texts = _directions(mixed, [[still_caption({name: word})] for word in STATES[name]])
-        return top_k_accuracy(self._scores(model, mixed, "stills", texts, make_gate), self.states[name])
-
-    def _scores(self, model: Claver, mixed: Claver, which: str, texts_CE: Tensor, make_gate: MakeGate | None) -> Tensor:
-        """Cosines [B, C] of clips and of what is said of each class."""
-        still, moved = self._seen(model, which)
-        if make_gate is not None:
-            moved = towards(still, moved, make_gate(texts_CE)(video_embedding(mixed.readout(still))))
-        return F.normalize(video_embedding(mixed.readout(moved)), dim=-1) @ texts_CE.T
-
-    def _seen(self, model: Claver, which: str) -> tuple[Tensor, Tensor]:
-        """Summaries [B, T, D] without and with the temporal tower, which no blend changes: computed once."""
-        if model is not self._of:
-            self._of, self._frames = model, {}
-        if which not in self._frames:
-            clips: TokenClips = getattr(self, which)
-            parts = [clips.take(rows)[0] for rows in torch.arange(len(clips)).split(_BATCH)]
-            still, moved = [part[:, :, 0] for part in parts], [model.temporal(part) for part in parts]
-            self._frames[which] = torch.cat(still), torch.cat(moved)
-        return self._frames[which]
-
-
-def _directions(model: Claver, texts: Sequence[Sequence[str]]) -> Tensor:
-    """One vector a class [C, E], the mean of the unit vectors of its texts, which ranks as they do (Eq. 10)."""
-    assert model.tokenizer is not None
-    ids = model.tokenizer([text for own in texts for text in own]).to(model.device)
-    return F.normalize(model.encode_text(ids), dim=-1).unflatten(0, (len(texts), -1)).mean(1)
+        texts = directions(mixed, [[still_caption({name: word})] for word in STATES[name]])
+        return top_k_accuracy(self.asked.scores(model, mixed, "stills", texts, make_gate), self.states[name])
