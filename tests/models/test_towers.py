@@ -18,6 +18,7 @@ from claver import plugins
 from claver.cli.main import app
 from claver.errors import ClaverError
 from claver.models import towers
+from claver.models.blend import blend
 from claver.models.config import ClaverConfig
 from claver.video.transforms import Preprocess
 from tests.models import random_family as families
@@ -127,6 +128,29 @@ def test_a_tower_may_bring_a_readout_that_is_trained(words: Path, caplog: pytest
     net = Net()
     net.load_state_dict(known_weights())
     torch.testing.assert_close(model.encode_video(video)[0], readout(net(video[0])[:, 0]))
+
+
+class Normed(Net):
+    """With a batch norm, which counts the batches that it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return super().forward(self.norm(frames))
+
+
+def test_towers_that_count_batches_are_blended(words: Path) -> None:
+    claver.register_tower("normed", lambda config: Normed(), width=64, patch=16, size=32)
+    start, trained = (claver.load("normed", text=words, temporal="mean", frames=1) for _ in range(2))
+    counted, mean = (f"image.body.norm.{name}" for name in ("num_batches_tracked", "running_mean"))
+    trained.train().encode_video(torch.randn(5, 1, 3, 32, 32) + 1)
+    assert [model.state_dict()[counted].item() for model in (start, trained)] == [0, 1]
+    for weight, batches in ((0.0, 0), (0.25, 0), (0.75, 1), (1.0, 1)):
+        mixed = blend(start.state_dict(), trained, weight).state_dict()
+        assert mixed[counted].item() == batches
+        torch.testing.assert_close(mixed[mean], weight * trained.state_dict()[mean])
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def blend(start: Mapping[str, Tensor], trained: Claver, weight: float) -> Claver
             )
     if extra := [key for key in first if key not in second and not key.startswith("temporal.")]:
         raise ClaverError(f"the models cannot be blended: only one has {extra[0]}")
-    blended = {key: torch.lerp(first[key].to(second[key]), second[key], weight) for key in shared}
+    blended = {key: _between(first[key].to(second[key]), second[key], weight) for key in shared}
     made = Claver(trained.config, trained.tokenizer).to(device=trained.device, dtype=trained.dtype)
     for name in ("logit_scale", "logit_bias"):  # they stay exact, whatever the rest computes in
         if name in blended:
@@ -52,6 +52,13 @@ def blend(start: Mapping[str, Tensor], trained: Claver, weight: float) -> Claver
     if weight == 0 and isinstance(start, Weights):
         made.config = replace(made.config, untrained=start.config.untrained)
     return made.eval()
+
+
+def _between(first: Tensor, second: Tensor, weight: float) -> Tensor:
+    """What counts, such as the batches that a batch norm has seen, has nothing between: then the nearer."""
+    if not first.is_floating_point():
+        return first if weight < 0.5 else second
+    return torch.lerp(first, second, weight)
 
 
 def _check_alike(start: ClaverConfig, trained: ClaverConfig) -> None:
