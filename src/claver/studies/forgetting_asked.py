@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from claver.evaluation.gate import Gate, towards
 from claver.models import Claver, video_embedding
 from claver.models.blend import blend
-from claver.studies.forgetting_ways import Variant
 from claver.training.tokens import TokenClips
 
 MakeGate = Callable[[Tensor], Gate]
@@ -60,14 +59,13 @@ class Asked:
         return self._frames[which]
 
 
-def mixed_with(start: Claver, model: Claver, variant: Variant) -> Claver:
-    """The blend with the start that a variant asks for."""
-    return model if variant.weight == 1 else blend(start.state_dict(), model, variant.weight)
+def mixed_with(start: Claver, model: Claver, weight: float) -> Claver:
+    """A model blended with its start; the model itself for a weight of 1."""
+    return model if weight == 1 else blend(start.state_dict(), model, weight)
 
 
-def gate_maker(variant: Variant, trained: Tensor) -> MakeGate | None:
-    """What makes a variant's gate, from what is said of the trained actions [M, E]."""
-    tau = variant.gate
+def gate_maker(tau: float | None, trained: Tensor) -> MakeGate | None:
+    """What makes a gate of this τ, from what is said of the trained actions [M, E]; None for no gate."""
     return None if tau is None else lambda texts_CE: Gate(texts_CE, trained, tau=tau)
 
 

@@ -98,9 +98,9 @@ class Exam:
         Returns:
             `new`, `new within pair` and `trained` verbs; `nouns` and `states` of stills, and `knew`, the mean of all.
         """
-        mixed = mixed_with(start, model, variant)
+        mixed = mixed_with(start, model, variant.weight)
         known, strange = (directions(mixed, list(said_of(self.settings, v).values())) for v in (VERBS, UNSEEN_VERBS))
-        make_gate, clips = gate_maker(variant, known), self.asked.clips
+        make_gate, clips = gate_maker(variant.gate, known), self.asked.clips
         scores = self.asked.scores(model, mixed, "new", strange, make_gate)
         figures: Figures = {"new": top_k_accuracy(scores, clips["new"].labels)}
         figures["new within pair"] = within_pairs(scores, clips["new"].labels, PARTNER)

@@ -132,23 +132,36 @@ def read_names(folder: Path) -> tuple[list[str], Tensor, Tensor]:
 def real_clips(folder: Path, cache: Path) -> RealClips:
     """All clips of a folder as tokens, computed once."""
     paths, labels, sequences = read_names(folder)
+    return RealClips(clip_tokens(paths, cache), labels, sequences)
+
+
+def clip_tokens(paths: Sequence[str], cache: Path, *, squash: bool = True) -> Tensor:
+    """Clips as tokens [M, mirrored, V, T, N, 1280], computed once.
+
+    Args:
+        paths: of the clips.
+        cache: where tokens are kept.
+        squash: see `preprocess`.
+    """
     contents = [[Path(path).name, hashlib.sha256(Path(path).read_bytes()).hexdigest()] for path in paths]
     settings = {"clips": contents, "frames": FRAMES, "views": VIEWS, "tokens": TOKENS, "tower": "efficientnet-lite0"}
 
     def make(unfinished: Path) -> None:
         tower = imagenet_model().image
-        tokens = torch.stack([_tokens(tower, path) for path in paths])
+        tokens = torch.stack([_tokens(tower, path, squash) for path in paths])
         save_file({"tokens": tokens.half()}, unfinished / "tokens.safetensors")
 
-    found = load_file(kept(cache, "real-clips", settings, make) / "tokens.safetensors")
-    return RealClips(found["tokens"].float(), labels, sequences)
+    found = load_file(
+        kept(cache, "real-clips", settings | ({} if squash else {"cut": True}), make) / "tokens.safetensors"
+    )
+    return found["tokens"].float()
 
 
 @torch.inference_mode()
-def _tokens(tower: torch.nn.Module, path: str) -> Tensor:
+def _tokens(tower: torch.nn.Module, path: str, squash: bool) -> Tensor:
     """[mirrored, V, T, N, 1280] of one clip: the summary of each frame and the four quarters of its grid."""
     seen = sample_frames(path, frames=FRAMES, temporal_views=VIEWS)
-    pixels = preprocess(squash=True)(torch.as_tensor(seen.pixels))[0]
+    pixels = preprocess(squash=squash)(torch.as_tensor(seen.pixels))[0]
     tokens_RUND = torch.stack([tower(frames) for frames in (pixels, pixels.flip(-1))])
     side = int((tokens_RUND.shape[2] - 1) ** 0.5)
     grid = tokens_RUND[:, :, 1:].movedim(-1, -2).unflatten(-1, (side, side))
