@@ -106,6 +106,19 @@ def test_two_processes_equal_one(run: Claver, place: Path) -> None:
     assert not list(place.glob("*.partial"))
 
 
+@pytest.mark.parametrize(("texts", "worded"), [("names", "plain"), ("own.csv", "described")])
+def test_how_texts_are_worded_stands_beside_the_number(
+    run: Claver, place: Path, tmp_path: Path, texts: str, worded: str
+) -> None:
+    own = "".join(f"{name},someone is seen\n" for name in CLASSES)
+    (place / "own.csv").write_text(f"action,text\n{own}", encoding="utf-8")
+    output = tmp_path / "result.json"
+    done = run(place, "one.csv", "--workers", "0", "--texts", texts, "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    assert [part["texts"] for part in json.loads(output.read_text())["sets"]] == [worded]
+    assert f"│ {worded} " in done.stdout
+
+
 def test_draws_of_kinetics_600_are_of_one_benchmark(tmp_path: Path) -> None:
     from claver.evaluation.running import read_tests
 
@@ -265,7 +278,9 @@ def test_what_more_processes_had_done_is_gone_on_with(place: Path, monkeypatch: 
     assert sorted(file.name for file in place.glob("on.json*")) == ["on.json"]
 
 
-def test_a_gate_shuts_for_actions_far_from_those_of_training(run: Claver, place: Path) -> None:
+def test_a_gate_shuts_for_actions_far_from_those_of_training(
+    run: Claver, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def scores(*more: str) -> list[float]:
         name = f"gated{len(list(place.glob('gated*')))}.csv"
         done = run(place, "one.csv", "--workers", "0", "--predictions", name, "--texts", "names", *more)
@@ -273,8 +288,9 @@ def test_a_gate_shuts_for_actions_far_from_those_of_training(run: Claver, place:
         shares = ("score_1", "score_2", "score_3")
         return [float(row[share]) for row in csv.DictReader((place / name).open()) for share in shares]
 
+    monkeypatch.setenv("COLUMNS", "160")
     told = run(place, "one.csv", "--workers", "0", "--gate", "zzz,qqq", "--gate-tau", "0.5", "--texts", "names").stdout
-    assert "gate of 2 trained actions, τ 0.5" in " ".join(told.split())
+    assert "gate of 2 trained actions, τ 0.5" in told
     alone = run(place, "one.csv", "--gate-tau", "0.5")
     assert alone.returncode != 0
     assert "--gate-tau goes with --gate" in alone.stderr.replace("\n", " ")

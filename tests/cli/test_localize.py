@@ -35,9 +35,10 @@ def test_map_as_a_table_and_json(inside: Claver, tree: Path, tmp_path: Path) -> 
     output = tmp_path / "result.json"
     done = inside("evaluate", tree / "good.json", *options(tree, "--output", output))
     assert done.returncode == 0, done.stderr
-    assert "mAP of 2 classes, 4 instances in 2 videos" in done.stdout
+    assert "mAP of 2 classes, plain texts, 4 instances in 2 videos" in done.stdout
     result = json.loads(output.read_text())
     assert list(result["per_class"]) == ["bowing", "waving"]
+    assert result["texts"] == "plain"
     assert 0 <= result["map_0.5_0.95"] <= result["map_0.3_0.7"] <= 1
     assert f"{100 * result['map_0.3_0.7']:.2f} %" in done.stdout
     assert result["failures"] == {}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from claver.evaluation.annotations import Annotations
     from claver.evaluation.localization import Localization
     from claver.inference.recognizer import Recognizer
+    from claver.text.wording import Wording
 
 
 def evaluate_localization(
@@ -50,6 +51,7 @@ def evaluate_localization(
         ClaverError: the annotations cannot be used, or none of their videos is there.
     """
     from claver.evaluation.annotations import read_annotations
+    from claver.text.wording import wording
 
     if output is not None:
         check_output(output)
@@ -65,7 +67,7 @@ def evaluate_localization(
     settings |= {name: value for name, value in looking.items() if name != "batch_size"}  # nothing depends on that
     settings |= {"temporal": loading["temporal"], "dtype": loading["dtype"], "frames": loading["frames"]}
     settings |= {"damaged": loading["damaged"], "preprocess": loading["preprocess"]}
-    write = partial(_write, annotations, found, output, settings)
+    write = partial(_write, annotations, found, output, settings, wording(recognizer.texts))
     failed = _detect(found, recognizer, looking, output, settings, write)
     if failed:
         complain(f"{len(failed)} of {len(annotations.videos)} videos could not be read, and count as not found:")
@@ -148,7 +150,12 @@ def _records(found: dict[str, Path], recognizer: Recognizer, looking: Record) ->
 
 
 def _write(
-    annotations: Annotations, found: dict[str, Path], output: Path | None, settings: Record, records: Sequence[Record]
+    annotations: Annotations,
+    found: dict[str, Path],
+    output: Path | None,
+    settings: Record,
+    worded: Wording,
+    records: Sequence[Record],
 ) -> list[str]:
     """Write and show the result; returns why videos have none, whose annotations then count as not found."""
     from claver.evaluation.localization import Detection, localize
@@ -162,17 +169,17 @@ def _write(
     failed = {name: f"{name}: there is no such video" for name in annotations.videos if name not in found}
     failed |= {record["path"]: record["error"] for record in records if "error" in record}
     if output is not None:
-        facts = {"settings": settings, "videos": len(annotations.videos), "failures": failed}
+        facts = {"settings": settings, "texts": worded, "videos": len(annotations.videos), "failures": failed}
         write_whole(output, to_json({**facts, "instances": len(annotations.instances), **result.to_dict()}, indent=1))
-    say(_table(result, len(annotations.videos), len(annotations.instances)), end="")
+    say(_table(result, worded, len(annotations.videos), len(annotations.instances)), end="")
     return list(failed.values())
 
 
-def _table(result: Localization, videos: int, instances: int) -> str:
+def _table(result: Localization, worded: Wording, videos: int, instances: int) -> str:
     from claver.evaluation.localization import ACTIVITYNET, THUMOS
 
     rows = [(f"tIoU {one:g}", result.mean([one])) for one in result.thresholds]
     rows += [("0.3:0.7 (THUMOS'14)", result.mean(THUMOS)), ("0.5:0.95 (ActivityNet)", result.mean(ACTIVITYNET))]
     lines = [f"{name:24}{100 * value:6.2f} %" for name, value in rows]
-    head = f"mAP of {len(result.classes)} classes, {instances} instances in {videos} videos"
+    head = f"mAP of {len(result.classes)} classes, {worded} texts, {instances} instances in {videos} videos"
     return "\n".join([head, *lines, ""])

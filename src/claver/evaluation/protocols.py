@@ -19,6 +19,7 @@ from claver.errors import ClaverError
 from claver.evaluation.metrics import confusion, per_class_accuracy, top_k_accuracy
 from claver.inference.jobs import Record
 from claver.moved import renamed
+from claver.text.wording import Wording, wording
 from claver.video.prefetch import DECODE_TIMEOUT
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ class Evaluation:
         damaged: the clips with an answer that are damaged, with what is known of it.
         skipped: the damaged clips that were left out, and are not in `test`.
         seconds: for the clips with an answer when the frames used are shown, where that is known.
+        wording: of the texts that competed; None where it is not known.
     """
 
     test: TestSet
@@ -109,6 +111,7 @@ class Evaluation:
     damaged: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, Sequence[float]] = field(default_factory=dict, repr=False)
+    wording: Wording | None = None
 
     def top(self, k: int = 1) -> float:
         """Top-k accuracy over all clips, unreadable ones included; ties as `claver.evaluation.metrics` has them."""
@@ -193,8 +196,9 @@ def evaluate(
         records[record["path"]] = record
         on_record(record | ({"scores": _named(record["scores"], recognizer.actions)} if "scores" in record else {}))
     records = merged(records)
-    column = {name: place for place, name in enumerate(recognizer.actions)}
-    return [_pick(test, records, [column[name] for name in test.classes]) for test in tests]
+    column, worded = {name: place for place, name in enumerate(recognizer.actions)}, wording(recognizer.texts)
+    found = [_pick(test, records, [column[name] for name in test.classes]) for test in tests]
+    return [replace(evaluation, wording=worded) for evaluation in found]
 
 
 def _check(recognizer: Answering, tests: Sequence[TestSet]) -> None:

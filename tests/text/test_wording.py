@@ -1,0 +1,32 @@
+"""How texts are worded, told by the texts."""
+
+import pytest
+
+from claver.text.actions import Actions
+from claver.text.selection import read_actions, texts_for
+from claver.text.wording import wording
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ("names", "plain"),
+        ("templates", "plain"),
+        ("templates-plain", "plain"),
+        ("names,templates", "plain"),
+        ("rewritten", "rewritten"),
+        ("interpretive", "described"),
+        ("decomposition", "described"),
+        (None, "described"),
+    ],
+)
+@pytest.mark.parametrize("benchmark", ["hmdb51", "ucf101", "kinetics400"])
+def test_every_choice_of_texts_has_its_word(texts: str | None, said: str, benchmark: str) -> None:
+    assert wording(read_actions(benchmark, texts=texts)) == said
+
+
+def test_texts_of_ones_own_are_told_by_what_they_are() -> None:
+    assert wording(texts_for(["surfing the net"])) == "plain"
+    assert wording(Actions(("a", "b"), (("a",), ("b: it is b", "b: or so")))) == "described"
+    assert wording(Actions(("a", "b"), (("a: it is a",), ("b: it is b", "b: or so")))) == "rewritten"
+    assert wording(Actions(("a", "b"), (("b",), ("a",)))) == "described"
