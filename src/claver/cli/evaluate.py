@@ -157,7 +157,6 @@ def evaluate(
     count). With --task localization videos are looked through whole, in one process and one centre crop.
     """
     from claver.distributed import from_everyone, rank_and_size
-    from claver.evaluation.gate import TAU
     from claver.evaluation.predictions import check_suffix
     from claver.evaluation.report import check_setting
     from claver.evaluation.running import among_learned, digest, read_tests, recognizers_for, run_evaluation
@@ -171,21 +170,12 @@ def evaluate(
         raise ClaverError(f"--task is classification or localization, not {task!r}")
     if task == "localization":
         from claver.cli.localize import evaluate_localization
-        from claver.distributed import started_together
 
-        if predictions is not None or started_together():
-            raise ClaverError("--task localization runs in one process, and has no --predictions; see --output")
-        if gate is not None:
-            raise ClaverError("--gate is for --task classification; windows of long videos are not gated")
-        if compile:
-            raise ClaverError("--compile is for --task classification; windows of long videos are not compiled")
-        if len(manifests) != 1:
-            raise ClaverError(f"--task localization takes one file or folder of annotations, not {len(manifests)}")
+        _check_localization(manifests, predictions, gate, compile)
         looking: dict[str, Any] = {"fps": fps, "stride": stride, "threshold": checked_level(threshold)}
         looking |= {"background": checked_background(background), "batch_size": batch_size}
-        dtype = settled_dtype(dtype, device)
-        opening: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": device, "dtype": dtype}
-        opening |= {"preprocess": preprocess, "damaged": damaged}
+        opening: dict[str, Any] = {"temporal": temporal, "frames": frames, "device": device, "preprocess": preprocess}
+        opening |= {"dtype": settled_dtype(dtype, device), "damaged": damaged}
         given: dict[str, Any] = {"videos": videos, "subset": split, "output": output, "model": model, "texts": texts}
         evaluate_localization(manifests[0], **given, looking=looking, loading=opening)
         return
@@ -206,25 +196,15 @@ def evaluate(
         loaded = _opened(model, device=device, dtype=dtype, **own)
         tests = [among_learned(test, loaded) for test in tests]
         seen: dict[str, Any] = {"views": looks, "frames": frames, "compile": compile}
-        seen["gate"] = None if gate is None else _trained_actions(gate, loaded, texts)
-        seen |= {} if gate_tau is None else {"gate_tau": gate_tau}
+        gated = {} if gate is None else _gate(gate, gate_tau, loaded, texts)
         with progress_shown("encoding texts", hidden=rank_and_size()[1] > 1) as progress:
-            recognizers = recognizers_for(tests, loaded, texts, progress=progress, **seen)
+            recognizers = recognizers_for(tests, loaded, texts, progress=progress, **seen, **gated)
         settings = _identity(model, loaded)
         settings |= {"frames": recognizers[0].frames, "views": str(looks), "setting": setting}
         settings |= {"dtype": dtype, "tests": [str(path) for path in manifests], "split": split}
         settings |= {"texts": text_identity(texts), "clips": digest(tests)}
         settings |= {"actions": digest([recognizer.texts for recognizer in recognizers])}
-        settings |= (
-            {}
-            if gate is None
-            else {
-                "gate": text_identity(gate),
-                "trained": digest([seen["gate"]]),
-                "trained_actions": len(seen["gate"].names),
-                "gate_tau": TAU if gate_tau is None else gate_tau,
-            }
-        )
+        settings |= {} if gate is None else _gate_identity(gate, **gated)
         settings |= {} if preprocess is None else {"preprocess": preprocess}
         settings |= {} if damaged == "answer" else {"damaged": damaged}
         loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout, "damaged": damaged}
@@ -257,15 +237,39 @@ def _warm_up(recognizers: Sequence[Answering], clips: int, batch_size: int, *, h
         warm_up(recognizers[0].encoder, clips, batch_size, hidden=hidden)
 
 
-def _trained_actions(gate: str, loaded: Claver | PeerModel, texts: str | None) -> Actions:
-    """The actions of training, with the kind of texts that those of the test have; a file of these knows no others."""
+def _check_localization(manifests: Sequence[Path], predictions: Path | None, gate: str | None, compile: bool) -> None:
+    """Raise `ClaverError` about an option that --task localization does not have."""
+    from claver.distributed import started_together
+
+    if predictions is not None or started_together():
+        raise ClaverError("--task localization runs in one process, and has no --predictions; see --output")
+    if gate is not None:
+        raise ClaverError("--gate is for --task classification; windows of long videos are not gated")
+    if compile:
+        raise ClaverError("--compile is for --task classification; windows of long videos are not compiled")
+    if len(manifests) != 1:
+        raise ClaverError(f"--task localization takes one file or folder of annotations, not {len(manifests)}")
+
+
+def _gate(gate: str, tau: float | None, loaded: Claver | PeerModel, texts: str | None) -> dict[str, Any]:
+    """The gate as `recognizers_for` takes it: its actions have the kind of texts of the test, but none of its file."""
+    from claver.evaluation.gate import TAU
     from claver.inference.peer_models import PeerModel
     from claver.text.selection import own_actions, read_actions
 
     if isinstance(loaded, PeerModel):
         raise ClaverError("--gate is for models of claver, and a peer runs as it is")
     kinds = None if texts is None or is_file(texts) else texts
-    return read_actions(own_actions(loaded) if gate == "learned" else gate, texts=kinds)
+    trained = read_actions(own_actions(loaded) if gate == "learned" else gate, texts=kinds)
+    return {"gate": trained, "gate_tau": TAU if tau is None else tau}
+
+
+def _gate_identity(named: str, gate: Actions, gate_tau: float) -> dict[str, Any]:
+    """What results depend on of a gate."""
+    from claver.evaluation.running import digest
+
+    own = {"gate": text_identity(named), "trained": digest([gate]), "trained_actions": len(gate)}
+    return own | {"gate_tau": gate_tau}
 
 
 def _identity(model: str | None, loaded: Claver | PeerModel) -> dict[str, Any]:
