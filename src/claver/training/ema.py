@@ -19,7 +19,8 @@ class Averages(ABC):
     """Averaged weights beside those that learn.
 
     Args:
-        model: its parameters that learn are averaged, from their values now on.
+        model: its parameters that learn are averaged, from their values now on, and what layers keep beside them, such
+            as the means and variances of a batch norm: averaged weights do not fit those of the last step.
 
     Attributes:
         folder: within a checkpoint, of the model with the averages; their tensors are in a file of that name.
@@ -28,7 +29,9 @@ class Averages(ABC):
     folder: str
 
     def __init__(self, model: nn.Module) -> None:
-        self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        saved = model.state_dict(keep_vars=True)
+        beside = {name: b for name, b in model.named_buffers() if name in saved and b.is_floating_point()}
+        self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad} | beside
         self._means = {name: p.detach().clone() for name, p in self._parameters.items()}
 
     @abstractmethod

@@ -9,6 +9,7 @@ import claver
 from claver.errors import CheckpointError, ClaverError
 from claver.models.checkpoint.folder import weights_in
 from claver.training.clips import ClipsTask
+from claver.training.ema import Ema
 from claver.training.recipe import make_recipe
 from claver.training.retention.averaging import EpochAverage
 from claver.training.retention.settings import Average
@@ -29,6 +30,31 @@ def test_the_mean_is_that_of_the_weights_that_count():
     counted = [own[0], own[1], own[1], own[[1, 3]].mean(0), own[[1, 3, 4]].mean(0), own[[1, 3, 4]].mean(0)]
     np.testing.assert_allclose(seen, counted, rtol=1e-6)
     assert model.weight[0].tolist() == own[5].tolist()
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda model: EpochAverage(model, lambda done: True), lambda model: Ema(model, 0.999)]
+)
+def test_what_a_batch_norm_keeps_is_averaged_as_its_weights_are(kind):
+    model = torch.nn.BatchNorm1d(1)
+    averages, seen = kind(model), []
+    for step in range(4):
+        with torch.no_grad():
+            for value in (model.weight, model.bias, model.running_mean, model.running_var):
+                value.fill_(step)
+        model.num_batches_tracked.fill_(step)
+        averages.update(step)
+        with averages.applied():
+            seen.append([value.item() for value in model.state_dict().values()])
+        assert model.running_mean.item() == step
+    for weight, bias, mean, variance, batches in seen:
+        assert (bias, weight) == pytest.approx((mean, variance), rel=1e-6)  # they begin as 0 and 1, and go the same way
+        assert batches == int(batches)
+    assert seen[-1][2] not in (0, 3)
+    again = kind(torch.nn.BatchNorm1d(1))
+    again.restore(averages.tensors())
+    with again.applied():
+        assert again._parameters["running_var"].item() == seen[-1][3]
 
 
 def test_the_ends_of_epochs_from_the_chosen_one_on_and_the_last_step_count():
