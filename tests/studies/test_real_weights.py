@@ -71,10 +71,25 @@ def test_kinds_are_compared_fold_by_fold_each_the_mean_of_its_seeds() -> None:
     assert compared(records, "kmt", {**where, "backwards": True}) is None
 
 
+def test_a_run_on_other_clips_is_another(tmp_path: Path) -> None:
+    for number, action in enumerate(TEXTS):
+        (tmp_path / action).mkdir()
+        for sequence in SEQUENCES:
+            (tmp_path / action / f"set1_{number}_{sequence}_0.avi").write_bytes(b"clip")
+    own = STUDY.runs(Options(quick=True, seeds=(0,), data=tmp_path))[0]
+    real_clips.contents_of.cache_clear()
+    before = STUDY.made_of(own)
+    (tmp_path / "kicking" / "set1_2_1_0.avi").write_bytes(b"another")
+    assert STUDY.made_of(own) == before  # read once in a process
+    real_clips.contents_of.cache_clear()
+    assert STUDY.made_of(own) != before
+
+
 def test_the_study_from_its_runs_to_its_picture(
     clips: RealClips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folds = tuple(clips.fold(sequence) for sequence in SEQUENCES[:2])
+    monkeypatch.setattr(real_weights, "read_names", lambda folder: ([], torch.zeros(0), torch.zeros(0)))
     monkeypatch.setattr(real_weights, "folds_of", lambda folder, cache, whole: folds)
     monkeypatch.setattr(real_weights, "sentence_vectors", lambda said, cache: torch.eye(len(said), 16)[None])
     settings = STUDY.runs(Options(quick=True, seeds=(0,), data=tmp_path))

@@ -26,6 +26,7 @@ claver study shuffle --seeds 0,1,2,3,4 --output runs/studies/shuffle\n
 claver study texts clip.mp4 texts.txt --model runs/quickstart/kmct\n
 claver study search runs/quickstart\n
 claver study real-weights --data ut_interaction_set1 --workers 2\n
+claver study forgetting-real clips.csv clips/ --data ut_interaction_set1 --workers 2\n
 claver study temporal --model openai/clip-vit-base-patch32 --data k400_train.csv --test k400_val.csv
 
 [bold]Studies[/]
@@ -40,7 +41,11 @@ def study(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.")],
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ARGUMENTS…", help="Of texts: CLIP TEXTS.txt. Of search: the folder of the quickstart."),
+        typer.Argument(
+            metavar="ARGUMENTS…",
+            help="Of texts: CLIP TEXTS.txt. Of search: the folder of the quickstart. Of forgetting-real: a list of "
+            "clips of other actions, and the folder that its paths start from.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -56,7 +61,8 @@ def study(
         Path | None,
         typer.Option(
             help="A manifest of real clips: prints the training commands of the same study. Of one with splits the "
-            "training clips are taken. For real-weights: the folder of UT-Interaction, on which it runs."
+            "training clips are taken. For real-weights and forgetting-real: the folder of UT-Interaction, on which "
+            "they run."
         ),
     ] = None,
     test: Annotated[
@@ -66,8 +72,8 @@ def study(
 ) -> None:
     """Rerun an analysis of the paper: a table and a figure beside the paper's own, their data, and the command.
 
-    Runs on rendered motion, at any size of machine, and real-weights on real clips. Interrupted, the same command
-    does what is missing.
+    Runs on rendered motion, at any size of machine; real-weights and forgetting-real on real clips. Interrupted, the
+    same command does what is missing.
     """
     from claver.studies import find_study
     from claver.studies.study import Options

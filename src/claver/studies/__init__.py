@@ -21,7 +21,7 @@ STUDIES = {
     "words": "Fig. 5: verbs against nouns",
     "texts": "Fig. 9: the most fitting texts for a clip",
     "forgetting": "Zero-shot: what is gained, against what is forgotten",
-    "forgetting-real": "The same on real clips above real weights (extra real-weights)",
+    "forgetting-real": "Zero-shot: the same, on real clips above real weights (extra real-weights)",
     "search": "Search for verbs and their reversals, by the models of `claver quickstart` (extra search)",
     "real-weights": "Real clips: UT-Interaction above frozen real weights (extra real-weights)",
 }

@@ -20,7 +20,16 @@ from claver.quickstart.real_weights import imagenet_model
 from claver.studies.forgetting_asked import Asked, directions, gate_maker, mixed_with
 from claver.studies.forgetting_real import other_clips
 from claver.studies.forgetting_ways import START, VARIANTS
-from claver.studies.real_clips import SEQUENCES, TEXTS, VIEWS, RealClips, clip_tokens, real_clips
+from claver.studies.real_clips import (
+    SEQUENCES,
+    TEXTS,
+    VIEWS,
+    RealClips,
+    clip_tokens,
+    contents_of,
+    read_names,
+    real_clips,
+)
 from claver.studies.study import Figures, Settings
 from claver.text.selection import read_actions
 from claver.training.clips import ClipsTask, tokenize_classes
@@ -70,8 +79,10 @@ def recipe_of(settings: Settings) -> Recipe:
 
 
 def digest(settings: Settings) -> str:
-    """Of the texts, of the recipe and of the list of other clips."""
-    parts = [repr((TEXTS, _TOP)), hashlib.sha256(Path(settings["listed"]).read_bytes()).hexdigest()]
+    """Of the texts, of the recipe, of the clips and of the list of other clips."""
+    learned, (listed, root) = read_names(Path(settings["data"]))[0], (settings["listed"], settings["root"])
+    clips = [contents_of(tuple(paths)) for paths in (learned, other_clips(listed, root).paths())]
+    parts = [repr((TEXTS, _TOP, clips)), hashlib.sha256(Path(listed).read_bytes()).hexdigest()]
     if settings["way"] != START:
         parts.append(recipe_of(settings).model_dump_json(exclude={"videos"}))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -135,6 +135,12 @@ def real_clips(folder: Path, cache: Path) -> RealClips:
     return RealClips(clip_tokens(paths, cache), labels, sequences)
 
 
+@lru_cache(maxsize=2)
+def contents_of(paths: tuple[str, ...]) -> list[list[str]]:
+    """The name of each clip, and a digest of the file: what they are, wherever they lie."""
+    return [[Path(path).name, hashlib.sha256(Path(path).read_bytes()).hexdigest()] for path in paths]
+
+
 def clip_tokens(paths: Sequence[str], cache: Path, *, squash: bool = True) -> Tensor:
     """Clips as tokens [M, mirrored, V, T, N, 1280], computed once.
 
@@ -143,17 +149,21 @@ def clip_tokens(paths: Sequence[str], cache: Path, *, squash: bool = True) -> Te
         cache: where tokens are kept.
         squash: see `preprocess`.
     """
-    contents = [[Path(path).name, hashlib.sha256(Path(path).read_bytes()).hexdigest()] for path in paths]
-    settings = {"clips": contents, "frames": FRAMES, "views": VIEWS, "tokens": TOKENS, "tower": "efficientnet-lite0"}
+    settings = {
+        "clips": contents_of(tuple(paths)),
+        "frames": FRAMES,
+        "views": VIEWS,
+        "tokens": TOKENS,
+        "tower": "efficientnet-lite0",
+    }
 
     def make(unfinished: Path) -> None:
         tower = imagenet_model().image
         tokens = torch.stack([_tokens(tower, path, squash) for path in paths])
         save_file({"tokens": tokens.half()}, unfinished / "tokens.safetensors")
 
-    found = load_file(
-        kept(cache, "real-clips", settings | ({} if squash else {"cut": True}), make) / "tokens.safetensors"
-    )
+    settings |= {} if squash else {"cut": True}
+    found = load_file(kept(cache, "real-clips", settings, make) / "tokens.safetensors")
     return found["tokens"].float()
 
 
