@@ -115,8 +115,8 @@ def test_how_texts_are_worded_stands_beside_the_number(
     output = tmp_path / "result.json"
     done = run(place, "one.csv", "--workers", "0", "--texts", texts, "--output", str(output))
     assert done.returncode == 0, done.stderr
-    assert [part["texts"] for part in json.loads(output.read_text())["sets"]] == [worded]
-    assert f"│ {worded} " in done.stdout
+    assert [part["wording"] for part in json.loads(output.read_text())["sets"]] == [worded]
+    assert f"model (kmct), {worded} texts" in done.stdout
 
 
 def test_draws_of_kinetics_600_are_of_one_benchmark(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_gate_shuts_for_actions_far_from_those_of_training(
 
     monkeypatch.setenv("COLUMNS", "160")
     told = run(place, "one.csv", "--workers", "0", "--gate", "zzz,qqq", "--gate-tau", "0.5", "--texts", "names").stdout
-    assert "gate of 2 trained actions, τ 0.5" in told
+    assert "gate of 2 trained actions, τ 0.5), plain texts" in told
     alone = run(place, "one.csv", "--gate-tau", "0.5")
     assert alone.returncode != 0
     assert "--gate-tau goes with --gate" in alone.stderr.replace("\n", " ")

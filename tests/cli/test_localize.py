@@ -38,7 +38,7 @@ def test_map_as_a_table_and_json(inside: Claver, tree: Path, tmp_path: Path) -> 
     assert "mAP of 2 classes, plain texts, 4 instances in 2 videos" in done.stdout
     result = json.loads(output.read_text())
     assert list(result["per_class"]) == ["bowing", "waving"]
-    assert result["texts"] == "plain"
+    assert result["wording"] == "plain"
     assert 0 <= result["map_0.5_0.95"] <= result["map_0.3_0.7"] <= 1
     assert f"{100 * result['map_0.3_0.7']:.2f} %" in done.stdout
     assert result["failures"] == {}

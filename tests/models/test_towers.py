@@ -131,26 +131,28 @@ def test_a_tower_may_bring_a_readout_that_is_trained(words: Path, caplog: pytest
 
 
 class Normed(Net):
-    """With a batch norm, which counts the batches that it has seen."""
+    """With a batch norm, which counts the batches that it has seen, and a mask."""
 
     def __init__(self) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(3)
+        self.register_buffer("mask", torch.tensor([0.0, float("-inf")]))
 
     def forward(self, frames: Tensor) -> Tensor:
         return super().forward(self.norm(frames))
 
 
-def test_towers_that_count_batches_are_blended(words: Path) -> None:
+def test_towers_with_counts_and_masks_are_blended(words: Path) -> None:
     claver.register_tower("normed", lambda config: Normed(), width=64, patch=16, size=32)
     start, trained = (claver.load("normed", text=words, temporal="mean", frames=1) for _ in range(2))
     counted, mean = (f"image.body.norm.{name}" for name in ("num_batches_tracked", "running_mean"))
     trained.train().encode_video(torch.randn(5, 1, 3, 32, 32) + 1)
     assert [model.state_dict()[counted].item() for model in (start, trained)] == [0, 1]
-    for weight, batches in ((0.0, 0), (0.25, 0), (0.75, 1), (1.0, 1)):
+    for weight, batches in ((0.0, 0), (0.25, 0), (0.5, 1), (0.75, 1), (1.0, 1)):
         mixed = blend(start.state_dict(), trained, weight).state_dict()
         assert mixed[counted].item() == batches
         torch.testing.assert_close(mixed[mean], weight * trained.state_dict()[mean])
+        assert mixed["image.body.mask"].tolist() == [0, float("-inf")]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from claver.data.manifest import Manifest, Sample
 from claver.errors import ClaverError
 from claver.models import Claver
 from claver.studies import forgetting_real_measure as subject
-from claver.studies.forgetting_real import STUDY, check, other_clips
+from claver.studies import real_clips
+from claver.studies.forgetting_real import STUDY, check
 from claver.studies.forgetting_real_measure import pairs_of, recipe_of, said_of, unseen_sequences
 from claver.studies.forgetting_ways import REWRITTEN, SHOWN, START, VARIANTS, WAYS, Variant
-from claver.studies.real_clips import SEQUENCES, TEXTS, RealClips
-from claver.studies.study import Options, Record
+from claver.studies.real_clips import SEQUENCES, TEXTS, RealClips, other_clips
+from claver.studies.study import Options, Record, Settings
 from claver.training.initialization import new_model, train_tokenizer
 from claver.training.recipe import NewModel
 
@@ -47,9 +48,7 @@ def options(tmp_path: Path) -> Options:
     return Options(quick=True, seeds=(0,), arguments=(str(listed), str(tmp_path)), data=tmp_path)
 
 
-def test_every_way_is_run_by_its_recipe_with_every_seed(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subject, "read_names", lambda folder: ([str(options.arguments[0])],))
-    monkeypatch.setattr(subject, "other_clips", lambda listed, root: Manifest(("x",), (Sample(listed, 0),), Path()))
+def test_every_way_is_run_by_its_recipe_with_every_seed(options: Options) -> None:
     runs = STUDY.runs(options)
     assert [run["way"] for run in runs] == [START, *WAYS]
     recipes = {run["way"]: recipe_of(run) for run in runs if run["way"] != START}
@@ -60,9 +59,32 @@ def test_every_way_is_run_by_its_recipe_with_every_seed(options: Options, monkey
         assert recipe.average.every == 2
         assert recipe.freeze == ("image",)
     assert [run["way"] for run in runs if run.get("rewritten")] == [REWRITTEN]
-    assert len({STUDY.made_of(run) for run in runs}) == len(runs) - 1  # of two the recipe is one, the settings differ
-    Path(options.arguments[0]).write_text("path,label\nother.mp4,other\n", encoding="utf-8")
-    assert STUDY.made_of(runs[0]) not in {STUDY.made_of(run) for run in runs[1:]}
+
+
+def test_runs_are_known_by_recipe_and_clips(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned, labels = tmp_path / "learned.avi", [0]
+    learned.write_bytes(b"clip")
+    for name in OTHERS:
+        (tmp_path / f"{name}.mp4").write_bytes(name.encode())
+    monkeypatch.setattr(subject, "read_names", lambda folder: ([str(learned)], torch.tensor(labels), None))
+    runs = STUDY.runs(options)
+
+    def known(run: Settings) -> str:
+        real_clips._contents_of.cache_clear()  # read once in a process
+        return STUDY.made_of(run)
+
+    assert len(set(map(known, runs))) == len(runs) - 1  # of two the recipe is one, and the settings differ
+    found = [known(runs[0])]
+    learned.write_bytes(b"another")
+    found.append(known(runs[0]))
+    labels[0] = 1
+    found.append(known(runs[0]))
+    (tmp_path / "surfing.mp4").write_bytes(b"another")
+    found.append(known(runs[0]))
+    listed = Path(options.arguments[0])
+    listed.write_text(listed.read_text().replace("baking.mp4,baking", "baking.mp4,cooking"))
+    found.append(known(runs[0]))
+    assert len(set(found)) == len(found)
 
 
 @pytest.fixture
@@ -114,8 +136,16 @@ def test_a_blend_of_nothing_behind_a_shut_gate_answers_as_the_start(
     assert figures == {f"{name} @ {shut[0].label}": value for name, value in STUDY.run(runs[START], tmp_path).items()}
 
 
-def test_what_is_not_there_is_said(options: Options, tmp_path: Path) -> None:
+def test_what_is_not_there_is_said(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ClaverError, match="needs --data"):
         check(Options(arguments=options.arguments))
     with pytest.raises(ClaverError, match=r"there is no file .*surfing\.mp4"):
         other_clips(*options.arguments)
+    for name in OTHERS:
+        (tmp_path / f"{name}.mp4").write_bytes(b"")
+    listed = Path(options.arguments[0])
+    listed.write_text("".join(f"{line}\n" for line in listed.read_text().splitlines()[:6]))
+    monkeypatch.setattr("claver.studies.forgetting_real.require_packages", lambda: None)
+    monkeypatch.setattr("claver.studies.forgetting_real.read_names", lambda folder: None)
+    with pytest.raises(ClaverError, match="has 5 actions"):
+        check(options)

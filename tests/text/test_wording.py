@@ -30,3 +30,21 @@ def test_texts_of_ones_own_are_told_by_what_they_are() -> None:
     assert wording(Actions(("a", "b"), (("a",), ("b: it is b", "b: or so")))) == "described"
     assert wording(Actions(("a", "b"), (("a: it is a",), ("b: it is b", "b: or so")))) == "rewritten"
     assert wording(Actions(("a", "b"), (("b",), ("a",)))) == "described"
+
+
+@pytest.mark.parametrize(
+    ("names", "texts", "said"),
+    [
+        (("archery", "yoga"), (("a photo of archery.",), ("A photo of Yoga.",)), "plain"),
+        (("archery", "yoga"), (("a photo of archery.",), ("a film of yoga.",)), "described"),
+        (("ApplyEyeMakeup", "YoYo"), (("apply eye makeup",), ("Yo Yo",)), "plain"),
+        (("Archery",), (("archery",),), "plain"),
+        (("archery",), (("see archery",),), "described"),  # of one action nobody knows what is a template
+        (("a", "b"), (("a: ",), ("b: it is b",)), "described"),
+        (("c++", "c"), (("see c++",), ("see c",)), "described"),  # alike but for their signs
+    ],
+)
+def test_names_are_found_however_they_are_spelled(
+    names: tuple[str, ...], texts: tuple[tuple[str, ...], ...], said: str
+) -> None:
+    assert wording(Actions(names, texts)) == said

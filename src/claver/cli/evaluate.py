@@ -204,7 +204,7 @@ def evaluate(
         settings |= {"dtype": dtype, "tests": [str(path) for path in manifests], "split": split}
         settings |= {"texts": text_identity(texts), "clips": digest(tests)}
         settings |= {"actions": digest([recognizer.texts for recognizer in recognizers])}
-        settings |= {} if gate is None else _gate_identity(gate, **gated)
+        settings |= {} if gate is None else _gate_identity(gate, gated["gate"], gated["gate_tau"])
         settings |= {} if preprocess is None else {"preprocess": preprocess}
         settings |= {} if damaged == "answer" else {"damaged": damaged}
         loading: dict[str, Any] = {"batch_size": batch_size, "decode_timeout": decode_timeout, "damaged": damaged}
@@ -252,7 +252,7 @@ def _check_localization(manifests: Sequence[Path], predictions: Path | None, gat
 
 
 def _gate(gate: str, tau: float | None, loaded: Claver | PeerModel, texts: str | None) -> dict[str, Any]:
-    """The gate as `recognizers_for` takes it: its actions have the kind of texts of the test, but none of its file."""
+    """The gate as `recognizers_for` takes it; its actions get the kind of texts that --texts names, but no file's."""
     from claver.evaluation.gate import TAU
     from claver.inference.peer_models import PeerModel
     from claver.text.selection import own_actions, read_actions
@@ -264,12 +264,12 @@ def _gate(gate: str, tau: float | None, loaded: Claver | PeerModel, texts: str |
     return {"gate": trained, "gate_tau": TAU if tau is None else tau}
 
 
-def _gate_identity(named: str, gate: Actions, gate_tau: float) -> dict[str, Any]:
+def _gate_identity(named: str, trained: Actions, tau: float) -> dict[str, Any]:
     """What results depend on of a gate."""
     from claver.evaluation.running import digest
 
-    own = {"gate": text_identity(named), "trained": digest([gate]), "trained_actions": len(gate)}
-    return own | {"gate_tau": gate_tau}
+    own = {"gate": text_identity(named), "trained": digest([trained]), "trained_actions": len(trained)}
+    return own | {"gate_tau": tau}
 
 
 def _identity(model: str | None, loaded: Claver | PeerModel) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def _write(
     failed = {name: f"{name}: there is no such video" for name in annotations.videos if name not in found}
     failed |= {record["path"]: record["error"] for record in records if "error" in record}
     if output is not None:
-        facts = {"settings": settings, "texts": worded, "videos": len(annotations.videos), "failures": failed}
+        facts = {"settings": settings, "wording": worded, "videos": len(annotations.videos), "failures": failed}
         write_whole(output, to_json({**facts, "instances": len(annotations.instances), **result.to_dict()}, indent=1))
     say(_table(result, worded, len(annotations.videos), len(annotations.instances)), end="")
     return list(failed.values())

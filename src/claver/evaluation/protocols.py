@@ -197,8 +197,7 @@ def evaluate(
         on_record(record | ({"scores": _named(record["scores"], recognizer.actions)} if "scores" in record else {}))
     records = merged(records)
     column, worded = {name: place for place, name in enumerate(recognizer.actions)}, wording(recognizer.texts)
-    found = [_pick(test, records, [column[name] for name in test.classes]) for test in tests]
-    return [replace(evaluation, wording=worded) for evaluation in found]
+    return [_pick(test, records, [column[name] for name in test.classes], worded) for test in tests]
 
 
 def _check(recognizer: Answering, tests: Sequence[TestSet]) -> None:
@@ -245,7 +244,7 @@ def _records(recognizer: Answering, paths: Sequence[str | ClipLocation], **setti
         yield {"path": result.source, "scores": result.scores} | {key: value for key, value in about.items() if value}
 
 
-def _pick(test: TestSet, records: Mapping[str, Record], columns: list[int]) -> Evaluation:
+def _pick(test: TestSet, records: Mapping[str, Record], columns: list[int], worded: Wording) -> Evaluation:
     """What the records say about one test set, whose classes have these columns of the scores."""
     skipped = {path: records[path]["skipped"] for path in test.paths if "skipped" in records[path]}
     test = _without(test, skipped)
@@ -258,7 +257,7 @@ def _pick(test: TestSet, records: Mapping[str, Record], columns: list[int]) -> E
         return {path: records[path][key] for path in test.paths if key in records[path]}
 
     failures, damaged, seconds = those_with("error"), those_with("damaged"), those_with("seconds")
-    return Evaluation(test, torch.from_numpy(scores), failures, damaged, skipped, seconds)
+    return Evaluation(test, torch.from_numpy(scores), failures, damaged, skipped, seconds, worded)
 
 
 def _without(test: TestSet, skipped: Mapping[str, str]) -> TestSet:

@@ -86,7 +86,7 @@ def _set(evaluation: Evaluation) -> dict[str, Any]:
         "split": test.split,
         "clips": len(test.paths),
         "classes": len(test.classes),
-        "texts": evaluation.wording,
+        "wording": evaluation.wording,
         "top1": evaluation.top(1),
         "top5": evaluation.top(5),
         "per_class": evaluation.per_class(),
@@ -102,18 +102,19 @@ def _print_group(
 ) -> None:
     tests = [evaluation.test for evaluation in evaluations]
     table = Table(title=escape(f"{title(tests[0])}, {setting}"), title_justify="left", title_style="bold")
-    for column in ("method", "frames", "views", "texts", "top-1", "top-5", "source"):
-        table.add_column(column, justify="left" if column in ("method", "texts", "source") else "right")
+    for column in ("method", "frames", "views", "top-1", "top-5", "source"):
+        table.add_column(column, justify="left" if column in ("method", "source") else "right")
     rows, why_none = paper_rows_beside(tests, setting)
     for row in rows:
         _add_paper_row(table, row)
     table.add_section()
     for evaluation in evaluations if len(evaluations) > 1 else ():
         shares = [f"{100 * evaluation.top(k):.1f}" for k in (1, 5)]
-        table.add_row(f"  {escape(evaluation.test.name)}", str(frames), views, "", *shares, "measured")
+        table.add_row(f"  {escape(evaluation.test.name)}", str(frames), views, *shares, "measured")
     totals = [_percent(*mean_and_std([100 * e.top(k) for e in evaluations])) for k in (1, 5)]
-    own = (f"[bold]{escape(name)}[/]", str(frames), views, evaluations[0].wording or "")
-    table.add_row(*own, *(f"[bold]{total}[/]" for total in totals), "measured")
+    if worded := evaluations[0].wording:
+        name = f"{name}, {worded} texts"
+    table.add_row(f"[bold]{escape(name)}[/]", str(frames), views, *(f"[bold]{t}[/]" for t in totals), "measured")
     console.print(table)
     if why_none:
         console.print(why_none, highlight=False, markup=False)
@@ -133,8 +134,7 @@ def skipped_clips(evaluations: Sequence[Evaluation]) -> dict[str, str]:
 def _add_paper_row(table: Table, row: PaperRow) -> None:
     style = "cyan" if row.is_claver else ""
     top5 = "" if row.top5 is None else _percent(row.top5, row.top5_std)
-    texts = "described" if row.is_claver else ""  # the paper's interpretive prompts; of others it does not say
-    cells = (escape(row.method), str(row.frames or ""), row.views, texts, _percent(row.top1, row.top1_std), top5)
+    cells = (escape(row.method), str(row.frames or ""), row.views, _percent(row.top1, row.top1_std), top5)
     table.add_row(*cells, f"Table {row.table}", style=style)
 
 

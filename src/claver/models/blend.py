@@ -55,10 +55,13 @@ def blend(start: Mapping[str, Tensor], trained: Claver, weight: float) -> Claver
 
 
 def _between(first: Tensor, second: Tensor, weight: float) -> Tensor:
-    """What counts, such as the batches that a batch norm has seen, has nothing between: then the nearer."""
-    if not first.is_floating_point():
+    """What counts, such as the batches that a batch norm has seen, has nothing between: the nearer, at 0.5 the second.
+
+    What is alike in both stays so, as the infinities of a mask do.
+    """
+    if not (first.is_floating_point() or first.is_complex()):
         return first if weight < 0.5 else second
-    return torch.lerp(first, second, weight)
+    return torch.where(first == second, second, torch.lerp(first, second, weight))
 
 
 def _check_alike(start: ClaverConfig, trained: ClaverConfig) -> None:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from claver.data.manifest import Manifest
-from claver.data.manifest_file import read_manifest
 from claver.errors import ClaverError
 from claver.quickstart.real_weights import require_packages
 from claver.studies.forgetting_ways import (
@@ -27,7 +25,7 @@ from claver.studies.forgetting_ways import (
     lost,
     percent,
 )
-from claver.studies.real_clips import TEXTS, read_names
+from claver.studies.real_clips import TEXTS, other_clips, read_names
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study
 from claver.studies.table import Table
@@ -41,24 +39,17 @@ def check(options: Options) -> None:
     Raises:
         ClaverError: they are not.
     """
+    from claver.studies.forgetting_real_measure import TOP
+
     if options.data is None:
         raise ClaverError("the study forgetting-real needs --data, the folder of UT-Interaction's segmented set 1")
     require_packages()
     read_names(options.data)
-    other_clips(*options.arguments)
-
-
-def other_clips(listed: str, root: str) -> Manifest:
-    """The clips of other actions.
-
-    Raises:
-        ClaverError: no such list, or a clip that is not there.
-    """
-    manifest = read_manifest(listed, root=root)
-    for path in manifest.paths():
-        if not Path(path).is_file():
-            raise ClaverError(f"{listed}: there is no file {path}; the second argument is what its paths start from")
-    return manifest
+    if len(classes := other_clips(*options.arguments).classes) <= TOP:
+        raise ClaverError(
+            f"{options.arguments[0]} has {len(classes)} actions; whether the right one is among the first {TOP} says "
+            "something of more"
+        )
 
 
 def runs(options: Options) -> list[Settings]:

@@ -18,7 +18,6 @@ from claver.evaluation.metrics import top_k_accuracy
 from claver.models import Claver, load
 from claver.quickstart.real_weights import imagenet_model
 from claver.studies.forgetting_asked import Asked, directions, gate_maker, mixed_with
-from claver.studies.forgetting_real import other_clips
 from claver.studies.forgetting_ways import START, VARIANTS
 from claver.studies.real_clips import (
     SEQUENCES,
@@ -26,7 +25,8 @@ from claver.studies.real_clips import (
     VIEWS,
     RealClips,
     clip_tokens,
-    contents_of,
+    clips_digest,
+    other_clips,
     read_names,
     real_clips,
 )
@@ -39,6 +39,8 @@ from claver.training.recipe import Recipe, make_recipe
 from claver.training.tokens import TokenClips
 
 ACTIONS = tuple(TEXTS)
+TOP = 5
+"""Among the first how many the right answer is looked for where clips are of other actions."""
 _LEARNED: Settings = {
     "batch_size": 16,
     "warmup": 10,
@@ -51,7 +53,6 @@ _LEARNED: Settings = {
     "freeze": ["image"],
     "trackers": [],
 }
-_TOP = 5
 
 
 def pairs_of(seed: int) -> tuple[tuple[int, int], ...]:
@@ -79,10 +80,11 @@ def recipe_of(settings: Settings) -> Recipe:
 
 
 def digest(settings: Settings) -> str:
-    """Of the texts, of the recipe, of the clips and of the list of other clips."""
-    learned, (listed, root) = read_names(Path(settings["data"]))[0], (settings["listed"], settings["root"])
-    clips = [contents_of(tuple(paths)) for paths in (learned, other_clips(listed, root).paths())]
-    parts = [repr((TEXTS, _TOP, clips)), hashlib.sha256(Path(listed).read_bytes()).hexdigest()]
+    """Of the texts, of the clips, of the list of other clips and of the recipe."""
+    paths, labels, _ = read_names(Path(settings["data"]))
+    others = other_clips(settings["listed"], settings["root"])
+    clips = clips_digest(paths, labels.tolist()), clips_digest(others.paths(), others.labels.tolist())
+    parts = [repr((TEXTS, TOP, clips, others.classes))]
     if settings["way"] != START:
         parts.append(recipe_of(settings).model_dump_json(exclude={"videos"}))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
@@ -165,7 +167,7 @@ class Exam:
             "new of six": top_k_accuracy(scores("new", six), self.labels["new"]),
             "trained": top_k_accuracy(scores("trained", said.trained), self.labels["trained"]),
             "other first": top_k_accuracy(other, self.others.labels),
-            "knew": top_k_accuracy(other, self.others.labels, _TOP),
+            "knew": top_k_accuracy(other, self.others.labels, TOP),
             "same answer": (answers == self.others.first).double().mean().item(),
         }
 

@@ -23,6 +23,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from claver.data.layouts.registry import index_folder
+from claver.data.manifest import Manifest
+from claver.data.manifest_file import read_manifest
 from claver.errors import ClaverError
 from claver.quickstart.real_weights import imagenet_model, preprocess
 from claver.studies.bench import kept
@@ -129,15 +131,34 @@ def read_names(folder: Path) -> tuple[list[str], Tensor, Tensor]:
     return list(map(str, manifest.paths())), torch.from_numpy(manifest.labels), sequences
 
 
+def other_clips(listed: str, root: str) -> Manifest:
+    """A list of clips of other actions.
+
+    Raises:
+        ClaverError: no such list, or a clip that is not there.
+    """
+    manifest = read_manifest(listed, root=root)
+    for path in manifest.paths():
+        if not Path(path).is_file():
+            raise ClaverError(f"{listed}: there is no file {path}; the second argument is what its paths start from")
+    return manifest
+
+
 def real_clips(folder: Path, cache: Path) -> RealClips:
     """All clips of a folder as tokens, computed once."""
     paths, labels, sequences = read_names(folder)
     return RealClips(clip_tokens(paths, cache), labels, sequences)
 
 
+def clips_digest(paths: Sequence[str], labels: Sequence[int]) -> str:
+    """A digest of what clips hold, of what they are, and of how they are seen."""
+    known = (_contents_of(tuple(paths)), list(labels), FRAMES, VIEWS, TOKENS)
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:12]
+
+
 @lru_cache(maxsize=2)
-def contents_of(paths: tuple[str, ...]) -> list[list[str]]:
-    """The name of each clip, and a digest of the file: what they are, wherever they lie."""
+def _contents_of(paths: tuple[str, ...]) -> list[list[str]]:
+    """The name of each clip, and a digest of the file."""
     return [[Path(path).name, hashlib.sha256(Path(path).read_bytes()).hexdigest()] for path in paths]
 
 
@@ -150,7 +171,7 @@ def clip_tokens(paths: Sequence[str], cache: Path, *, squash: bool = True) -> Te
         squash: see `preprocess`.
     """
     settings = {
-        "clips": contents_of(tuple(paths)),
+        "clips": _contents_of(tuple(paths)),
         "frames": FRAMES,
         "views": VIEWS,
         "tokens": TOKENS,

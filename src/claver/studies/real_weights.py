@@ -27,7 +27,7 @@ from claver.studies.real_clips import (
     VIEWS,
     WIDTH,
     Fold,
-    contents_of,
+    clips_digest,
     folds_of,
     read_names,
     sentence_vectors,
@@ -148,8 +148,8 @@ def _rate(step: int, steps: int) -> float:
 def made_of(settings: Settings) -> str:
     """A digest of the clips, of the texts and of how is learned."""
     said = texts_of(settings["texts"], backwards=settings["backwards"])
-    clips = contents_of(tuple(read_names(Path(settings["data"]))[0]))
-    return hashlib.sha256(repr((said, _MADE, clips)).encode()).hexdigest()[:12]
+    paths, labels, _ = read_names(Path(settings["data"]))
+    return hashlib.sha256(repr((said, _MADE, clips_digest(paths, labels.tolist()))).encode()).hexdigest()[:12]
 
 
 def sign_flip(differences: Sequence[float]) -> float:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from claver.errors import CheckpointError
 from claver.models.checkpoint.folder import EMA_FOLDER
 
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _RAMP = 10  # steps that soon forget where the run began
 
 
@@ -19,8 +20,8 @@ class Averages(ABC):
     """Averaged weights beside those that learn.
 
     Args:
-        model: its parameters that learn are averaged, from their values now on, and what layers keep beside them, such
-            as the means and variances of a batch norm: averaged weights do not fit those of the last step.
+        model: its parameters that learn are averaged, from their values now on, and the means and variances of batch
+            norms that learn: averaged weights do not fit those of the last step.
 
     Attributes:
         folder: within a checkpoint, of the model with the averages; their tensors are in a file of that name.
@@ -29,9 +30,9 @@ class Averages(ABC):
     folder: str
 
     def __init__(self, model: nn.Module) -> None:
-        saved = model.state_dict(keep_vars=True)
-        beside = {name: b for name, b in model.named_buffers() if name in saved and b.is_floating_point()}
-        self._parameters = {name: p for name, p in model.named_parameters() if p.requires_grad} | beside
+        self._statistics = _norm_statistics(model)
+        learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self._parameters: dict[str, Tensor] = {**learning, **self._statistics}
         self._means = {name: p.detach().clone() for name, p in self._parameters.items()}
 
     @abstractmethod
@@ -70,10 +71,22 @@ class Averages(ABC):
         Raises:
             CheckpointError: they are of other parameters.
         """
-        if tensors.keys() != self._means.keys():
+        if tensors.keys() | self._statistics.keys() != self._means.keys():
             raise CheckpointError("its averaged weights are of other parameters")
         for name, mean in self._means.items():
-            mean.copy_(tensors[name])
+            mean.copy_(tensors.get(name, self._parameters[name]))  # checkpoints of before have no statistics
+
+
+def _norm_statistics(model: nn.Module) -> dict[str, Tensor]:
+    """Means and variances of the batch norms that learn, by their names in the model."""
+    norms = [(name, module) for name, module in model.named_modules() if isinstance(module, _BATCH_NORMS)]
+    return {
+        f"{name}.{key}".removeprefix("."): value
+        for name, norm in norms
+        if any(p.requires_grad for p in norm.parameters())
+        for key, value in norm.named_buffers()
+        if value.is_floating_point()
+    }
 
 
 class Ema(Averages):
@@ -82,7 +95,7 @@ class Ema(Averages):
     In the first steps d is (1 + step) / (10 + step), if that is less: the starting point is soon forgotten.
 
     Args:
-        model: its parameters that learn are averaged, from their values now on.
+        model: as of every kind.
         decay: d, such as 0.999.
     """
 

@@ -47,14 +47,34 @@ def test_what_a_batch_norm_keeps_is_averaged_as_its_weights_are(kind):
         with averages.applied():
             seen.append([value.item() for value in model.state_dict().values()])
         assert model.running_mean.item() == step
+    told = []
     for weight, bias, mean, variance, batches in seen:
         assert (bias, weight) == pytest.approx((mean, variance), rel=1e-6)  # they begin as 0 and 1, and go the same way
-        assert batches == int(batches)
+        assert batches == len(told)
+        told.append(batches)
     assert seen[-1][2] not in (0, 3)
-    again = kind(torch.nn.BatchNorm1d(1))
+    again = kind(other := torch.nn.BatchNorm1d(1))
+    before = {name: value for name, value in averages.tensors().items() if not name.startswith("running")}
+    other.running_mean.fill_(7)
+    again.restore(before)
+    with again.applied():
+        assert other.running_mean.item() == 7
     again.restore(averages.tensors())
     with again.applied():
         assert again._parameters["running_var"].item() == seen[-1][3]
+
+
+def test_tables_and_norms_that_do_not_learn_are_left_alone():
+    class Masked(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.frozen = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(2).requires_grad_(False)
+            self.register_buffer("mask", torch.tensor([0.0, float("-inf")]))
+
+    averages = EpochAverage(Masked(), lambda done: True)
+    assert averages.tensors().keys() - {"count"} == {
+        f"norm.{name}" for name in ("weight", "bias", "running_mean", "running_var")
+    }
 
 
 def test_the_ends_of_epochs_from_the_chosen_one_on_and_the_last_step_count():

@@ -23,7 +23,7 @@ class EpochAverage(Averages):
     """The mean of the weights at chosen steps; the weights themselves until the first of these.
 
     Args:
-        model: its parameters that learn are averaged.
+        model: as of every kind.
         counts: whether the weights after so many steps are taken in.
     """
 
