@@ -43,10 +43,9 @@ def _settings(options: Options, way: str, seed: int) -> Settings:
     usual = settings_of(options, seed, "kmct", TEXTS) | {"way": way}
     if way == START:
         return usual
-    own = {"motion.average": average(usual["motion.steps"])} | {
-        f"motion.{key}": keys for key, keys in WAYS[way].items()
-    }
-    return usual | own | ({"joined": True} if way == REWRITTEN else {})
+    of_recipe = {"average": average(usual["motion.steps"]), **WAYS[way]}
+    joined = {"joined": True} if way == REWRITTEN else {}
+    return usual | {f"motion.{key}": value for key, value in of_recipe.items()} | joined
 
 
 def run(settings: Settings, cache: Path) -> Figures:
