@@ -108,6 +108,7 @@ def draw(records: Sequence[Record], path: Path) -> None:
         records,
         path,
         "Zero-shot gained against what was forgotten",
+        figure="new",
         gained="new verbs, zero-shot: top-1, %",
         forgotten="forgotten: points of what the start knew of stills",
     )

@@ -89,30 +89,35 @@ def percent(records: Sequence[Record], way: str, name: str, variant: Variant | N
     return measured(records, figure, {"way": way}, scale=100)
 
 
-def draw_plane(records: Sequence[Record], path: Path, title: str, *, gained: str, forgotten: str) -> None:
+def draw_plane(records: Sequence[Record], path: Path, title: str, *, figure: str, gained: str, forgotten: str) -> None:
     """The plane of gain against forgetting: for each way a line over the weights of the blend, and its gate.
 
     Args:
-        records: of the start and the ways, with `new` and `knew`.
+        records: of the start and the ways.
         path: of the picture, PNG.
         title: above it.
-        gained: what the axis of `new` is called.
+        figure: what is gained, such as `new`.
+        gained: what its axis is called.
         forgotten: what the axis of `lost` is called.
     """
-    figure = new_figure(9.6, 5.2)
-    set_title(figure, title, records)
-    axes = figure.subplots()
+
+    def point(way: str, variant: Variant) -> tuple[float, float]:
+        return lost(records, way, variant).mean, percent(records, way, figure, variant).mean
+
+    drawing = new_figure(9.6, 5.2)
+    set_title(drawing, title, records)
+    axes = drawing.subplots()
     markers = ("o", "s", "^", "D", "v", "P", "X")
     for place, (way, marker) in enumerate(zip(done(records), markers, strict=False)):
         color, style = (INK, OURS, PALE)[place % 3], ("-", "--", ":")[place // 3]
-        points = [_point(records, way, Variant(True, weight)) for weight in WEIGHTS]
+        points = [point(way, Variant(True, weight)) for weight in WEIGHTS]
         axes.plot(*zip(*points, strict=True), marker=marker, linestyle=style, color=color, label=way, markersize=6)
         for tau in GATES:
-            axes.plot(*_point(records, way, Variant(True, 1.0, tau)), marker=marker, color="white", mec=color, mew=1.4)
-        whole = [_point(records, way, variant) for variant in (Variant(), Variant(True))]
+            axes.plot(*point(way, Variant(True, 1.0, tau)), marker=marker, color="white", mec=color, mew=1.4)
+        whole = [point(way, variant) for variant in (Variant(), Variant(True))]
         axes.plot(*zip(*whole, strict=True), linestyle=":", color=color, linewidth=1)
         axes.plot(*whole[0], marker="x", color=color, markersize=7, linewidth=0)
-    axes.axhline(percent(records, START, "new").mean, color=INK, linestyle=":", linewidth=1)
+    axes.axhline(percent(records, START, figure).mean, color=INK, linestyle=":", linewidth=1)
     axes.axvline(0, color=INK, linestyle=":", linewidth=1)
     axes.set(xlabel=forgotten, ylabel=gained)
     note = (
@@ -121,8 +126,4 @@ def draw_plane(records: Sequence[Record], path: Path, title: str, *, gained: str
     axes.set_title(note, fontsize=9, color=INK, loc="left")
     plain_axes(axes)
     axes.legend(fontsize=8.5, frameon=False, loc="best")
-    save_figure(figure, path)
-
-
-def _point(records: Sequence[Record], way: str, variant: Variant) -> tuple[float, float]:
-    return lost(records, way, variant).mean, percent(records, way, "new", variant).mean
+    save_figure(drawing, path)
