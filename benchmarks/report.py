@@ -178,7 +178,7 @@ def _machine(machine: Machine) -> str:
     lines = [
         f"{machine.processor}, {machine.cores} cores, {machine.threads} threads; {machine.system}, "
         f"Python {machine.python}, torch {machine.torch}; CUDA card: {machine.card}.",
-        f"Measured matrix rates in GFLOP/s: {rates}.",
+        f"Matrix rates in GFLOP/s, measured before the last run: {rates}.",
     ]
     if machine.slow_half:
         lines.append(

@@ -41,7 +41,13 @@ def test_texts_of_ones_own_are_told_by_what_they_are() -> None:
         (("Archery",), (("archery",),), "plain"),
         (("archery",), (("see archery",),), "described"),  # of one action nobody knows what is a template
         (("a", "b"), (("a: ",), ("b: it is b",)), "described"),
-        (("c++", "c"), (("see c++",), ("see c",)), "described"),  # alike but for their signs
+        (("c++", "c"), (("see c++",), ("see c",)), "plain"),
+        (("c++", "c"), (("c",), ("c++",)), "described"),
+        (("+", "-"), (("-",), ("+",)), "described"),
+        (("+",), (("!!!",),), "described"),
+        (("hit", "eat"), (("a weather photo of hit.",), ("a weather photo of eat.",)), "plain"),
+        (("射箭", "瑜伽"), (("一张射箭的照片",), ("一张瑜伽的照片",)), "plain"),
+        (("hand-shaking", "hugging"), (("Hand shaking",), ("hugging",)), "plain"),
     ],
 )
 def test_names_are_found_however_they_are_spelled(

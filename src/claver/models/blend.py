@@ -59,7 +59,7 @@ def _between(first: Tensor, second: Tensor, weight: float) -> Tensor:
 
     What is alike in both stays so, as the infinities of a mask do.
     """
-    if not (first.is_floating_point() or first.is_complex()):
+    if weight in (0, 1) or not (first.is_floating_point() or first.is_complex()):
         return first if weight < 0.5 else second
     return torch.where(first == second, second, torch.lerp(first, second, weight))
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from claver.names import plain
 from claver.text.actions import Actions
 from claver.text.templates import DEFAULT_TEMPLATES, NAME_ONLY, PLAIN_TEMPLATES, fill
 
 Wording = Literal["plain", "rewritten", "described"]
 """`plain`: names, perhaps in templates; `rewritten`: `name: sentence`; `described`: whatever else is said of them."""
+_BETWEEN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 _TEMPLATES = (NAME_ONLY, DEFAULT_TEMPLATES, PLAIN_TEMPLATES)
 
 
@@ -22,7 +22,7 @@ def wording(actions: Actions) -> Wording:
     told from a description.
     """
     said = list(zip(actions.names, actions.texts, strict=True))
-    forms = [{_form(name, text) for text in own} for name, own in said]
+    forms = [{form for text in own for form in _forms(name, text)} for name, own in said]
     shared: set[str] = set.intersection(*forms) if len(forms) > 1 else set()
     if all(_is_plain(name, own, shared) for name, own in said):
         return "plain"
@@ -30,15 +30,19 @@ def wording(actions: Actions) -> Wording:
 
 
 def _is_plain(name: str, texts: Sequence[str], shared: set[str]) -> bool:
-    known = {plain(text) for templates in _TEMPLATES for text in fill(name, templates)}
-    return all(_form(name, text) in shared or plain(text) in known for text in texts)
+    known = {_joined(text) for templates in _TEMPLATES for text in fill(name, templates)}
+    return all(_joined(text) in known or not shared.isdisjoint(_forms(name, text)) for text in texts)
 
 
-def _form(name: str, text: str) -> str:
-    """The text with a place for the name, however that is spelled; without one nothing that a template could give."""
-    pattern = r"[\W_]*".join(map(re.escape, plain(name)))
-    form, places = re.subn(pattern, "{}", text.casefold(), count=1)
-    return form if places and pattern else f"{name}: {text}"
+def _joined(text: str) -> str:
+    """Without case, and without what is between words: `ApplyEyeMakeup` and `apply eye makeup` are one name."""
+    return _BETWEEN.sub("", text.casefold())
+
+
+def _forms(name: str, text: str) -> set[str]:
+    """The text with a gap for the name, in every place where it stands, however it is spelled."""
+    pattern, folded = r"[\s_-]*".join(map(re.escape, _joined(name))), text.casefold()
+    return {f"{folded[: found.start()]}{{}}{folded[found.end() :]}" for found in re.finditer(pattern, folded)}
 
 
 def _is_rewritten(name: str, texts: Sequence[str]) -> bool:

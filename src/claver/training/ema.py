@@ -21,7 +21,7 @@ class Averages(ABC):
 
     Args:
         model: its parameters that learn are averaged, from their values now on, and the means and variances of batch
-            norms that learn: averaged weights do not fit those of the last step.
+            norms: averaged weights do not fit those of the last step.
 
     Attributes:
         folder: within a checkpoint, of the model with the averages; their tensors are in a file of that name.
@@ -78,12 +78,11 @@ class Averages(ABC):
 
 
 def _norm_statistics(model: nn.Module) -> dict[str, Tensor]:
-    """Means and variances of the batch norms that learn, by their names in the model."""
+    """Means and variances of the batch norms, by their names in the model; they move wherever a tower learns."""
     norms = [(name, module) for name, module in model.named_modules() if isinstance(module, _BATCH_NORMS)]
     return {
         f"{name}.{key}".removeprefix("."): value
         for name, norm in norms
-        if any(p.requires_grad for p in norm.parameters())
         for key, value in norm.named_buffers()
         if value.is_floating_point()
     }
