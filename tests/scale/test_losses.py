@@ -81,8 +81,11 @@ def test_actors_that_ray_kills_for_memory_are_dead_and_no_other_error(
 ) -> None:
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
-    told, _ = start(tmp_path, "log").communicate(timeout=120)
-    assert "ClaverError: 3 Ray actors died one after the other while they opened the model" in told
+    driver = start(tmp_path, "log")
+    told, _ = driver.communicate(timeout=120)
+    opening = "ClaverError: 3 Ray actors died one after the other while they opened the model" in told
+    at_work = driver.returncode == 0 and "an actor of Ray died; what it was at is done again" in told
+    assert opening or at_work, told  # whichever Ray was quick enough for
 
 
 def test_all_that_ray_says_of_what_is_gone_is_a_death() -> None:
