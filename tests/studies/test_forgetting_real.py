@@ -34,8 +34,8 @@ def test_five_seeds_leave_out_every_pair_and_every_sequence_once() -> None:
 
 
 def test_texts_are_names_or_a_name_before_each_sentence() -> None:
-    assert said_of(["kicking"], rewritten=False) == {"kicking": ("kicking",)}
-    said = said_of(["kicking", "pushing"], rewritten=True)
+    assert said_of(["kicking"], joined=False) == {"kicking": ("kicking",)}
+    said = said_of(["kicking", "pushing"], joined=True)
     assert said.keys() == {"kicking", "pushing"}
     assert said["kicking"][0] == "kicking: one person kicks another"
     assert {len(own) for own in said.values()} == {3}
@@ -119,6 +119,7 @@ def test_the_study_from_its_runs_to_its_picture(pair: Claver, options: Options, 
         assert record.figures["trained @ last weights"] > 0.5  # of four
         assert record.figures["same answer @ last weights"] < 1
     table = STUDY.table(records)
+    assert "quick, one seed" in table.markdown()
     assert len(table.rows) == 1 + 3 * len(SHOWN)
     assert all(len(row) == len(table.columns) for row in table.rows)
     STUDY.draw(records, tmp_path / "figure.png")
@@ -145,7 +146,6 @@ def test_what_is_not_there_is_said(options: Options, tmp_path: Path, monkeypatch
         (tmp_path / f"{name}.mp4").write_bytes(b"")
     listed = Path(options.arguments[0])
     listed.write_text("".join(f"{line}\n" for line in listed.read_text().splitlines()[:6]))
-    monkeypatch.setattr("claver.studies.forgetting_real.require_packages", lambda: None)
-    monkeypatch.setattr("claver.studies.forgetting_real.read_names", lambda folder: None)
+    monkeypatch.setattr("claver.studies.forgetting_real.check_clips", lambda options, study: None)
     with pytest.raises(ClaverError, match="has 5 actions"):
         check(options)

@@ -22,6 +22,7 @@ from claver.studies.forgetting_asked import Asked, MakeGate, directions, gate_ma
 from claver.studies.forgetting_ways import Variant
 from claver.studies.prompt_studies import bench_part, fresh, held_out, recipe_of, unseen
 from claver.studies.study import Figures, Settings
+from claver.text.wording import rewritten
 from claver.training.clips import ClipsTask, tokenize_classes
 from claver.training.engine import Trainer, training_progress
 from claver.training.tokens import TokenClips, cache_tokens
@@ -56,8 +57,7 @@ def said_of(settings: Settings, verbs: Sequence[Verb]) -> dict[str, tuple[str, .
     """What is said of each verb, by its name: the texts of some aspects, or `name: sentence` for each sentence."""
     if not settings.get("joined"):
         return aspect_texts(settings["texts"], verbs)
-    sentences = aspect_texts(SENTENCES, verbs)
-    return {name: tuple(f"{name}: {sentence}" for sentence in own) for name, own in sentences.items()}
+    return {name: rewritten(name, own) for name, own in aspect_texts(SENTENCES, verbs).items()}
 
 
 @dataclass(frozen=True)

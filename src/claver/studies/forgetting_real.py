@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from claver.errors import ClaverError
-from claver.quickstart.real_weights import require_packages
 from claver.studies.forgetting_ways import (
     REWRITTEN,
     SHOWN,
@@ -25,7 +24,7 @@ from claver.studies.forgetting_ways import (
     lost,
     percent,
 )
-from claver.studies.real_clips import TEXTS, other_clips, read_names
+from claver.studies.real_clips import TEXTS, check_clips, other_clips
 from claver.studies.size import spread_of
 from claver.studies.study import Figures, Options, Record, Settings, Study
 from claver.studies.table import Table
@@ -41,10 +40,7 @@ def check(options: Options) -> None:
     """
     from claver.studies.forgetting_real_measure import TOP
 
-    if options.data is None:
-        raise ClaverError("the study forgetting-real needs --data, the folder of UT-Interaction's segmented set 1")
-    require_packages()
-    read_names(options.data)
+    check_clips(options, "forgetting-real")
     if len(classes := other_clips(*options.arguments).classes) <= TOP:
         raise ClaverError(
             f"{options.arguments[0]} has {len(classes)} actions; whether the right one is among the first {TOP} says "
@@ -61,6 +57,7 @@ def _settings(options: Options, way: str, seed: int) -> Settings:
     listed, root = options.arguments
     steps = _QUICK_STEPS if options.quick else _STEPS
     own: Settings = {"data": str(options.data), "listed": listed, "root": root, "way": way, "seed": seed}
+    own |= {"quick": True} if options.quick else {}
     if way == START:
         return own
     return own | {"steps": steps, "rewritten": way == REWRITTEN, "average": average(steps), **WAYS[way]}
@@ -75,7 +72,7 @@ def run(settings: Settings, cache: Path) -> Figures:
 
 
 def made_of(settings: Settings) -> str:
-    """A digest of the texts, of the recipe and of the clips of other actions."""
+    """A digest of the texts, of all clips and of the recipe."""
     from claver.studies.forgetting_real_measure import digest
 
     return digest(settings)
@@ -94,19 +91,11 @@ _COLUMNS = (
 
 def table(records: Sequence[Record]) -> Table:
     """Gain and forgetting of each way and variant."""
-    body: list[list[Any]] = [
-        ["what the start knows", "", *(percent(records, START, name) for name in _NAMES), 0.0],
-        *(
-            [
-                way,
-                variant.label,
-                *(percent(records, way, name, variant) for name in _NAMES),
-                lost(records, way, variant),
-            ]
-            for way in done(records)
-            for variant in SHOWN
-        ),
-    ]
+    body: list[list[Any]] = [["what the start knows", "", *(percent(records, START, name) for name in _NAMES), 0.0]]
+    for way in done(records):
+        for variant in SHOWN:
+            cells = [percent(records, way, name, variant) for name in _NAMES]
+            body.append([way, variant.label, *cells, lost(records, way, variant)])
     return Table(
         f"Four of the six actions of UT-Interaction learned, KMCTA above EfficientNet-Lite0 and MiniLM, "
         f"{spread_of(records)}: the two others, zero-shot, against clips of other actions",

@@ -32,6 +32,7 @@ from claver.studies.real_clips import (
 )
 from claver.studies.study import Figures, Settings
 from claver.text.selection import read_actions
+from claver.text.wording import rewritten
 from claver.training.clips import ClipsTask, tokenize_classes
 from claver.training.engine import Trainer, training_progress
 from claver.training.initialization import with_temporal
@@ -67,9 +68,9 @@ def unseen_sequences(seed: int) -> Tensor:
     return torch.tensor(SEQUENCES[2 * turn : 2 * turn + 2])
 
 
-def said_of(names: Sequence[str], *, rewritten: bool) -> dict[str, tuple[str, ...]]:
+def said_of(names: Sequence[str], *, joined: bool) -> dict[str, tuple[str, ...]]:
     """What is said of each action: its name, or `name: sentence` for each sentence."""
-    return {name: tuple(f"{name}: {own}" for own in TEXTS[name]) if rewritten else (name,) for name in names}
+    return {name: rewritten(name, TEXTS[name]) if joined else (name,) for name in names}
 
 
 def recipe_of(settings: Settings) -> Recipe:
@@ -138,7 +139,7 @@ class Exam:
     @torch.no_grad()
     def said(self, mixed: Claver) -> Said:
         """All that a model says of actions; other actions are asked for by their names alone."""
-        own = (said_of(names, rewritten=self.rewritten).values() for names in (self.new, self.trained))
+        own = (said_of(names, joined=self.rewritten).values() for names in (self.new, self.trained))
         others = (_names(self.others.classes), _names(_kinetics()))
         return Said(mixed, *(directions(mixed, list(texts)) for texts in (*own, *others)))
 
@@ -215,7 +216,7 @@ def _trained(
     train = TokenClips(tokens, labels.repeat_interleave(len(tokens) // len(labels)))
     model = with_temporal(start, recipe.temporal, token_scale=train.scale(), seed=recipe.seed)
     assert model.tokenizer is not None
-    texts = tokenize_classes(model.tokenizer, said_of(names, rewritten=settings["rewritten"]))
+    texts = tokenize_classes(model.tokenizer, said_of(names, joined=settings["rewritten"]))
     task = ClipsTask(train, train, texts, recipe.texts_per_step, recipe.label_smoothing)
     with TemporaryDirectory() as folder:
         Trainer(recipe, model, task, Path(folder), progress=training_progress()).run()
@@ -249,8 +250,6 @@ def _others(listed: str, root: str, cache: Path) -> tuple[Others, Tensor]:
     manifest, start = other_clips(listed, root), _start()
     tokens = clip_tokens(manifest.paths(), cache, squash=False)[:, 0]
     with torch.no_grad():
-        scores = _asked({"other": tokens}).scores(
-            start, start, "other", directions(start, [(name,) for name in _kinetics()])
-        )
+        scores = _asked({"other": tokens}).scores(start, start, "other", directions(start, _names(_kinetics())))
     first = _of_clips(scores).argmax(1)
     return Others(manifest.classes, torch.from_numpy(manifest.labels), first), tokens

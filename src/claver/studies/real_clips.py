@@ -26,8 +26,9 @@ from claver.data.layouts.registry import index_folder
 from claver.data.manifest import Manifest
 from claver.data.manifest_file import read_manifest
 from claver.errors import ClaverError
-from claver.quickstart.real_weights import imagenet_model, preprocess
+from claver.quickstart.real_weights import imagenet_model, preprocess, require_packages
 from claver.studies.bench import kept
+from claver.studies.study import Options
 from claver.text.encoding import encode_texts
 from claver.video import sample_frames
 
@@ -129,6 +130,18 @@ def read_names(folder: Path) -> tuple[list[str], Tensor, Tensor]:
     if missing := set(SEQUENCES) - set(sequences.tolist()):
         raise ClaverError(f"{folder} has no clip of sequence {min(missing)}")
     return list(map(str, manifest.paths())), torch.from_numpy(manifest.labels), sequences
+
+
+def check_clips(options: Options, study: str) -> None:
+    """Whether a study of real clips can run.
+
+    Raises:
+        ClaverError: no folder, other clips than those of UT-Interaction, or no weights.
+    """
+    if options.data is None:
+        raise ClaverError(f"the study {study} needs --data, the folder of UT-Interaction's segmented set 1")
+    require_packages()
+    read_names(options.data)
 
 
 def other_clips(listed: str, root: str) -> Manifest:

@@ -12,14 +12,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from claver.errors import ClaverError
 from claver.models import ClaverConfig, ImageConfig, TemporalConfig, class_scores, interpretive_loss, similarity
 from claver.models.config import Temporal
 from claver.models.objective import video_embedding
 from claver.models.temporal import TemporalTower
 from claver.models.vision.clip import Readout
 from claver.plotting import new_figure, save_figure
-from claver.quickstart.real_weights import require_packages
 from claver.studies.drawing import INK, bars, set_title
 from claver.studies.real_clips import (
     FRAMES,
@@ -27,6 +25,7 @@ from claver.studies.real_clips import (
     VIEWS,
     WIDTH,
     Fold,
+    check_clips,
     clips_digest,
     folds_of,
     read_names,
@@ -65,10 +64,7 @@ def check(options: Options) -> None:
     Raises:
         ClaverError: they are not.
     """
-    if options.data is None:
-        raise ClaverError("the study real-weights needs --data, the folder of UT-Interaction's segmented set 1")
-    require_packages()
-    read_names(options.data)
+    check_clips(options, "real-weights")
 
 
 def runs(options: Options) -> list[Settings]:

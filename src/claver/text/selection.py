@@ -19,6 +19,7 @@ from claver.text.actions import Actions
 from claver.text.bank import PromptBank, first_named, shipped_banks, shipped_names, warn_that_templates_stand_in
 from claver.text.record import KINDS, Kind
 from claver.text.templates import DEFAULT_TEMPLATES, NAME_ONLY, PLAIN_TEMPLATES, fill
+from claver.text.wording import rewritten
 
 if TYPE_CHECKING:
     from claver.models import Claver
@@ -142,7 +143,7 @@ def _rewritten(names: tuple[str, ...], parts: Sequence[str], bank: PromptBank | 
         raise ClaverError("the texts rewritten, name: sentence, stand alone, and not beside other kinds")
     found = (bank or _all_shipped()).actions(names, kinds=_SENTENCES)
     pairs = zip(found.names, found.texts, strict=True)
-    return Actions(found.names, tuple(tuple(f"{name}: {text}" for text in own) for name, own in pairs))
+    return Actions(found.names, tuple(rewritten(name, own) for name, own in pairs))
 
 
 def own_actions(model: Claver) -> Actions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from claver.text.actions import Actions
@@ -13,6 +13,11 @@ Wording = Literal["plain", "rewritten", "described"]
 """`plain`: names, perhaps in templates; `rewritten`: `name: sentence`; `described`: whatever else is said of them."""
 _BETWEEN = re.compile(r"(?<=\w)[\s_-]+(?=\w)")
 _TEMPLATES = (NAME_ONLY, DEFAULT_TEMPLATES, PLAIN_TEMPLATES)
+
+
+def rewritten(name: str, sentences: Iterable[str]) -> tuple[str, ...]:
+    """A name rewritten by each of some sentences about it: `name: sentence`."""
+    return tuple(f"{name}: {sentence}" for sentence in sentences)
 
 
 def wording(actions: Actions) -> Wording:
