@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.videos import write_video
+from torch import nn
 
 from claver.errors import ClaverError
 from claver.studies import real_clips, real_weights
@@ -113,6 +115,21 @@ def test_the_study_from_its_runs_to_its_picture(
     pytest.importorskip("matplotlib", reason="matplotlib (extra explain) is not installed")
     STUDY.draw(records, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+class Blind(nn.Module):
+    """Stands for the image tower: 50 tokens a frame, all alike."""
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(frames), 50, 1280)
+
+
+def test_a_damaged_clip_is_refused(tmp_path: Path) -> None:
+    whole, cut = write_video(tmp_path / "whole.mkv", frames=60), tmp_path / "cut.mkv"
+    assert real_clips._tokens(Blind(), str(whole), True).shape == (2, 2, 8, 5, 1280)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
+    with pytest.raises(ClaverError, match=r"cut\.mkv is damaged \(.*\); a study wants sound clips"):
+        real_clips._tokens(Blind(), str(cut), True)
 
 
 def test_what_is_no_ut_interaction_is_said(tmp_path: Path) -> None:

@@ -205,6 +205,8 @@ def clip_tokens(paths: Sequence[str], cache: Path, *, squash: bool = True) -> Te
 def _tokens(tower: torch.nn.Module, path: str, squash: bool) -> Tensor:
     """[mirrored, V, T, N, 1280] of one clip: the summary of each frame and the four quarters of its grid."""
     seen = sample_frames(path, frames=FRAMES, temporal_views=VIEWS)
+    if seen.damage is not None:
+        raise ClaverError(f"{path} is damaged ({seen.damage}); a study wants sound clips")
     pixels = preprocess(squash=squash)(torch.as_tensor(seen.pixels))[0]
     tokens_RUND = torch.stack([tower(frames) for frames in (pixels, pixels.flip(-1))])
     side = int((tokens_RUND.shape[2] - 1) ** 0.5)
